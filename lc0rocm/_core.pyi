@@ -1,0 +1,169 @@
+"""Types of the compiled core. Moves are UCI text with castling as king takes rook; shapes stand beside each array."""
+from collections.abc import Mapping, Sequence
+from typing import Any, TypedDict
+
+import numpy as np
+from numpy.typing import NDArray
+
+class Error(RuntimeError):
+    """The one exception of the core: a sentence for the user. Exported as lc0rocm.Error."""
+
+STARTPOS: str
+
+# chess ----------------------------------------------------------------------------------------------------------------
+
+class Game:
+    """A start position and the moves played since. Raises Error for a bad FEN or an illegal move (both castling
+    notations are accepted: e1g1 and e1h1)."""
+    def __init__(self, fen: str = ..., moves: Sequence[str] = ()) -> None: ...
+    def fen(self) -> str:
+        """Of the current position; castling rights in X-FEN."""
+    @property
+    def ply(self) -> int:
+        """Plies since the game's first move by the FEN's move number: 2 * (number - 1) + (black to move)."""
+    @property
+    def black_to_move(self) -> bool: ...
+    @property
+    def in_check(self) -> bool: ...
+    @property
+    def repetitions(self) -> int: ...
+    @property
+    def rule50(self) -> int: ...
+    @property
+    def insufficient_material(self) -> bool: ...
+    @property
+    def hash(self) -> int: ...
+    def legal_moves(self) -> list[str]:
+        """In generation order, king takes rook."""
+    def uci(self, move: str, chess960: bool) -> str:
+        """A legal move as a GUI wants it: without chess960, castling of a king on e with a rook on a or h becomes e1g1."""
+    def push(self, move: str) -> None: ...
+    def planes(self, input_format: int, history_fill: str = "fen_only") -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
+        """Masks (112,) and values (112,). history_fill: no, fen_only, always."""
+    def transform(self, input_format: int) -> int: ...
+    def policy_indices(self, input_format: int) -> list[int]:
+        """Of legal_moves(), in the same order."""
+
+def perft(fen: str, depth: int) -> int:
+    """Leaf nodes, bulk counted at depth 1."""
+def expand_planes(masks: NDArray[np.uint64], values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n, 112) masks and values to (n, 112, 8, 8) float32."""
+def policy_moves() -> list[str]:
+    """The 1858 move names in index order."""
+def convolution_policy_map() -> NDArray[np.uint16]:
+    """(1858,): plane * 64 + from-square."""
+def attention_policy_map() -> NDArray[np.uint16]:
+    """(1858,): from * 64 + to, then 4096 + 24 * file + 3 * target file + piece."""
+
+# networks and back ends -----------------------------------------------------------------------------------------------
+
+class Network:
+    """architecture: the fields of nn::Architecture by name; arrays: name -> (encoding 1..4, buffer, min, max).
+    The buffers are kept, not copied. Raises Error for an unknown field or a buffer of a wrong size."""
+    def __init__(self, architecture: Mapping[str, Any],
+                 arrays: Mapping[str, tuple[int, Any, float, float]]) -> None: ...
+    def array(self, name: str) -> NDArray[np.float32]:
+        """Decoded, flat."""
+    def convolution(self, prefix: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Weights and biases with batch norm folded in, flat."""
+
+class BackendInfo(TypedDict):
+    device: str
+    input_format: int
+    wdl: bool
+    moves_left: bool
+    cpu: bool
+    max_batch: int
+    best_batch: int
+    threads: int
+
+class Backend:
+    """A loaded network on a device. options: values by key; sub-dictionaries are dicts, in order."""
+    def __init__(self, name: str, network: Network | None, options: Mapping[str, Any] = ...) -> None: ...
+    @property
+    def name(self) -> str: ...
+    @property
+    def info(self) -> BackendInfo: ...
+    def evaluate(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> tuple[
+            NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Planes (n, 112) to raw policy logits (n, 1858), q (n,), d (n,), m (n,). Any n: split by max_batch. Thread-safe."""
+    def time_batches(self, masks: NDArray[np.uint64], values: NDArray[np.float32], count: int) -> list[float]:
+        """Evaluates the batch `count` times on a session of its own, without policy; seconds since the call at which each ended."""
+
+def registered_backends() -> list[tuple[str, str, bool]]:
+    """(name, why it cannot run here or "", needs a network)."""
+
+# search ---------------------------------------------------------------------------------------------------------------
+
+class PvInfo(TypedDict):
+    wl: float          # side to move's view, after the display transform
+    d: float
+    q: float           # untransformed WL + draw score * D
+    mu: float          # 0 where the transform was skipped
+    m: float           # plies left of this move
+    terminal: str      # "", "end", "tablebase": a proven result
+    visits: int
+    moves: list[str]   # at least one, king takes rook
+
+class Update(TypedDict):
+    depth: int
+    seldepth: int
+    time_ms: int       # since the clock start
+    nodes: int         # new playouts and visits the root had at the start
+    playouts: int
+    nps: int | None
+    eps: int | None
+    tbhits: int
+    pvs: list[PvInfo]  # best first, min(MultiPV, root moves) of them
+    messages: list[str]  # warnings for `info string`
+
+class Result(TypedDict):
+    best_move: str     # "" without a legal move
+    ponder: str        # "" without one
+    playouts: int
+    stopped_by: str    # nodes, time, depth, mate, smart_pruning, kld, ram, stop, error
+
+class MoveStats(TypedDict):
+    """One root move (or the root itself, move "node") as verbose move stats print it (engine.md 3.7)."""
+    move: str
+    index: int         # policy index; the number of legal moves for the root
+    visits: int
+    in_flight: int
+    p: float
+    wl: float | None
+    d: float | None
+    m: float | None
+    q: float
+    u: float
+    s: float
+    v: float | None
+    flag: str          # "", "T", "W", "L"
+
+class Search:
+    """A tree, an evaluation cache and the threads that grow the tree. Methods may be called from any thread."""
+    def __init__(self) -> None: ...
+    def set_backend(self, backend: Backend, history_fill: str, policy_temperature: float, cache_size: int) -> None:
+        """Between searches. A changed back end, fill or temperature empties the cache."""
+    def clear(self) -> None:
+        """A new game: drops tree and cache."""
+    def set_position(self, fen: str, moves: Sequence[str]) -> bool:
+        """Moves the root, keeping what the tree knows. True if the game went on from the previous position."""
+    def start(self, parameters: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
+        """parameters: search options by UCI name; a missing one has its default. limits, all optional: nodes, playouts,
+        time_ms (since the clock start), depth, mate, infinite (bool), searchmoves (list of moves), elapsed_ms (the clock at
+        this call), remaining_ms (clock hint for smart pruning). Raises Error for an unknown key."""
+    def stop(self) -> None: ...
+    def set_option(self, name: str, value: Any) -> None:
+        """Those that act mid-search: MultiPV, PerPVCounters, ..."""
+    def wait(self, timeout: float) -> Update | None:
+        """The next update as soon as something worth an info line happened; None after `timeout` seconds or at the end."""
+    @property
+    def running(self) -> bool: ...
+    def update(self) -> Update:
+        """The state now, whatever has been reported."""
+    def result(self) -> Result:
+        """Blocks until the search has ended. Raises Error if a back end failed."""
+    def move_stats(self) -> list[MoveStats]:
+        """Every legal root move, ascending by (visits, Q + U), then the root."""
+    @property
+    def root_visits(self) -> int: ...

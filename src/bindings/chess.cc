@@ -1,0 +1,3 @@
+#include "bindings/bindings.h"
+
+void bind_chess(pybind11::module_&) {}

@@ -1,0 +1,3 @@
+#include "bindings/bindings.h"
+
+void bind_search(pybind11::module_&) {}

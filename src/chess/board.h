@@ -1,0 +1,8 @@
+#pragma once
+#include "chess/types.h"
+
+namespace chess {
+
+struct Board {};
+
+}  // namespace chess

@@ -1,0 +1,90 @@
+// The contract of a back end: positions in, raw policy logits and values out.
+#pragma once
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "chess/encode.h"
+#include "nn/network.h"
+
+namespace nn {
+
+// Parsed BackendOptions: values of this level and, in order, named sub-dictionaries (already holding what they inherit).
+struct Options {
+  std::map<std::string, std::variant<bool, std::int64_t, double, std::string>> values;
+  std::vector<std::pair<std::string, Options>> children;
+
+  bool flag(const std::string& key, bool fallback) const;
+  std::int64_t integer(const std::string& key, std::int64_t fallback) const;
+  double number(const std::string& key, double fallback) const;  // an integer is accepted too
+  std::string text(const std::string& key, const std::string& fallback) const;
+};
+
+// What the search and the reports want to know of a back end.
+struct Info {
+  std::string device;         // one line for people: "CPU, 2 threads, oneDNN 3.2, fp32"
+  chess::InputFormat input_format = chess::InputFormat::kClassical;
+  bool wdl = false;           // d is meaningful
+  bool moves_left = false;    // m is meaningful
+  bool cpu = false;           // evaluation runs on the processor
+  int max_batch = 1024;       // evaluate() takes no more at once
+  int best_batch = 256;       // recommended minibatch
+  int threads = 1;            // search threads that keep it busy
+};
+
+struct Value {
+  float q = 0;  // win - loss, side to move's view
+  float d = 0;  // draw probability, 0 without WDL
+  float m = 0;  // plies left, 0 without a moves-left head
+};
+
+// A batch. The pointers belong to the caller.
+struct Batch {
+  int size = 0;
+  const chess::Planes* planes = nullptr;     // (size)
+  // Policy wanted: position i gets the logits of moves[first_move[i]] .. moves[first_move[i + 1] - 1], in that order at the
+  // same places of `policy`. With moves == nullptr: all 1858 of every position, policy is (size, 1858).
+  const std::uint16_t* moves = nullptr;
+  const std::uint32_t* first_move = nullptr;  // (size + 1)
+  float* policy = nullptr;                   // raw logits
+  Value* values = nullptr;                   // (size)
+};
+
+// All that one thread needs to evaluate: used by one thread at a time, independent of other sessions.
+class Session {
+ public:
+  virtual ~Session() = default;
+  virtual void evaluate(const Batch& batch) = 0;  // blocking; throws Error
+};
+
+// A loaded network on a device. Thread-safe; outlives its sessions.
+class Backend {
+ public:
+  virtual ~Backend() = default;
+  virtual const Info& info() const = 0;
+  virtual std::unique_ptr<Session> open() = 0;
+};
+
+// Registry. A back end is a folder with one static Registration a name; nothing else lists it.
+struct Registration {
+  using Create = std::function<std::unique_ptr<Backend>(std::shared_ptr<const Network>, const Options&)>;
+  using WhyNot = std::function<std::string()>;  // empty: usable on this machine; else one sentence
+  Registration(std::string name, Create create, WhyNot why_not = nullptr, bool needs_network = true);
+};
+
+struct Registered {
+  std::string name;
+  std::string why_not;  // empty: usable here
+  bool needs_network;
+};
+
+std::vector<Registered> registered_backends();  // sorted by name
+// Throws Error for an unknown name, an unusable back end or a missing network.
+std::unique_ptr<Backend> create_backend(const std::string& name, std::shared_ptr<const Network> network, const Options& options);
+
+}  // namespace nn
