@@ -33,4 +33,7 @@ int canonical_transform(const Position& position, InputFormat format);
 
 Planes encode(const History& history, InputFormat format, HistoryFill fill);
 
+// One plane as 64 floats, square by square.
+void expand_plane(Bitboard mask, float value, float* squares);
+
 }  // namespace chess

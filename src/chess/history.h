@@ -19,7 +19,7 @@ class History {
  public:
   // Throws Error for a bad FEN.
   explicit History(std::string_view fen);
-  void push(Move move);  // the move must be legal
+  void push(Move move);  // the move must be legal or pseudo-legal
   void pop();            // undoes the latest push
   const Position& last() const { return positions_.back(); }
   const Position& operator[](int i) const { return positions_[i]; }

@@ -1,4 +1,4 @@
-// Squares, pieces and moves. Everything here is seen by the side to move: "ours" moves up the board, whatever its colour.
+// Squares, pieces and moves, all seen by the side to move: "ours" moves up the board, whatever its colour.
 #pragma once
 #include <cstdint>
 
