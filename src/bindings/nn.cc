@@ -1,3 +1,276 @@
-#include "bindings/bindings.h"
+#include "nn/network.h"
 
-void bind_nn(pybind11::module_&) {}
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <set>
+
+#include "bindings/backend.h"
+#include "bindings/bindings.h"
+#include "chess/policy.h"
+#include "error.h"
+
+namespace py = pybind11;
+
+namespace {
+
+using Masks = py::array_t<std::uint64_t, py::array::c_style | py::array::forcecast>;
+using Floats = py::array_t<float, py::array::c_style | py::array::forcecast>;
+
+// Keeps a Python object's memory in place for as long as a network reads it; the last reader may be any thread.
+struct HeldBuffer {
+  explicit HeldBuffer(const py::handle& object) {
+    if (PyObject_GetBuffer(object.ptr(), &view, PyBUF_SIMPLE) != 0) throw py::error_already_set();
+  }
+  ~HeldBuffer() {
+    py::gil_scoped_acquire gil;
+    PyBuffer_Release(&view);
+  }
+  HeldBuffer(const HeldBuffer&) = delete;
+  HeldBuffer& operator=(const HeldBuffer&) = delete;
+  Py_buffer view;
+};
+
+nn::Array array_of(const std::string& name, const py::tuple& fields) {
+  if (fields.size() != 4) throw Error("array " + name + ": expected (encoding, buffer, min, max)");
+  const int encoding = fields[0].cast<int>();
+  if (encoding < 1 || encoding > 4)
+    throw Error("array " + name + ": encoding " + std::to_string(encoding) + " is unknown; there are 1 to 4");
+  if (!PyObject_CheckBuffer(fields[1].ptr()))
+    throw Error("array " + name + ": the second entry is no bytes-like object");
+  const auto held = std::make_shared<HeldBuffer>(fields[1]);
+  const auto bytes = static_cast<std::size_t>(held->view.len);
+
+  nn::Array array;
+  array.encoding = static_cast<nn::Array::Encoding>(encoding);
+  const std::size_t width = array.encoding == nn::Array::Encoding::kFloat32 ? 4 : 2;
+  if (bytes % width != 0)
+    throw Error("array " + name + ": " + std::to_string(bytes) + " bytes do not hold elements of " +
+                std::to_string(width));
+  array.data = static_cast<const std::byte*>(held->view.buf);
+  array.size = bytes / width;
+  array.min = fields[2].cast<float>();
+  array.max = fields[3].cast<float>();
+  array.owner = held;
+  return array;
+}
+
+// Reads the dictionary of an architecture field by field and complains about what is missing or left over.
+class ArchitectureReader {
+ public:
+  explicit ArchitectureReader(const py::dict& fields) : fields_(fields) {}
+
+  int integer(const char* key) { return read<int>(key, "an integer"); }
+  bool flag(const char* key) { return read<bool>(key, "true or false"); }
+  template <class T>
+  T one_of(const char* key, std::initializer_list<int> numbers) {
+    const int number = integer(key);
+    if (std::ranges::find(numbers, number) == numbers.end())
+      throw Error(std::string("architecture: ") + key + " " + std::to_string(number) + " is not supported");
+    return static_cast<T>(number);
+  }
+  nn::Activation activation(const char* key) {
+    static const char* const kNames[] = {"none", "relu", "relu2", "mish", "swish", "selu", "tanh", "sigmoid"};
+    const auto name = read<std::string>(key, "text");
+    const auto found = std::ranges::find(kNames, name);
+    if (found == std::end(kNames)) throw Error(std::string("architecture: ") + key + ": unknown activation " + name);
+    return static_cast<nn::Activation>(found - kNames);
+  }
+  void finish() const {
+    for (const auto& [key, value] : fields_)
+      if (!known_.contains(py::str(key))) throw Error("architecture: unknown field " + std::string(py::str(key)));
+  }
+
+ private:
+  template <class T>
+  T read(const char* key, const char* wanted) {
+    known_.insert(key);
+    if (!fields_.contains(key)) throw Error(std::string("architecture: field ") + key + " is missing");
+    try {
+      return fields_[key].cast<T>();
+    } catch (const py::cast_error&) {
+      throw Error(std::string("architecture: ") + key + " must be " + wanted);
+    }
+  }
+
+  py::dict fields_;
+  std::set<std::string> known_;
+};
+
+nn::Architecture architecture_of(const py::dict& fields) {
+  ArchitectureReader reader(fields);
+  nn::Architecture a;
+  a.input_format = reader.one_of<chess::InputFormat>("input_format", {1, 2, 3, 4, 5, 132, 133});
+  a.filters = reader.integer("filters");
+  a.blocks = reader.integer("blocks");
+  a.attention_body = reader.flag("attention_body");
+  a.dense_embedding = reader.flag("dense_embedding");
+  a.embedding = reader.integer("embedding");
+  a.encoders = reader.integer("encoders");
+  a.heads = reader.integer("heads");
+  a.activation = reader.activation("activation");
+  a.smolgen_activation = reader.activation("smolgen_activation");
+  a.ffn_activation = reader.activation("ffn_activation");
+  a.policy = reader.one_of<nn::PolicyHead>("policy", {1, 2, 3});
+  a.policy_encoders = reader.integer("policy_encoders");
+  a.policy_heads = reader.integer("policy_heads");
+  a.wdl = reader.flag("wdl");
+  a.moves_left = reader.flag("moves_left");
+  reader.finish();
+  return a;
+}
+
+nn::Options options_of(const py::dict& entries) {
+  nn::Options options;
+  for (const auto& [key, value] : entries) {
+    const std::string name = py::str(key);
+    if (py::isinstance<py::bool_>(value)) {  // before int: True is one
+      options.values[name] = value.cast<bool>();
+    } else if (py::isinstance<py::int_>(value)) {
+      options.values[name] = value.cast<std::int64_t>();
+    } else if (py::isinstance<py::float_>(value)) {
+      options.values[name] = value.cast<double>();
+    } else if (py::isinstance<py::str>(value)) {
+      options.values[name] = value.cast<std::string>();
+    } else if (py::isinstance<py::dict>(value)) {
+      options.children.emplace_back(name, options_of(value.cast<py::dict>()));
+    } else {
+      throw Error("back-end option " + name + " must be true or false, a number, text or a dictionary");
+    }
+  }
+  return options;
+}
+
+std::vector<chess::Planes> planes_of(const Masks& masks, const Floats& values) {
+  for (const py::array* array : {static_cast<const py::array*>(&masks), static_cast<const py::array*>(&values)})
+    if (array->ndim() != 2 || array->shape(1) != chess::kPlanes || array->shape(0) != masks.shape(0))
+      throw Error("planes must be two arrays of shape (n, 112): masks and values");
+  std::vector<chess::Planes> planes(masks.shape(0));
+  for (std::size_t i = 0; i < planes.size(); ++i) {
+    std::copy_n(masks.data(i, 0), chess::kPlanes, planes[i].mask.begin());
+    std::copy_n(values.data(i, 0), chess::kPlanes, planes[i].value.begin());
+  }
+  return planes;
+}
+
+py::tuple evaluate(BackendHandle& self, const Masks& masks, const Floats& values) {
+  const auto planes = planes_of(masks, values);
+  const auto n = static_cast<py::ssize_t>(planes.size());
+  Floats policy({n, py::ssize_t{chess::kPolicySize}}), q(n), d(n), m(n);
+  std::vector<nn::Value> out(planes.size());
+  {
+    float* logits = policy.mutable_data();
+    py::gil_scoped_release release;
+    std::unique_ptr<nn::Session> session;
+    if (std::lock_guard lock(self.mutex); !self.idle.empty()) {
+      session = std::move(self.idle.back());
+      self.idle.pop_back();
+    }
+    if (!session) session = self.backend->open();
+    const int step = self.backend->info().max_batch;
+    for (std::size_t i = 0; i < planes.size(); i += step) {
+      nn::Batch batch;
+      batch.size = static_cast<int>(std::min<std::size_t>(step, planes.size() - i));
+      batch.planes = &planes[i];
+      batch.policy = logits + i * chess::kPolicySize;
+      batch.values = &out[i];
+      session->evaluate(batch);
+    }
+    std::lock_guard lock(self.mutex);
+    self.idle.push_back(std::move(session));
+  }
+  for (py::ssize_t i = 0; i < n; ++i) {
+    q.mutable_at(i) = out[i].q;
+    d.mutable_at(i) = out[i].d;
+    m.mutable_at(i) = out[i].m;
+  }
+  return py::make_tuple(policy, q, d, m);
+}
+
+std::vector<double> time_batches(BackendHandle& self, const Masks& masks, const Floats& values, int count) {
+  const auto planes = planes_of(masks, values);
+  const int most = self.backend->info().max_batch;
+  if (planes.empty() || planes.size() > static_cast<std::size_t>(most))
+    throw Error("a batch of " + std::to_string(planes.size()) + " positions; " + self.name + " takes 1 to " +
+                std::to_string(most));
+  std::vector<nn::Value> out(planes.size());
+  nn::Batch batch;
+  batch.size = static_cast<int>(planes.size());
+  batch.planes = planes.data();
+  batch.values = out.data();
+
+  py::gil_scoped_release release;
+  const auto session = self.backend->open();
+  using Clock = std::chrono::steady_clock;
+  const auto start = Clock::now();
+  std::vector<double> ended;
+  for (int i = 0; i < count; ++i) {
+    session->evaluate(batch);
+    ended.push_back(std::chrono::duration<double>(Clock::now() - start).count());
+  }
+  return ended;
+}
+
+py::dict info_of(const BackendHandle& self) {
+  const nn::Info& info = self.backend->info();
+  py::dict fields;
+  fields["device"] = info.device;
+  fields["input_format"] = static_cast<int>(info.input_format);
+  fields["wdl"] = info.wdl;
+  fields["moves_left"] = info.moves_left;
+  fields["cpu"] = info.cpu;
+  fields["max_batch"] = info.max_batch;
+  fields["best_batch"] = info.best_batch;
+  fields["threads"] = info.threads;
+  return fields;
+}
+
+Floats floats_of(const std::vector<float>& values) {
+  return Floats(static_cast<py::ssize_t>(values.size()), values.data());
+}
+
+}  // namespace
+
+void bind_nn(py::module_& m) {
+  py::class_<nn::Network, std::shared_ptr<nn::Network>>(m, "Network")
+      .def(py::init([](const py::dict& architecture, const std::map<std::string, py::tuple>& arrays) {
+             std::map<std::string, nn::Array> read;
+             for (const auto& [name, fields] : arrays) read.emplace(name, array_of(name, fields));
+             return std::make_shared<nn::Network>(architecture_of(architecture), std::move(read));
+           }),
+           py::arg("architecture"), py::arg("arrays"))
+      .def(
+          "array", [](const nn::Network& self, const std::string& name) { return floats_of(self.get(name)); },
+          py::arg("name"))
+      .def(
+          "convolution",
+          [](const nn::Network& self, const std::string& prefix) {
+            const nn::Convolution folded = self.convolution(prefix);
+            return py::make_tuple(floats_of(folded.weights), floats_of(folded.biases));
+          },
+          py::arg("prefix"));
+
+  py::class_<BackendHandle, std::shared_ptr<BackendHandle>>(m, "Backend")
+      .def(py::init([](const std::string& name, std::shared_ptr<nn::Network> network, const py::dict& entries) {
+             const nn::Options options = options_of(entries);
+             py::gil_scoped_release release;
+             auto handle = std::make_shared<BackendHandle>();
+             handle->name = name;
+             handle->backend = nn::create_backend(name, std::move(network), options);
+             return handle;
+           }),
+           py::arg("name"), py::arg("network").none(true), py::arg("options") = py::dict())
+      .def_readonly("name", &BackendHandle::name)
+      .def_property_readonly("info", &info_of)
+      .def("evaluate", &evaluate, py::arg("masks"), py::arg("values"))
+      .def("time_batches", &time_batches, py::arg("masks"), py::arg("values"), py::arg("count"));
+
+  m.def("registered_backends", [] {
+    std::vector<std::tuple<std::string, std::string, bool>> all;
+    for (const auto& entry : nn::registered_backends())
+      all.emplace_back(entry.name, entry.why_not, entry.needs_network);
+    return all;
+  });
+}

@@ -48,7 +48,8 @@ struct Batch {
   int size = 0;
   const chess::Planes* planes = nullptr;     // (size)
   // Policy wanted: position i gets the logits of moves[first_move[i]] .. moves[first_move[i + 1] - 1], in that order at the
-  // same places of `policy`. With moves == nullptr: all 1858 of every position, policy is (size, 1858).
+  // same places of `policy`. With moves == nullptr: all 1858 of every position, policy is (size, 1858). With
+  // policy == nullptr: no policy.
   const std::uint16_t* moves = nullptr;
   const std::uint32_t* first_move = nullptr;  // (size + 1)
   float* policy = nullptr;                   // raw logits

@@ -1,0 +1,37 @@
+#include "backends/combine/children.h"
+
+#include <algorithm>
+
+#include "error.h"
+
+Children create_children(const std::string& name, const std::shared_ptr<const nn::Network>& network,
+                         const nn::Options& options, std::size_t least) {
+  Children children;
+  for (const auto& [child, child_options] : options.children)
+    children.push_back(nn::create_backend(child_options.text("backend", child), network, child_options));
+  if (children.size() < least)
+    throw Error(name + " has " + std::to_string(children.size()) + " back ends, expected at least " + std::to_string(least) +
+                ": name them in BackendOptions as (backend=cpu),(backend=random)");
+  const nn::Info& first = children.front()->info();
+  for (const auto& child : children)
+    if (child->info().input_format != first.input_format || child->info().wdl != first.wdl)
+      throw Error(name + ": its back ends differ in input format or in having WDL: " + first.device + " and " +
+                  child->info().device);
+  return children;
+}
+
+nn::Info common_info(const std::string& name, const Children& children) {
+  nn::Info info = children.front()->info();
+  std::string devices = info.device;
+  for (auto child = children.begin() + 1; child != children.end(); ++child) {
+    const nn::Info& other = (*child)->info();
+    devices += "; " + other.device;
+    info.moves_left &= other.moves_left;
+    info.cpu &= other.cpu;
+    info.max_batch = std::min(info.max_batch, other.max_batch);
+    info.best_batch = std::min(info.best_batch, other.best_batch);
+    info.threads = std::max(info.threads, other.threads);
+  }
+  info.device = name + " of " + devices;
+  return info;
+}
