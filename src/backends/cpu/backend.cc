@@ -1,0 +1,119 @@
+// The back ends cpu (fp32) and cpu-bf16. A session cuts a batch into one run of positions a thread and each thread its
+// run into slices of at most kMaxSlice, which it takes through the whole network one after another: activations stay in
+// its second-level cache, and no thread waits for another within a batch.
+#include "nn/backend.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <thread>
+
+#include "backends/cpu/network.h"
+#include "backends/cpu/team.h"
+#include "error.h"
+
+namespace cpu {
+namespace {
+
+using Type = dnnl::memory::data_type;
+
+constexpr int kMaxBatch = 1024;
+constexpr int kMaxThreads = 1024;
+
+bool has_bf16() {
+  const auto isa = static_cast<int>(dnnl::get_effective_cpu_isa());
+  constexpr auto kWanted = static_cast<int>(dnnl::cpu_isa::avx512_core_bf16);
+  return (isa & kWanted) == kWanted;  // a later instruction set has the bits of the earlier
+}
+
+// What one thread owns: memory, and a forward pass for each power of two.
+struct Lane {
+  Arena arena;
+  std::array<std::unique_ptr<Forward>, std::bit_width(unsigned{kMaxSlice})> forwards;
+};
+
+class CpuSession final : public nn::Session {
+ public:
+  CpuSession(std::shared_ptr<Weights> weights, Type type, int threads, bool moves_left)
+      : weights_(std::move(weights)), type_(type), moves_left_(moves_left), team_(threads), lanes_(threads) {}
+
+  void evaluate(const nn::Batch& batch) override {
+    const int members = std::min<int>(static_cast<int>(lanes_.size()), batch.size);
+    if (members > 0)
+      team_.run(members, [&](int member) {
+        const auto share = [&](int m) { return static_cast<int>(std::int64_t{batch.size} * m / members); };
+        int first = share(member), left = share(member + 1) - first;
+        while (left > 0) {
+          const auto size = std::bit_floor(static_cast<unsigned>(std::min(left, kMaxSlice)));
+          auto& forward = lanes_[member].forwards[std::bit_width(size) - 1];
+          if (!forward) forward = std::make_unique<Forward>(*weights_, lanes_[member].arena, type_, size, moves_left_);
+          forward->run(batch, first);
+          first += size;
+          left -= size;
+        }
+      });
+  }
+
+ private:
+  std::shared_ptr<Weights> weights_;
+  Type type_;
+  bool moves_left_;
+  Team team_;
+  std::vector<Lane> lanes_;
+};
+
+class CpuBackend final : public nn::Backend {
+ public:
+  CpuBackend(std::shared_ptr<const nn::Network> network, const nn::Options& options, Type type)
+      : type_(type),
+        threads_(count(options, "threads", static_cast<int>(std::max(1u, std::thread::hardware_concurrency())),
+                       kMaxThreads)),
+        moves_left_(options.flag("mlh", true) && network->architecture().moves_left) {
+    const auto* version = dnnl::version();
+    info_.device = "CPU, " + std::to_string(threads_) + (threads_ == 1 ? " thread" : " threads") + ", oneDNN " +
+                   std::to_string(version->major) + "." + std::to_string(version->minor) +
+                   (type == Type::f32 ? ", fp32" : ", bf16");
+    info_.input_format = network->architecture().input_format;
+    info_.wdl = network->architecture().wdl;
+    info_.moves_left = moves_left_;
+    info_.cpu = true;
+    info_.max_batch = count(options, "max_batch", 256, kMaxBatch);
+    info_.best_batch = std::min(info_.max_batch, kMaxSlice * threads_);
+    weights_ = std::make_shared<Weights>(std::move(network), dnnl::engine(dnnl::engine::kind::cpu, 0));
+  }
+
+  const nn::Info& info() const override { return info_; }
+  std::unique_ptr<nn::Session> open() override {
+    return std::make_unique<CpuSession>(weights_, type_, threads_, moves_left_);
+  }
+
+ private:
+  static int count(const nn::Options& options, const std::string& key, int fallback, int most) {
+    const auto value = options.integer(key, fallback);
+    if (value < 1 || value > most)
+      throw Error("back-end option " + key + " is " + std::to_string(value) + ", expected 1 to " +
+                  std::to_string(most));
+    return static_cast<int>(value);
+  }
+
+  Type type_;
+  int threads_;
+  bool moves_left_;
+  nn::Info info_;
+  std::shared_ptr<Weights> weights_;
+};
+
+template <Type type>
+std::unique_ptr<nn::Backend> create(std::shared_ptr<const nn::Network> network, const nn::Options& options) {
+  return std::make_unique<CpuBackend>(std::move(network), options, type);
+}
+
+std::string why_no_bf16() {
+  return has_bf16() ? "" : "this processor has no bfloat16 instructions (AMX or AVX512-BF16); use the back end cpu";
+}
+
+const nn::Registration kFloat("cpu", create<Type::f32>);
+const nn::Registration kBfloat16("cpu-bf16", create<Type::bf16>, why_no_bf16);
+
+}  // namespace
+}  // namespace cpu

@@ -1,0 +1,40 @@
+// The forward pass of a network for one batch size.
+#pragma once
+#include "backends/cpu/plan.h"
+#include "chess/encode.h"
+#include "nn/backend.h"
+
+namespace cpu {
+
+class Forward {
+ public:
+  // A network without moves-left head, or with `moves_left` false, gives m = 0.
+  Forward(Weights& weights, Arena& arena, dnnl::memory::data_type type, int batch, bool moves_left);
+
+  Forward(const Forward&) = delete;  // its steps point to it
+
+  // Evaluates positions first .. first + size - 1 of `batch`, size being what the plan was made for.
+  void run(const nn::Batch& batch, int first);
+
+ private:
+  Tensor tower(Tensor planes);
+  Tensor embedding(Tensor input);
+  void encoder(Plan& plan, Tensor tokens, const std::string& name, int heads, nn::Activation ffn_activation,
+               float alpha, float eps);
+  Tensor smolgen(Plan& plan, Tensor tokens, const std::string& name, int heads);
+  void feed_forward(Plan& plan, Tensor branch, Tensor tokens, const std::string& name, nn::Activation activation,
+                    float alpha);
+  void norm(Plan& plan, Tensor to, Tensor from, const std::string& name, float eps, bool add = false);
+  Tensor scalar_head(Tensor body, const std::string& prefix, const std::string& kind, const std::string& convolution);
+  void policy_head(Tensor body);
+
+  const nn::Network& network_;
+  const nn::Architecture& architecture_;
+  Plan body_;  // up to the value and moves-left heads
+  Plan policy_;  // goes on from the body
+  const chess::Planes* input_ = nullptr;
+  Tensor value_{}, moves_left_{};
+  std::function<float(int position, std::uint16_t index)> read_policy_;  // raw logit of one of the 1858
+};
+
+}  // namespace cpu

@@ -1,0 +1,171 @@
+#include "backends/cpu/plan.h"
+
+#include <algorithm>
+#include <new>
+
+#include "backends/cpu/winograd.h"
+
+namespace cpu {
+namespace {
+
+using Memory = dnnl::memory;
+using Type = Memory::data_type;
+using Tag = Memory::format_tag;
+
+std::size_t size_of(Type type) { return type == Type::f32 ? 4 : 2; }
+
+// The transformed tiles that a Winograd convolution has at once should stay in the second-level cache.
+constexpr std::size_t kWinogradBytes = 1 << 19;
+
+dnnl::primitive_attr attributes(nn::Activation activation, bool accumulate) {
+  using dnnl::algorithm;
+  dnnl::post_ops ops;
+  if (accumulate) ops.append_sum();
+  switch (activation) {
+    case nn::Activation::kNone:
+      break;
+    case nn::Activation::kRelu:
+      ops.append_eltwise(algorithm::eltwise_relu, 0, 0);
+      break;
+    case nn::Activation::kRelu2:
+      ops.append_eltwise(algorithm::eltwise_relu, 0, 0);
+      ops.append_eltwise(algorithm::eltwise_square, 0, 0);
+      break;
+    case nn::Activation::kMish:
+      ops.append_eltwise(algorithm::eltwise_mish, 0, 0);
+      break;
+    case nn::Activation::kSwish:
+      ops.append_eltwise(algorithm::eltwise_swish, 1, 0);
+      break;
+    case nn::Activation::kSelu:
+      ops.append_eltwise(algorithm::eltwise_elu, 1.67326324f, 0);
+      ops.append_eltwise(algorithm::eltwise_linear, 1.05070098f, 0);
+      break;
+    case nn::Activation::kTanh:
+      ops.append_eltwise(algorithm::eltwise_tanh, 0, 0);
+      break;
+    case nn::Activation::kSigmoid:
+      ops.append_eltwise(algorithm::eltwise_logistic, 0, 0);
+      break;
+  }
+  dnnl::primitive_attr attr;
+  attr.set_post_ops(ops);
+  attr.set_scratchpad_mode(dnnl::scratchpad_mode::user);  // a session may change threads between evaluations
+  return attr;
+}
+
+}  // namespace
+
+Bytes aligned_bytes(std::size_t bytes) {
+  auto* block = static_cast<std::byte*>(std::aligned_alloc(64, (bytes + 64) / 64 * 64));
+  if (!block) throw std::bad_alloc();
+  return Bytes(block);
+}
+
+std::byte* Arena::take(const std::string& name, std::size_t bytes) {
+  Block& block = named_[name];
+  if (block.size < bytes) {
+    blocks_.push_back(aligned_bytes(bytes));
+    block = {bytes, blocks_.back().get()};
+  }
+  return block.data;
+}
+
+Plan::Plan(Weights& weights, Arena& arena, Type type, int batch)
+    : weights_(weights), arena_(arena), type_(type), batch_(batch), stream_(weights.engine()) {}
+
+Tensor Plan::take(const std::string& name, Type type, int rows, int cols) {
+  return {type, arena_.take(name, size_of(type) * kMaxSlice * rows * cols), rows, cols};
+}
+
+void Plan::add(const dnnl::primitive& primitive, const Memory::desc& scratchpad,
+               std::unordered_map<int, Memory> arguments) {
+  arguments[DNNL_ARG_SCRATCHPAD] = scratch(scratchpad);
+  steps_.push_back([this, primitive, arguments = std::move(arguments)] { primitive.execute(stream_, arguments); });
+}
+
+void Plan::dense(Tensor dst, Tensor src, const Linear& layer, nn::Activation activation, bool accumulate) {
+  const Memory::dim rows = Memory::dim{batch_} * src.rows * src.cols / layer.in;
+  const Memory::desc from({rows, layer.in}, src.type, Tag::ab), to({rows, layer.out}, dst.type, Tag::ab);
+  const Memory::desc any({layer.in, layer.out}, type_, Tag::any), plain({layer.in, layer.out}, Type::f32, Tag::ba);
+  const Memory::desc bias({1, layer.out}, Type::f32, Tag::ab);
+  const auto attr = attributes(activation, accumulate);
+  const auto description = layer.biases ? dnnl::matmul::primitive_desc(weights_.engine(), from, any, bias, to, attr)
+                                        : dnnl::matmul::primitive_desc(weights_.engine(), from, any, to, attr);
+  std::unordered_map<int, Memory> arguments{
+      {DNNL_ARG_SRC, Memory(from, weights_.engine(), src.data)},
+      {DNNL_ARG_WEIGHTS, weights_.packed(layer.key, description.weights_desc(), plain, layer.weights)},
+      {DNNL_ARG_DST, Memory(to, weights_.engine(), dst.data)}};
+  if (layer.biases) arguments[DNNL_ARG_BIAS] = weights_.packed(layer.key + " bias", bias, bias, layer.biases);
+  add(dnnl::matmul(description), description.scratchpad_desc(), std::move(arguments));
+}
+
+void Plan::conv3x3(Tensor dst, Tensor src, const std::string& name, nn::Activation activation, bool accumulate) {
+  if (type_ == Type::f32) return winograd(dst, src, name, activation, accumulate);
+
+  const Memory::dim in = src.cols, out = dst.cols;
+  const Memory::desc from({batch_, in, 8, 8}, type_, Tag::nhwc), to({batch_, out, 8, 8}, dst.type, Tag::nhwc);
+  const Memory::desc any({out, in, 3, 3}, type_, Tag::any), plain({out, in, 3, 3}, Type::f32, Tag::oihw);
+  const Memory::desc bias({out}, Type::f32, Tag::a);
+  const Memory::dims one{1, 1};
+  const dnnl::convolution_forward::primitive_desc description(weights_.engine(), dnnl::prop_kind::forward_inference,
+                                                              dnnl::algorithm::convolution_direct, from, any, bias, to,
+                                                              one, one, one, attributes(activation, accumulate));
+  const auto folded = [this, name] { return network().convolution(name); };
+  add(dnnl::convolution_forward(description), description.scratchpad_desc(),
+      {{DNNL_ARG_SRC, Memory(from, weights_.engine(), src.data)},
+       {DNNL_ARG_WEIGHTS,
+        weights_.packed(name, description.weights_desc(), plain, [folded] { return folded().weights; })},
+       {DNNL_ARG_BIAS, weights_.packed(name + " bias", bias, bias, [folded] { return folded().biases; })},
+       {DNNL_ARG_DST, Memory(to, weights_.engine(), dst.data)}});
+}
+
+// fp32: the direct convolution of oneDNN reaches the processor's peak, so only fewer products make it faster.
+void Plan::winograd(Tensor dst, Tensor src, const std::string& name, nn::Activation activation, bool accumulate) {
+  const int in = src.cols, out = dst.cols;
+  int positions = batch_;  // at once; divides the batch, both being powers of two
+  while (positions > 1 && sizeof(float) * kWinogradPoints * kWinogradTiles * positions * (in + out) > kWinogradBytes)
+    positions /= 2;
+
+  const Memory::dim points = kWinogradPoints, tiles = Memory::dim{kWinogradTiles} * positions;
+  const Memory::desc from({points, tiles, in}, Type::f32, Tag::abc), to({points, tiles, out}, Type::f32, Tag::abc);
+  const Memory::desc any({points, in, out}, Type::f32, Tag::any), plain({points, in, out}, Type::f32, Tag::abc);
+  const dnnl::matmul::primitive_desc description(weights_.engine(), from, any, to,
+                                                 attributes(nn::Activation::kNone, false));
+  const auto packed = weights_.packed(name, description.weights_desc(), plain, [this, name, in, out] {
+    return winograd_weights(network().convolution(name).weights, out, in);
+  });
+  const auto biases = weights_.table(name + " bias", [this, name] { return network().convolution(name).biases; });
+  const Memory v = scratch(from), m = scratch(to, from.get_size());
+  const std::unordered_map<int, Memory> arguments{
+      {DNNL_ARG_SRC, v},
+      {DNNL_ARG_WEIGHTS, packed},
+      {DNNL_ARG_DST, m},
+      {DNNL_ARG_SCRATCHPAD, scratch(description.scratchpad_desc(), from.get_size() + to.get_size())}};
+  steps_.push_back([=, this, product = dnnl::matmul(description)] {
+    auto* inputs = static_cast<float*>(v.get_data_handle());
+    auto* products = static_cast<float*>(m.get_data_handle());
+    for (int p = 0; p < batch_; p += positions) {
+      float* y = dst.as<float>() + std::size_t{64} * p * out;
+      winograd_input(inputs, src.as<float>() + std::size_t{64} * p * in, positions, in);
+      product.execute(stream_, arguments);
+      winograd_output(y, products, biases->data(), accumulate ? y : nullptr, activation, positions, out);
+    }
+  });
+}
+
+Memory Plan::scratch(const Memory::desc& description, std::size_t offset) {
+  scratch_bytes_ = std::max(scratch_bytes_, offset + description.get_size());
+  in_scratch_.emplace_back(Memory(description, weights_.engine(), nullptr), offset);
+  return in_scratch_.back().first;
+}
+
+void Plan::run() {
+  if (!scratch_) {
+    scratch_ = aligned_bytes(scratch_bytes_);
+    for (auto& [memory, offset] : in_scratch_) memory.set_data_handle(scratch_.get() + offset);
+  }
+  for (const auto& step : steps_) step();
+}
+
+}  // namespace cpu

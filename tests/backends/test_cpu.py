@@ -1,0 +1,216 @@
+"""The CPU back ends against golden outputs, the spec's vectors and the NumPy reference."""
+import importlib.util
+import json
+import pathlib
+import threading
+
+import numpy as np
+import pytest
+
+from lc0rocm import _core, net
+
+_spec = importlib.util.spec_from_file_location("reference", pathlib.Path(__file__).with_name("reference.py"))
+reference = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(reference)
+
+UNUSABLE = {name: why_not for name, why_not, _ in _core.registered_backends()}
+GOLDEN = ["ab-nosmolgen-64x2", "ab-pedense-multihead-64x2", "ab-pedense-multihead-96x2", "ab-pemap-128x3",
+          "ab-pemap-64x2", "classical-24x2", "maia-1100", "maia-1500", "maia-1900", "se-armageddon-16x1",
+          "se-attn-48x2", "se-mish-32x2", "se-relu-32x2"]
+
+
+def check(outputs, expected, scale=1):
+    """Policy to 1e-3 absolute plus relative, q and d to 1e-4, m to 1e-3 relative; `scale` widens all for bf16."""
+    tolerances = {"policy": (1e-3, 1e-3), "q": (1e-4, 0), "d": (1e-4, 0), "m": (1e-3, 1e-3)}
+    for (name, (absolute, relative)), got, wanted in zip(tolerances.items(), outputs, expected):
+        np.testing.assert_allclose(got, wanted, atol=absolute * scale, rtol=relative * scale, err_msg=name)
+
+
+def golden(shared, name):
+    with np.load(shared / "golden" / f"{name}.npz") as data:
+        arrays = {key: data[key] for key in data.files}
+    return (arrays["plane_mask"], arrays["plane_value"]), tuple(arrays[key] for key in ("policy_logits", "q", "d", "m"))
+
+
+def usable(name):
+    if UNUSABLE[name]:
+        pytest.skip(f"{name}: {UNUSABLE[name]}")
+    return name
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden(shared, name):
+    planes, expected = golden(shared, name)
+    backend = _core.Backend("cpu", net.load(shared / "nets" / f"{name}.pb.gz").core(), {})
+    check(backend.evaluate(*planes), expected)
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_golden_bf16(shared, name):
+    planes, expected = golden(shared, name)
+    backend = _core.Backend(usable("cpu-bf16"), net.load(shared / "nets" / f"{name}.pb.gz").core(), {})
+    check(backend.evaluate(*planes), expected, scale=300)  # 8 bits of mantissa against 24
+
+
+@pytest.mark.parametrize("name", GOLDEN)
+def test_reference(shared, name):
+    planes, expected = golden(shared, name)
+    file = net.load(shared / "nets" / f"{name}.pb.gz")
+    few = tuple(a[:4] for a in planes)
+    check(reference.Reference(file.core(), file.architecture()).evaluate(*few), [e[:4] for e in expected])
+
+
+def spec_lines(shared):
+    folder = shared / "spec" / "nets"
+    with open(folder / "expected.jsonl") as lines:
+        return folder, [json.loads(line) for line in lines]
+
+
+def test_spec_nets(shared):
+    folder, lines = spec_lines(shared)
+    backends = {}
+    for line in lines:
+        heads = {key: line[key] for key in ("policy_head", "value_head") if key in line}
+        key = line["net"], *heads.items()
+        if key not in backends:
+            file = net.load(folder / line["net"])
+            backends[key] = _core.Backend("cpu", file.core(**heads), {}), file.architecture()["input_format"]
+        backend, input_format = backends[key]
+        game = _core.Game(line["fen"], line["moves"])
+        masks, values = game.planes(input_format, line["history_fill"])
+        policy, q, d, m = backend.evaluate(masks[None], values[None])
+        indices, logits = zip(*line["logits"].values())
+        check((policy[0, list(indices)], q[0], d[0], m[0]), (logits, line["q"], line["d"], line["m"]))
+    assert len({key[0] for key in backends}) >= 17
+
+
+def tower_with_attention():
+    """A residual tower under an attention body, which no reference file has: random arrays of the core's names."""
+    filters, embedding, heads, ffn, random = 24, 32, 4, 40, np.random.default_rng(5)
+    arrays = {}
+
+    def array(name, *shape, scale=None):
+        values = random.normal(0, scale or 1 / np.sqrt(shape[-1]), shape).astype(np.float32)
+        arrays[name] = 4, values.tobytes(), 0.0, 0.0
+
+    def dense(name, out, inputs):
+        array(name + "_w", out, inputs)
+        array(name + "_b", out, scale=0.1)
+
+    def convolution(name, out, inputs):
+        array(name + ".weights", out, inputs * 9)
+        array(name + ".biases", out, scale=0.1)
+
+    convolution("input", filters, 112)
+    convolution("residual.0.conv1", filters, filters)
+    convolution("residual.0.conv2", filters, filters)
+    dense("ip_emb", embedding, filters)
+    array("ip_mult_gate", embedding, 64, scale=1)
+    array("ip_add_gate", embedding, 64, scale=1)
+    for part in "qkv":
+        dense(f"encoder.0.mha.{part}", embedding, embedding)
+    dense("encoder.0.mha.dense", embedding, embedding)
+    dense("encoder.0.ffn.dense1", ffn, embedding)
+    dense("encoder.0.ffn.dense2", embedding, ffn)
+    for norm in ("ln1", "ln2"):
+        array(f"encoder.0.{norm}_gammas", embedding, scale=1)
+        array(f"encoder.0.{norm}_betas", embedding, scale=1)
+    dense("policy.ip_pol", embedding, embedding)
+    dense("policy.ip2_pol", 20, embedding)
+    dense("policy.ip3_pol", 20, embedding)
+    array("policy.ip4_pol_w", 4, 20)
+    for prefix, kind, outputs in (("value.", "val", 3), ("", "mov", 1)):
+        dense(f"{prefix}ip_{kind}", 8, embedding)
+        dense(f"{prefix}ip1_{kind}", 16, 512)
+        dense(f"{prefix}ip2_{kind}", outputs, 16)
+    architecture = {
+        "input_format": 1, "filters": filters, "blocks": 1, "attention_body": True, "dense_embedding": False,
+        "embedding": embedding, "encoders": 1, "heads": heads, "activation": "mish", "smolgen_activation": "swish",
+        "ffn_activation": "relu2", "policy": 3, "policy_encoders": 0, "policy_heads": 0, "wdl": True,
+        "moves_left": True,
+    }
+    return _core.Network(architecture, arrays), architecture
+
+
+def some_planes(count):
+    games = [_core.Game(moves=["e2e4", "e7e5", "g1f3", "b8c6", "f1b5"][:i % 6]) for i in range(count)]
+    return tuple(np.stack(arrays) for arrays in zip(*(game.planes(1) for game in games)))
+
+
+def test_tower_under_attention_body():
+    core, architecture = tower_with_attention()
+    planes = some_planes(3)
+    check(_core.Backend("cpu", core, {}).evaluate(*planes), reference.Reference(core, architecture).evaluate(*planes))
+
+
+@pytest.mark.parametrize("name", ["maia-1900", "ab-pemap-64x2"])
+@pytest.mark.parametrize("threads", [1, 3])
+@pytest.mark.parametrize("size", [1, 3, 17])
+def test_batch_invariance(shared, name, threads, size):
+    (masks, values), _ = golden(shared, name)
+    masks, values = np.resize(masks, (64, 112)), np.resize(values, (64, 112))
+    backend = _core.Backend("cpu", net.load(shared / "nets" / f"{name}.pb.gz").core(), {"threads": threads})
+    whole = backend.evaluate(masks, values)
+    for start in range(0, 64, size):
+        part = backend.evaluate(masks[start:start + size], values[start:start + size])
+        for got, wanted in zip(part, whole):
+            np.testing.assert_allclose(got, wanted[start:start + size], atol=1e-4, rtol=1e-5)
+
+
+def test_small_max_batch_splits(shared):
+    planes, expected = golden(shared, "se-relu-32x2")
+    backend = _core.Backend("cpu", net.load(shared / "nets" / "se-relu-32x2.pb.gz").core(), {"max_batch": 5})
+    assert backend.info["max_batch"] == 5
+    check(backend.evaluate(*planes), expected)
+
+
+def test_parallel_sessions_agree(shared):
+    planes, expected = golden(shared, "ab-pemap-64x2")
+    backend = _core.Backend("cpu", net.load(shared / "nets" / "ab-pemap-64x2.pb.gz").core(), {"threads": 2})
+    outputs = {}
+
+    def work(i):
+        for _ in range(5):
+            outputs[i] = backend.evaluate(*planes)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    check(outputs[0], expected)
+    check(outputs[1], expected)
+
+
+def test_no_positions():
+    core, _ = tower_with_attention()
+    planes = np.zeros((0, 112), np.uint64), np.zeros((0, 112), np.float32)
+    policy, q, d, m = _core.Backend("cpu", core, {}).evaluate(*planes)
+    assert policy.shape == (0, 1858) and q.shape == d.shape == m.shape == (0,)
+
+
+def test_moves_left_switched_off():
+    core, _ = tower_with_attention()
+    backend = _core.Backend("cpu", core, {"mlh": False})
+    assert not backend.info["moves_left"]
+    assert not backend.evaluate(*some_planes(2))[3].any()
+
+
+@pytest.mark.parametrize("options", [{"threads": 0}, {"threads": "two"}, {"threads": None}, {"max_batch": -1},
+                                     {"mlh": 1}])
+def test_bad_options(options):
+    core, _ = tower_with_attention()
+    with pytest.raises(_core.Error, match=next(iter(options))):
+        _core.Backend("cpu", core, options)
+
+
+def test_network_arguments():
+    _, architecture = tower_with_attention()
+    for field, changes in (("heads", {"heads": "four"}), ("colour", {"colour": 1}),
+                           ("activation", {"activation": "gelu"}), ("policy", {"policy": 4})):
+        with pytest.raises(_core.Error, match=field):
+            _core.Network(architecture | changes, {})
+    with pytest.raises(_core.Error, match="wdl"):
+        _core.Network({key: value for key, value in architecture.items() if key != "wdl"}, {})
+    with pytest.raises(_core.Error, match="ip_emb_w"):
+        _core.Network(architecture, {"ip_emb_w": (4, b"12345", 0.0, 0.0)})
