@@ -1,3 +1,181 @@
-#include "bindings/bindings.h"
+#include "search/search.h"
 
-void bind_search(pybind11::module_&) {}
+#include <pybind11/stl.h>
+
+#include "bindings/backend.h"
+#include "bindings/bindings.h"
+#include "error.h"
+
+namespace py = pybind11;
+
+namespace {
+
+using Release = py::call_guard<py::gil_scoped_release>;
+
+search::ParamValue param_value(const std::string& name, const py::handle& value) {
+  if (py::isinstance<py::bool_>(value)) return value.cast<bool>();  // before int: True is one
+  if (py::isinstance<py::int_>(value)) return value.cast<std::int64_t>();
+  if (py::isinstance<py::float_>(value)) return value.cast<double>();
+  if (py::isinstance<py::str>(value)) return value.cast<std::string>();
+  throw Error("search parameter " + name + " must be true or false, a number or text");
+}
+
+search::Params params_of(const py::dict& entries) {
+  search::Params params;
+  for (const auto& [key, value] : entries) {
+    const std::string name = py::str(key);
+    search::set_param(params, name, param_value(name, value));
+  }
+  return params;
+}
+
+template <class T>
+T limit_value(const std::string& name, const py::handle& value, const char* wanted) {
+  try {
+    return value.cast<T>();
+  } catch (const py::cast_error&) {
+    throw Error("search limit " + name + " must be " + wanted);
+  }
+}
+
+search::Limits limits_of(const py::dict& entries) {
+  search::Limits limits;
+  for (const auto& [key, value] : entries) {
+    const std::string name = py::str(key);
+    const auto integer = [&, &value = value] { return limit_value<std::int64_t>(name, value, "an integer"); };
+    if (name == "nodes") limits.nodes = integer();
+    else if (name == "playouts") limits.playouts = integer();
+    else if (name == "time_ms") limits.time_ms = integer();
+    else if (name == "depth") limits.depth = integer();
+    else if (name == "mate") limits.mate = integer();
+    else if (name == "elapsed_ms") limits.elapsed_ms = integer();
+    else if (name == "remaining_ms") limits.remaining_ms = integer();
+    else if (name == "infinite") limits.infinite = limit_value<bool>(name, value, "true or false");
+    else if (name == "searchmoves") limits.searchmoves = limit_value<std::vector<std::string>>(name, value, "a list of moves");
+    else throw Error("the search has no limit " + name);
+  }
+  return limits;
+}
+
+chess::HistoryFill fill_of(const std::string& name) {
+  if (name == "no") return chess::HistoryFill::kNo;
+  if (name == "fen_only") return chess::HistoryFill::kFenOnly;
+  if (name == "always") return chess::HistoryFill::kAlways;
+  throw Error("history fill must be no, fen_only or always, not " + name);
+}
+
+const char* name_of(search::StopReason reason) {
+  switch (reason) {
+    case search::StopReason::kNodes: return "nodes";
+    case search::StopReason::kTime: return "time";
+    case search::StopReason::kDepth: return "depth";
+    case search::StopReason::kMate: return "mate";
+    case search::StopReason::kSmartPruning: return "smart_pruning";
+    case search::StopReason::kKld: return "kld";
+    case search::StopReason::kRam: return "ram";
+    case search::StopReason::kError: return "error";
+    case search::StopReason::kNone:
+    case search::StopReason::kStop: return "stop";
+  }
+  return "stop";
+}
+
+const char* name_of(search::Terminal terminal) {
+  return terminal == search::Terminal::kEnd ? "end" : terminal == search::Terminal::kTablebase ? "tablebase" : "";
+}
+
+using namespace py::literals;
+
+py::dict dict_of(const search::PvInfo& pv) {
+  return py::dict("wl"_a = pv.wl, "d"_a = pv.d, "q"_a = pv.q, "mu"_a = pv.mu, "m"_a = pv.m,
+                  "terminal"_a = name_of(pv.terminal), "visits"_a = pv.visits, "moves"_a = pv.moves);
+}
+
+py::dict dict_of(const search::Update& update) {
+  py::list pvs;
+  for (const search::PvInfo& pv : update.pvs) pvs.append(dict_of(pv));
+  return py::dict("depth"_a = update.depth, "seldepth"_a = update.seldepth, "time_ms"_a = update.time_ms,
+                  "nodes"_a = update.nodes, "playouts"_a = update.playouts,
+                  "evaluations"_a = update.evaluations, "evaluated_batches"_a = update.evaluated_batches, "nps"_a = update.nps, "eps"_a = update.eps,
+                  "tbhits"_a = 0, "pvs"_a = pvs, "messages"_a = update.messages);
+}
+
+py::dict dict_of(const search::MoveStats& stats) {
+  return py::dict("move"_a = stats.move, "index"_a = stats.index, "visits"_a = stats.visits, "in_flight"_a = stats.in_flight,
+                  "p"_a = stats.p, "wl"_a = stats.wl, "d"_a = stats.d, "m"_a = stats.m, "q"_a = stats.q, "u"_a = stats.u,
+                  "s"_a = stats.s, "v"_a = stats.v, "flag"_a = stats.flag);
+}
+
+// Runs `work` without the GIL and turns what it gives into Python afterwards.
+template <class Work>
+auto released(Work work) {
+  py::gil_scoped_release release;
+  return work();
+}
+
+}  // namespace
+
+void bind_search(py::module_& m) {
+  using search::Search;
+  using py::arg;
+  // Its end joins threads: the GIL must not be held meanwhile.
+  const auto make = [] {
+    return std::shared_ptr<Search>(new Search, [](Search* s) {
+      py::gil_scoped_release release;
+      delete s;
+    });
+  };
+  py::class_<Search, std::shared_ptr<Search>>(m, "Search")
+      .def(py::init(make))
+      .def(
+          "set_backend",
+          [](Search& self, const BackendHandle& backend, const std::string& fill, float policy_temperature,
+             std::size_t cache_size) {
+            const chess::HistoryFill parsed = fill_of(fill);
+            py::gil_scoped_release release;
+            self.set_backend(backend.backend, parsed, policy_temperature, cache_size);
+          },
+          arg("backend"), arg("history_fill"), arg("policy_temperature"), arg("cache_size"))
+      .def("clear", &Search::clear, Release())
+      .def("set_position", &Search::set_position, arg("fen"), arg("moves"), Release())
+      .def(
+          "start",
+          [](Search& self, const py::dict& parameters, const py::dict& limits) {
+            const search::Params params = params_of(parameters);
+            const search::Limits parsed = limits_of(limits);
+            py::gil_scoped_release release;
+            self.start(params, parsed);
+          },
+          arg("parameters"), arg("limits"))
+      .def("stop", &Search::stop, Release())
+      .def(
+          "set_option",
+          [](Search& self, const std::string& name, const py::object& value) {
+            const search::ParamValue parsed = param_value(name, value);
+            py::gil_scoped_release release;
+            self.set_option(name, parsed);
+          },
+          arg("name"), arg("value"))
+      .def(
+          "wait",
+          [](Search& self, double timeout) -> py::object {
+            const auto update = released([&] { return self.wait(timeout); });
+            return update ? py::object(dict_of(*update)) : py::none();
+          },
+          arg("timeout"))
+      .def_property_readonly("running", py::cpp_function(&Search::running, Release()))
+      .def("update", [](const Search& self) { return dict_of(released([&] { return self.update(); })); })
+      .def("result",
+           [](const Search& self) {
+             const search::Result result = released([&] { return self.result(); });
+             return py::dict("best_move"_a = result.best_move, "ponder"_a = result.ponder, "playouts"_a = result.playouts,
+                             "stopped_by"_a = name_of(result.reason));
+           })
+      .def("move_stats",
+           [](const Search& self) {
+             py::list all;
+             for (const auto& stats : released([&] { return self.move_stats(); })) all.append(dict_of(stats));
+             return all;
+           })
+      .def_property_readonly("root_visits", py::cpp_function(&Search::root_visits, Release()));
+}

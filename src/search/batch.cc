@@ -1,0 +1,166 @@
+#include "search/batch.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "chess/policy.h"
+#include "error.h"
+#include "nn/softmax.h"
+
+namespace search {
+
+chess::History& Path::to(const Node* node) {
+  wanted_.clear();
+  for (; node->parent; node = node->parent) wanted_.push_back(node);
+  std::reverse(wanted_.begin(), wanted_.end());
+  const auto [shared, other] = std::mismatch(wanted_.begin(), wanted_.end(), nodes_.begin(), nodes_.end());
+  for (auto i = other; i != nodes_.end(); ++i) history_.pop();
+  for (auto i = shared; i != wanted_.end(); ++i) history_.push((*i)->edge().move);
+  nodes_.swap(wanted_);
+  return history_;
+}
+
+// The network sees more than this, but positions that differ in history alone are worth the same to the search.
+std::uint64_t cache_key(const chess::Position& position) {
+  const std::uint64_t mixed =
+      position.board.hash() ^ static_cast<std::uint64_t>(position.repetitions) * 0x9e3779b97f4a7c15u;
+  return mixed * 0xbf58476d1ce4e5b9u ^ mixed >> 29;
+}
+
+void Batch::clear() {
+  leaves_.clear();
+  edges_.clear();
+  queue_.clear();
+  moves_.clear();
+  first_move_.assign(1, 0);
+}
+
+const Leaf& Batch::add(const Pick& pick) {
+  Leaf& leaf = leaves_.emplace_back();
+  leaf.node = pick.node;
+  leaf.depth = pick.depth;
+  if (!pick.is_new) {
+    leaf.state = Leaf::State::kRevisit;
+    return leaf;
+  }
+  const chess::History& history = path_.to(pick.node);
+  leaf.key = cache_key(history.last());
+  evaluation_.cache->prefetch(leaf.key);
+  chess::MoveList moves;
+  history.last().board.legal_moves(moves);
+  if (is_terminal(history, moves, leaf)) {
+    leaf.state = Leaf::State::kTerminal;
+    return leaf;
+  }
+  leaf.first_edge = edges_.size();
+  leaf.edge_count = moves.size();
+  for (const chess::Move move : moves) edges_.push_back({move, 0});
+  if (!look_up(leaf)) enqueue(history, moves, leaves_.size() - 1);
+  return leaf;
+}
+
+void Batch::prefetch(const Node* parent, chess::Move move) {
+  chess::History& history = path_.to(parent);
+  history.push(move);
+  Leaf leaf;
+  chess::MoveList moves;
+  history.last().board.legal_moves(moves);
+  leaf.key = cache_key(history.last());
+  leaf.edge_count = moves.size();
+  nn::Value value;
+  if (!moves.empty() && !evaluation_.cache->find(leaf.key, 0, &value, nullptr)) {
+    leaves_.push_back(leaf);
+    enqueue(history, moves, leaves_.size() - 1);
+  }
+  history.pop();
+}
+
+bool Batch::is_terminal(const chess::History& history, const chess::MoveList& moves, Leaf& leaf) const {
+  const chess::Position& position = history.last();
+  const auto end = [&](Terminal kind, double wl, float m) {
+    leaf.kind = kind;
+    leaf.outcome = {wl, wl == 0 ? 1.0f : 0.0f, m};
+    return true;
+  };
+  if (moves.empty()) return end(Terminal::kEnd, position.board.in_check() ? 1 : 0, 0);
+  if (leaf.depth == 0) return false;
+  if (position.board.insufficient_material() || position.rule50 >= 100 || position.repetitions >= 2)
+    return end(Terminal::kEnd, 0, 0);
+  const bool two_fold = evaluation_.two_fold_draws && position.repetitions == 1 && leaf.depth >= 4 &&
+                        leaf.depth >= position.repetition_distance;
+  return two_fold && end(Terminal::kTwoFold, 0, static_cast<float>(position.repetition_distance));
+}
+
+bool Batch::look_up(Leaf& leaf) {
+  nn::Value value;
+  priors_.resize(static_cast<std::size_t>(leaf.edge_count));
+  if (!evaluation_.cache->find(leaf.key, leaf.edge_count, &value, priors_.data())) return false;
+  accept(leaf, value);
+  return true;
+}
+
+void Batch::enqueue(const chess::History& history, const chess::MoveList& moves, std::size_t leaf) {
+  const chess::InputFormat format = evaluation_.info.input_format;
+  const int transform = chess::canonical_transform(history.last(), format);
+  for (const chess::Move move : moves) moves_.push_back(chess::policy_index(move, transform));
+  first_move_.push_back(static_cast<std::uint32_t>(moves_.size()));
+  if (planes_.size() <= queue_.size()) planes_.resize(queue_.size() + 1);
+  planes_[queue_.size()] = chess::encode(history, format, evaluation_.fill);
+  queue_.push_back(leaf);
+}
+
+void Batch::evaluate(nn::Session& session) {
+  policy_.resize(moves_.size());
+  values_.resize(queue_.size());
+  for (int begin = 0; begin < queued(); begin += evaluation_.info.max_batch) {
+    const int size = std::min(queued() - begin, evaluation_.info.max_batch);
+    session.evaluate({.size = size,
+                      .planes = planes_.data() + begin,
+                      .moves = moves_.data(),
+                      .first_move = first_move_.data() + begin,
+                      .policy = policy_.data(),
+                      .values = values_.data() + begin});
+  }
+  for (std::size_t i = 0; i < queue_.size(); ++i) {
+    Leaf& leaf = leaves_[queue_[i]];
+    float* policy = policy_.data() + first_move_[i];
+    const nn::Value& value = values_[i];
+    const float sum = nn::softmax(policy, leaf.edge_count, evaluation_.policy_temperature);
+    if (!std::isfinite(sum + value.q + value.d + value.m))
+      throw Error("the back end gave values that are no numbers; try another one, or one with more precision");
+    priors_.resize(static_cast<std::size_t>(leaf.edge_count));
+    std::transform(policy, policy + leaf.edge_count, priors_.begin(), nn::pack_prior);
+    evaluation_.cache->insert(leaf.key, value, leaf.edge_count, priors_.data());
+    if (leaf.node) accept(leaf, value);
+  }
+}
+
+// From the network's answer, with the priors in priors_, to the node's.
+void Batch::accept(Leaf& leaf, const nn::Value& value) {
+  leaf.state = Leaf::State::kEvaluated;
+  double wl = value.q, d = value.d;
+  if (evaluation_.rescale) {
+    WdlTransform transform = evaluation_.transform;
+    transform.shift *= leaf.depth % 2 == 0 ? evaluation_.contempt_sign : -evaluation_.contempt_sign;
+    transform.forward(wl, d);
+  }
+  leaf.outcome = {-wl, static_cast<float>(d), value.m};
+  Edge* edges = edges_.data() + leaf.first_edge;
+  for (int i = 0; i < leaf.edge_count; ++i) edges[i].prior = priors_[static_cast<std::size_t>(i)];
+  if (leaf.depth == 0 && evaluation_.noise_epsilon > 0) add_noise(leaf);
+  std::sort(edges, edges + leaf.edge_count, [](const Edge& a, const Edge& b) { return a.prior > b.prior; });
+}
+
+void Batch::add_noise(Leaf& leaf) {
+  Edge* edges = edges_.data() + leaf.first_edge;
+  std::gamma_distribution<float> gamma(evaluation_.noise_alpha, 1);
+  std::vector<float> noise(static_cast<std::size_t>(leaf.edge_count));
+  float sum = 0;
+  for (float& eta : noise) sum += eta = gamma(random_);
+  if (!(sum >= std::numeric_limits<float>::min())) return;
+  const float share = evaluation_.noise_epsilon;
+  for (std::size_t i = 0; i < noise.size(); ++i)
+    edges[i].prior = nn::pack_prior((1 - share) * edges[i].p() + share * noise[i] / sum);
+}
+
+}  // namespace search

@@ -1,0 +1,95 @@
+// The leaves of one iteration on their way through the network: position by replay from the root, terminal tests, cache, planes,
+// evaluation, priors (engine.md 4.7). All of it runs outside the tree lock; this is where a search with a fast back end spends
+// its time.
+#pragma once
+#include <random>
+#include <vector>
+
+#include "chess/encode.h"
+#include "chess/history.h"
+#include "nn/backend.h"
+#include "nn/cache.h"
+#include "search/backup.h"
+#include "search/select.h"
+#include "search/wdl.h"
+
+namespace search {
+
+// How positions are evaluated: fixed during a search.
+struct Evaluation {
+  nn::Info info;
+  nn::Cache* cache = nullptr;
+  chess::HistoryFill fill = chess::HistoryFill::kFenOnly;
+  float policy_temperature = 1;
+  bool two_fold_draws = true;
+  float noise_epsilon = 0, noise_alpha = 0;  // at the root
+  bool rescale = false;                      // values from the network are transformed
+  WdlTransform transform;
+  int contempt_sign = 0;  // of the shift, for the root's side to move
+};
+
+// The game down to any node. Consecutive nodes share most of their moves, so little is replayed.
+class Path {
+ public:
+  explicit Path(const chess::History& game) : history_(game) {}
+  chess::History& to(const Node* node);
+
+ private:
+  chess::History history_;
+  std::vector<const Node*> nodes_;  // below the root
+  std::vector<const Node*> wanted_;
+};
+
+std::uint64_t cache_key(const chess::Position& position);
+
+struct Leaf {
+  enum class State { kRevisit, kTerminal, kEvaluated, kQueued, kDone };
+  Node* node = nullptr;  // null: prefetched for the cache alone
+  int depth = 0;
+  State state = State::kQueued;
+  Terminal kind = Terminal::kNone;
+  Outcome outcome;              // of kTerminal and kEvaluated
+  std::uint64_t key = 0;
+  std::size_t first_edge = 0;   // in Batch::edges
+  int edge_count = 0;
+};
+
+class Batch {
+ public:
+  Batch(const Evaluation& evaluation, const chess::History& game) : evaluation_(evaluation), path_(game) {}
+
+  void clear();
+  const Leaf& add(const Pick& pick);
+  void prefetch(const Node* parent, chess::Move move);  // into the cache, if it is not there
+  int queued() const { return static_cast<int>(queue_.size()); }
+  // Throws Error: from the back end, or for values that are no numbers.
+  void evaluate(nn::Session& session);
+
+  std::vector<Leaf>& leaves() { return leaves_; }
+  const Edge* edges(const Leaf& leaf) const { return edges_.data() + leaf.first_edge; }
+
+ private:
+  bool is_terminal(const chess::History& history, const chess::MoveList& moves, Leaf& leaf) const;
+  bool look_up(Leaf& leaf);
+  void enqueue(const chess::History& history, const chess::MoveList& moves, std::size_t leaf);
+  void accept(Leaf& leaf, const nn::Value& value);
+  void add_noise(Leaf& leaf);
+
+  const Evaluation& evaluation_;
+  Path path_;
+  std::vector<Leaf> leaves_;
+  std::vector<Edge> edges_;  // of all leaves
+
+  // What the back end sees: position i of the queue is leaf queue_[i].
+  std::vector<std::size_t> queue_;
+  std::vector<chess::Planes> planes_;
+  std::vector<std::uint16_t> moves_;       // policy indices
+  std::vector<std::uint32_t> first_move_;
+  std::vector<float> policy_;
+  std::vector<nn::Value> values_;
+
+  std::vector<std::uint16_t> priors_;  // of one position
+  std::mt19937_64 random_{std::random_device{}()};
+};
+
+}  // namespace search

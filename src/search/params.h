@@ -1,0 +1,76 @@
+// The parameters of a search, by their UCI names (engine.md 1.2), and its limits (engine.md 3.5).
+#pragma once
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+namespace search {
+
+enum class Fpu { kReduction, kAbsolute, kSame };
+
+struct Params {
+  int threads = 0;         // 0: what the back end advises
+  int minibatch_size = 0;  // 0: what the back end advises
+
+  float cpuct = 1.745f, cpuct_base = 38739, cpuct_factor = 3.894f;
+  float cpuct_at_root = 1.745f, cpuct_base_at_root = 38739, cpuct_factor_at_root = 3.894f;
+  bool root_has_own_cpuct = false;
+  Fpu fpu_strategy = Fpu::kReduction, fpu_strategy_at_root = Fpu::kSame;
+  float fpu_value = 0.33f, fpu_value_at_root = 1;
+  bool two_fold_draws = true;
+  bool sticky_endgames = true;
+  float draw_score = 0;  // value of a draw for White
+
+  float temperature = 0;
+  int temp_decay_moves = 0, temp_decay_delay_moves = 0, temp_cutoff_move = 0;
+  float temp_endgame = 0, temp_value_cutoff = 100, temp_visit_offset = 0;
+  float noise_epsilon = 0, noise_alpha = 0.3f;
+
+  int max_collision_visits = 80000;
+  int max_collision_visits_scaling_start = 28, max_collision_visits_scaling_end = 145000;
+  float max_collision_visits_scaling_power = 1.25f;
+  bool out_of_order_eval = true;
+  float max_out_of_order_evals_factor = 2.4f;
+  int idling_minimum_work = 0, thread_idling_threshold = 1;
+  int max_prefetch = 32;
+
+  float moves_left_max_effect = 0.0345f, moves_left_threshold = 0.8f, moves_left_slope = 0.0027f;
+  float moves_left_constant_factor = 0, moves_left_scaled_factor = 1.6521f, moves_left_quadratic_factor = -0.6521f;
+
+  // Contempt, worked out by the caller (engine.md 4.12).
+  float wdl_rescale_ratio = 1, wdl_rescale_diff = 0;
+  int contempt_sign = 0;  // whom it favours: +1 the root's side to move, -1 the other, 0 none
+  float wdl_max_s = 1.4f, wdl_eval_objectivity = 1;
+
+  int multipv = 1;
+  bool per_pv_counters = false;
+  bool score_is_wdl_mu = true;  // ScoreType is WDL_mu: displayed values are transformed even without contempt
+
+  float nodes_per_second_limit = 0;
+  int kld_interval = 100;
+  float minimum_kld_gain = 0;
+  float smart_pruning_factor = 1.33f;
+  int smart_pruning_minimum_batches = 0;
+  bool nodes_as_playouts = false;
+  int ram_limit_mb = 0;
+};
+
+using ParamValue = std::variant<bool, std::int64_t, double, std::string>;
+
+// Throws Error for an unknown name, a wrong type or a value out of range.
+void set_param(Params& params, const std::string& name, const ParamValue& value);
+// True for those that are read anew at each use, so that setting them while a search runs has an effect.
+bool acts_mid_search(const std::string& name);
+
+struct Limits {
+  std::optional<std::int64_t> nodes, playouts, time_ms, depth, mate;
+  std::int64_t elapsed_ms = 0;                // the clock when the search starts
+  std::optional<std::int64_t> remaining_ms;   // a guess of the time left for this move, for smart pruning
+  bool infinite = false;
+  std::vector<std::string> searchmoves;       // empty: all
+};
+
+}  // namespace search

@@ -1,0 +1,204 @@
+#include "search/run.h"
+
+#include <algorithm>
+#include <cmath>
+#include <random>
+
+#include "chess/notation.h"
+#include "error.h"
+#include "search/rank.h"
+#include "search/worker.h"
+
+namespace search {
+namespace {
+
+constexpr double kLongestNapMs = 100;
+
+Evaluation make_evaluation(const Run::Setup& setup) {
+  const Params& params = setup.params;
+  Evaluation evaluation;
+  evaluation.info = setup.backend->info();
+  evaluation.cache = setup.cache.get();
+  evaluation.fill = setup.fill;
+  evaluation.policy_temperature = setup.policy_temperature;
+  evaluation.two_fold_draws = params.two_fold_draws;
+  evaluation.noise_epsilon = params.noise_epsilon;
+  evaluation.noise_alpha = params.noise_alpha;
+  evaluation.transform = {params.wdl_rescale_ratio, params.wdl_rescale_diff, params.wdl_max_s};
+  evaluation.contempt_sign = params.contempt_sign;
+  evaluation.rescale = params.wdl_rescale_ratio != 1 || (params.wdl_rescale_diff != 0 && params.contempt_sign != 0);
+  return evaluation;
+}
+
+chess::MoveList root_moves(const chess::History& game) {
+  chess::MoveList moves;
+  game.last().board.legal_moves(moves);
+  return moves;
+}
+
+Situation make_situation(const Run::Setup& setup, Tree& tree) {
+  Situation situation;
+  situation.params = setup.params;
+  situation.tree = &tree;
+  const bool black = setup.game.last().board.black_to_move();
+  situation.draw_score.at_root = black ? -setup.params.draw_score : setup.params.draw_score;
+  situation.has_moves_left = setup.backend->info().moves_left;
+  situation.initial_visits = tree.root()->n;
+  for (const std::string& text : setup.limits.searchmoves) {
+    try {
+      situation.allowed_moves.push_back(chess::parse_move(setup.game.last().board, text));
+    } catch (const Error&) {
+      // Illegal ones are dropped.
+    }
+  }
+  if (!setup.limits.searchmoves.empty() && situation.allowed_moves.empty())
+    throw Error("none of the searchmoves is legal here");
+  situation.apply_root_filter();
+  return situation;
+}
+
+}  // namespace
+
+Run::Run(Setup setup, Tree& tree, std::mutex& lock, std::vector<std::unique_ptr<nn::Session>>& sessions)
+    : setup_(std::move(setup)), lock_(lock),
+      shared_(lock, changed_, setup_.game, make_situation(setup_, tree), setup_.limits, make_evaluation(setup_)),
+      sessions_(sessions) {
+  const nn::Info& info = shared_.evaluation.info;
+  const Params& params = setup_.params;
+  shared_.workers = params.threads > 0 ? params.threads : std::max(1, info.threads + (info.cpu ? 0 : 1));
+  const int target = params.minibatch_size > 0 ? params.minibatch_size : info.best_batch;
+  shared_.target = static_cast<std::uint32_t>(std::clamp(target, 1, std::max(1, info.max_batch)));
+  supervisor_ = std::thread([this] { supervise(); });
+}
+
+void Run::supervise() {
+  std::vector<std::thread> workers;
+  const bool has_moves = !root_moves(setup_.game).empty();
+  try {
+    for (int i = 0; has_moves && i < shared_.workers; ++i) workers.emplace_back([this] { work(); });
+  } catch (const std::exception& exception) {
+    const std::lock_guard lock(lock_);
+    shared_.error = std::string("a search thread could not be started: ") + exception.what();
+    shared_.abort(StopReason::kError);
+  }
+  {
+    std::unique_lock lock(lock_);
+    if (!has_moves) shared_.abort(StopReason::kNone);
+    while (!shared_.stop) {
+      shared_.check_limits();
+      if (shared_.stop) break;
+      const double nap = std::clamp(shared_.stoppers.remaining_ms(), 1.0, kLongestNapMs);
+      changed_.wait_for(lock, std::chrono::duration<double, std::milli>(nap));
+    }
+  }
+  for (std::thread& worker : workers) worker.join();
+  std::unique_lock lock(lock_);
+  if (setup_.limits.infinite && shared_.error.empty()) changed_.wait(lock, [this] { return shared_.stop_asked; });
+  sum_up();
+  shared_.done = true;
+  changed_.notify_all();
+}
+
+void Run::work() {
+  std::unique_ptr<nn::Session> session;
+  try {
+    {
+      const std::lock_guard lock(sessions_lock_);
+      if (!sessions_.empty()) {
+        session = std::move(sessions_.back());
+        sessions_.pop_back();
+      }
+    }
+    if (!session) session = setup_.backend->open();
+    Worker(shared_, *session).work();
+    const std::lock_guard lock(sessions_lock_);
+    sessions_.push_back(std::move(session));  // one that failed is not used again
+  } catch (const std::exception& exception) {
+    const std::lock_guard lock(lock_);
+    if (shared_.error.empty()) shared_.error = exception.what();
+    shared_.abort(StopReason::kError);
+  }
+}
+
+// All workers have left; the caller holds the tree lock.
+void Run::sum_up() {
+  for (const Pick& pick : shared_.collisions) cancel(pick.node->parent, pick.visits);
+  shared_.collisions.clear();
+  const Situation& situation = shared_.situation;
+  result_.playouts = shared_.stats.playouts;
+  result_.reason = shared_.reason == StopReason::kNone ? StopReason::kStop : shared_.reason;
+  const auto moves = ranked_moves(situation, situation.tree->root(), 0);
+  if (moves.empty()) return;
+  const chess::Position& position = setup_.game.last();
+  const float temperature = temperature_at(situation.params, position.ply);
+  std::mt19937_64 random(std::random_device{}());
+  const Move best = temperature > 0 ? draw_move(situation, moves, temperature, random) : moves.front();
+  result_.best_move = chess::to_uci(position.board, best.edge->move);
+  if (best.n() == 0 || !best.node->edges) return;
+  const Move reply = best_move(situation, best.node, 1);
+  if (reply.n() > 0) result_.ponder = chess::to_uci(position.board.after(best.edge->move), reply.edge->move);
+}
+
+void Run::join() {
+  {
+    const std::lock_guard lock(lock_);
+    joined_early_ |= !shared_.done;
+    shared_.stop_asked = true;
+    shared_.abort(StopReason::kStop);
+  }
+  if (supervisor_.joinable()) supervisor_.join();
+  const std::lock_guard lock(lock_);
+  retired_ = true;
+}
+
+// The tree may belong to another position once the run has been joined.
+void Run::check_current() const {
+  if (retired_) throw Error("this search is over; ask before the position changes");
+}
+
+void Run::stop() {
+  const std::lock_guard lock(lock_);
+  shared_.stop_asked = true;
+  if (!shared_.done) shared_.end(StopReason::kStop);
+  changed_.notify_all();
+}
+
+void Run::set_option(const std::string& name, const ParamValue& value) {
+  const std::lock_guard lock(lock_);
+  set_param(shared_.situation.params, name, value);
+}
+
+std::optional<Update> Run::wait(double seconds) {
+  std::unique_lock lock(lock_);
+  const auto longest = std::chrono::duration<double>(std::clamp(seconds, 0.0, 1e6));
+  if (!changed_.wait_for(lock, longest, [this] { return shared_.news || shared_.done; }) || shared_.done) return std::nullopt;
+  shared_.news = false;
+  return make_update(shared_);
+}
+
+bool Run::running() const {
+  const std::lock_guard lock(lock_);
+  return !shared_.done;
+}
+
+Update Run::update() const {
+  const std::lock_guard lock(lock_);
+  check_current();
+  return make_update(shared_);
+}
+
+Result Run::result() const {
+  std::unique_lock lock(lock_);
+  changed_.wait(lock, [this] { return shared_.done; });
+  if (!shared_.error.empty()) throw Error(shared_.error);
+  if (joined_early_) throw Error("the search was ended before it had a result");
+  return result_;
+}
+
+std::vector<MoveStats> Run::move_stats() const {
+  const std::lock_guard lock(lock_);
+  check_current();
+  return make_move_stats(shared_);
+}
+
+}  // namespace search

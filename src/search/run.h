@@ -1,0 +1,52 @@
+// One search from start to result: its workers, and the supervisor that starts them, keeps the clock and sums up.
+#pragma once
+#include <thread>
+
+#include "search/search.h"
+#include "search/shared.h"
+
+namespace search {
+
+class Run {
+ public:
+  struct Setup {
+    std::shared_ptr<nn::Backend> backend;
+    std::shared_ptr<nn::Cache> cache;
+    chess::HistoryFill fill;
+    float policy_temperature;
+    chess::History game;
+    Params params;
+    Limits limits;
+  };
+
+  // Takes sessions from `sessions` and returns them when it is joined.
+  Run(Setup setup, Tree& tree, std::mutex& lock, std::vector<std::unique_ptr<nn::Session>>& sessions);
+  ~Run() { join(); }
+
+  void join();  // ends the search at once if it still runs
+  void stop();
+  void set_option(const std::string& name, const ParamValue& value);
+  std::optional<Update> wait(double seconds);
+  bool running() const;
+  Update update() const;
+  Result result() const;
+  std::vector<MoveStats> move_stats() const;
+
+ private:
+  void supervise();
+  void work();
+  void sum_up();
+  void check_current() const;
+
+  Setup setup_;
+  std::mutex& lock_;
+  mutable std::condition_variable changed_;
+  Shared shared_;
+  std::mutex sessions_lock_;
+  std::vector<std::unique_ptr<nn::Session>>& sessions_;
+  Result result_;
+  bool joined_early_ = false, retired_ = false;
+  std::thread supervisor_;  // last: it uses all the rest
+};
+
+}  // namespace search

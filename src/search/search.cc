@@ -1,0 +1,127 @@
+#include "search/search.h"
+
+#include <algorithm>
+
+#include "chess/notation.h"
+#include "error.h"
+#include "search/run.h"
+
+namespace search {
+namespace {
+
+bool is_same(const chess::Position& a, const chess::Position& b) {
+  return a.board == b.board && a.rule50 == b.rule50 && a.ply == b.ply;
+}
+
+}  // namespace
+
+Search::Search() = default;
+
+Search::~Search() { end_run(); }
+
+void Search::end_run() {
+  std::shared_ptr<Run> run;
+  {
+    const std::lock_guard lock(lock_);
+    run.swap(run_);
+  }
+  if (run) run->join();
+}
+
+void Search::set_backend(std::shared_ptr<nn::Backend> backend, chess::HistoryFill fill, float policy_temperature,
+                         std::size_t cache_size) {
+  if (!(policy_temperature > 0)) throw Error("the policy temperature must be positive");
+  const std::lock_guard control(control_);
+  end_run();
+  const bool same = backend == backend_ && fill == fill_ && policy_temperature == policy_temperature_;
+  if (!same || !cache_ || cache_->capacity() != cache_size) cache_ = std::make_shared<nn::Cache>(cache_size);
+  if (backend != backend_) sessions_.clear();
+  backend_ = std::move(backend);
+  fill_ = fill;
+  policy_temperature_ = policy_temperature;
+}
+
+void Search::clear() {
+  const std::lock_guard control(control_);
+  end_run();
+  if (cache_) cache_->clear();
+  game_.reset();
+  moves_.clear();
+  const std::lock_guard lock(lock_);
+  tree_.clear();
+}
+
+bool Search::set_position(const std::string& fen, const std::vector<std::string>& moves) {
+  chess::History game(fen);
+  std::vector<chess::Move> line;
+  for (const std::string& text : moves) {
+    line.push_back(chess::parse_move(game.last().board, text));
+    game.push(line.back());
+  }
+  const std::lock_guard control(control_);
+  end_run();
+  const bool goes_on = game_ && is_same((*game_)[0], game[0]) && moves_.size() <= line.size() &&
+                       std::equal(moves_.begin(), moves_.end(), line.begin());
+  const std::lock_guard lock(lock_);
+  if (goes_on) {
+    for (std::size_t i = moves_.size(); i < line.size(); ++i) tree_.advance(line[i]);
+  } else {
+    tree_.drop();
+  }
+  game_ = std::move(game);
+  moves_ = std::move(line);
+  return goes_on;
+}
+
+void Search::start(const Params& params, const Limits& limits) {
+  const std::lock_guard control(control_);
+  if (!backend_) throw Error("the search has no back end; set one first");
+  end_run();
+  if (!game_) game_.emplace(chess::kStartFen);
+  auto run = std::make_shared<Run>(Run::Setup{backend_, cache_, fill_, policy_temperature_, *game_, params, limits}, tree_, lock_,
+                                   sessions_);
+  const std::lock_guard lock(lock_);
+  run_ = std::move(run);
+}
+
+std::shared_ptr<Run> Search::run() const {
+  const std::lock_guard lock(lock_);
+  if (!run_) throw Error("no search has been started on this position");
+  return run_;
+}
+
+void Search::stop() {
+  std::shared_ptr<Run> run;
+  {
+    const std::lock_guard lock(lock_);
+    run = run_;
+  }
+  if (run) run->stop();
+}
+
+void Search::set_option(const std::string& name, const ParamValue& value) {
+  if (!acts_mid_search(name)) throw Error("search parameter " + name + " can only be changed between searches");
+  run()->set_option(name, value);
+}
+
+std::optional<Update> Search::wait(double seconds) { return run()->wait(seconds); }
+
+bool Search::running() const {
+  std::shared_ptr<Run> run;
+  {
+    const std::lock_guard lock(lock_);
+    run = run_;
+  }
+  return run && run->running();
+}
+
+Update Search::update() const { return run()->update(); }
+Result Search::result() const { return run()->result(); }
+std::vector<MoveStats> Search::move_stats() const { return run()->move_stats(); }
+
+std::uint32_t Search::root_visits() const {
+  const std::lock_guard lock(lock_);
+  return tree_.root()->n;
+}
+
+}  // namespace search

@@ -1,0 +1,66 @@
+// The search as its user sees it: a tree that lives from move to move, an evaluation cache, and one search at a time on threads of
+// its own. Methods may be called from any thread and throw Error.
+#pragma once
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "nn/backend.h"
+#include "nn/cache.h"
+#include "search/params.h"
+#include "search/report.h"
+#include "search/tree.h"
+
+namespace search {
+
+class Run;
+
+struct Result {
+  std::string best_move;  // empty without a legal move
+  std::string ponder;     // empty without one
+  std::uint64_t playouts = 0;
+  StopReason reason = StopReason::kNone;
+};
+
+class Search {
+ public:
+  Search();
+  ~Search();  // ends a running search without a result
+
+  // These three end a running search without a result.
+  void set_backend(std::shared_ptr<nn::Backend> backend, chess::HistoryFill fill, float policy_temperature,
+                   std::size_t cache_size);
+  void clear();
+  bool set_position(const std::string& fen, const std::vector<std::string>& moves);  // true if the game went on
+
+  void start(const Params& params, const Limits& limits);  // ends a running search first
+  void stop();
+  void set_option(const std::string& name, const ParamValue& value);
+  std::optional<Update> wait(double seconds);  // for news; nothing after this time or at the end
+  bool running() const;
+  Update update() const;
+  Result result() const;  // blocks until the end
+  std::vector<MoveStats> move_stats() const;
+  std::uint32_t root_visits() const;
+
+ private:
+  std::shared_ptr<Run> run() const;  // throws if there was none
+  void end_run();
+
+  mutable std::mutex control_;  // one caller at a time changes what follows; taken before the tree lock
+  std::shared_ptr<nn::Backend> backend_;
+  chess::HistoryFill fill_ = chess::HistoryFill::kFenOnly;
+  float policy_temperature_ = 1;
+  std::shared_ptr<nn::Cache> cache_;
+  std::vector<std::unique_ptr<nn::Session>> sessions_;  // of earlier searches, for the next one
+  std::optional<chess::History> game_;
+  std::vector<chess::Move> moves_;  // since the start of the game
+
+  mutable std::mutex lock_;  // the tree lock
+  Tree tree_;
+  std::shared_ptr<Run> run_;
+};
+
+}  // namespace search

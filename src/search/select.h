@@ -1,0 +1,75 @@
+// Descents: which leaves the next visits go to (engine.md 4.3, 4.4). One descent spends a whole budget of visits, dividing it
+// at each node as that many single descents would, so upper nodes are scanned once a batch. Speed is that of the memory of the
+// nodes passed. The caller holds the tree lock.
+#pragma once
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "search/params.h"
+#include "search/puct.h"
+#include "search/tree.h"
+
+namespace search {
+
+// What all descents of a search have in common. Under the tree lock too.
+struct Situation {
+  Params params;
+  Tree* tree = nullptr;
+  DrawScore draw_score;
+  bool has_moves_left = false;           // the network tells m
+  std::vector<chess::Move> allowed_moves;  // at the root; empty: all
+  std::vector<bool> allowed;               // the same for the root's edges, once it has any
+  std::int64_t remaining_playouts = std::numeric_limits<std::int64_t>::max();  // an estimate, published by the stoppers
+  const Node* best = nullptr;            // the root's best child
+  std::uint32_t initial_visits = 0;      // the root had when the search started
+
+  bool is_allowed(int root_edge) const { return allowed.empty() || allowed[static_cast<std::size_t>(root_edge)]; }
+  void apply_root_filter() {
+    const Node* root = tree->root();
+    for (int i = 0; i < root->edge_count && !allowed_moves.empty(); ++i)
+      allowed.push_back(std::ranges::find(allowed_moves, root->edges[i].move) != allowed_moves.end());
+  }
+};
+
+struct Pick {
+  Node* node;
+  int depth;                // root: 0
+  std::uint32_t visits;     // 1 for a leaf; those that found it taken, for a collision
+  std::uint32_t limit;      // a collision of up to this many would have come the same way; 0: do not enlarge
+  bool is_collision;
+  bool is_new;              // a leaf without visits: this descent alone may expand it
+};
+
+class Selector {
+ public:
+  explicit Selector(Situation& situation) : situation_(situation) {}
+
+  // Appends leaves, each claimed with one visit in flight, and collisions, with theirs.
+  void descend(std::uint32_t budget, std::vector<Pick>& picks);
+
+ private:
+  struct Share {
+    int index;             // of the edge
+    Node* child;
+    std::uint32_t visits;
+    std::uint32_t limit;
+  };
+
+  void visit(Node* node, int depth, std::uint32_t budget, std::uint32_t limit, bool whole);
+  void divide(Node* node, int depth, std::uint32_t budget, std::uint32_t limit);  // appends to shares_
+  bool skips(const Node& root, int index, std::uint32_t n) const;
+
+  Situation& situation_;
+  std::vector<Pick>* picks_ = nullptr;
+  std::vector<Share> shares_;  // a stack: each level of the descent works through its own stretch
+
+  // The candidates of the node being divided: its touched children, then untouched edges as they come into question.
+  void resize_candidates(std::size_t most);
+  std::vector<int> indices_;
+  std::vector<float> utility_, numerator_, started_, score_;
+  std::vector<std::uint32_t> given_, first_limit_;
+};
+
+}  // namespace search

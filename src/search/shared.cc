@@ -1,0 +1,77 @@
+#include "search/shared.h"
+
+#include "search/rank.h"
+
+namespace search {
+namespace {
+
+constexpr double kSilenceMs = 5000;  // news are due after this long whatever happened
+
+double ms_since(Clock::time_point start, Clock::time_point now) {
+  return start == Clock::time_point{} ? 0 : std::chrono::duration<double, std::milli>(now - start).count();
+}
+
+}  // namespace
+
+Shared::Shared(std::mutex& lock, std::condition_variable& changed, const chess::History& game, Situation situation,
+               const Limits& limits, const Evaluation& evaluation)
+    : game(game), limits(limits), evaluation(evaluation),
+      clock_start(Clock::now() - std::chrono::milliseconds(limits.elapsed_ms)), lock(lock), changed(changed),
+      situation(std::move(situation)), stoppers(this->situation.params, limits, evaluation.cache->capacity()) {}
+
+void Shared::end(StopReason why) {
+  if (reason == StopReason::kNone) reason = why;
+  if (situation.tree->root()->n == 0) return;
+  stop = true;
+  changed.notify_all();
+  progress.notify_all();
+}
+
+void Shared::abort(StopReason why) {
+  if (reason == StopReason::kNone || why == StopReason::kError) reason = why;
+  stop = true;
+  changed.notify_all();
+  progress.notify_all();
+}
+
+void Shared::check_limits() {
+  take_times();
+  if (situation.tree->root()->n > 0) {
+    const StopReason why = stoppers.check(situation, stats);
+    if (why != StopReason::kNone || reason != StopReason::kNone) end(why);
+  }
+  look_for_news();
+}
+
+void Shared::after_batch() {
+  const auto now = Clock::now();
+  ++stats.batches;
+  if (first_batch == Clock::time_point{}) first_batch = now;
+  for (const Pick& pick : collisions) cancel(pick.node->parent, pick.visits);
+  collisions.clear();
+  const Move best = best_move(situation, situation.tree->root(), 0);
+  situation.best = best.n() > 0 ? best.node : nullptr;
+  check_limits();
+  progress.notify_all();
+}
+
+void Shared::take_times() {
+  const auto now = Clock::now();
+  stats.elapsed_ms = ms_since(clock_start, now);
+  stats.since_first_batch_ms = ms_since(first_batch, now);
+}
+
+void Shared::look_for_news() {
+  if (situation.tree->root()->n == 0) return;
+  if (situation.best == told_best_ && stats.depth() == told_depth_ && stats.max_depth == told_max_depth_ &&
+      stats.elapsed_ms - told_ms_ < kSilenceMs)
+    return;
+  told_best_ = situation.best;
+  told_depth_ = stats.depth();
+  told_max_depth_ = stats.max_depth;
+  told_ms_ = stats.elapsed_ms;
+  news = true;
+  changed.notify_all();
+}
+
+}  // namespace search

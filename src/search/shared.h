@@ -1,0 +1,63 @@
+// What the threads of one search share.
+#pragma once
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "search/batch.h"
+#include "search/stoppers.h"
+
+namespace search {
+
+using Clock = std::chrono::steady_clock;
+
+struct Shared {
+  Shared(std::mutex& lock, std::condition_variable& changed, const chess::History& game, Situation situation, const Limits& limits,
+         const Evaluation& evaluation);
+
+  // Fixed.
+  const chess::History& game;
+  const Limits limits;
+  const Evaluation evaluation;
+  const Clock::time_point clock_start;
+  int workers = 1;
+  std::uint32_t target = 1;  // leaves of a batch
+
+  // Under the tree lock.
+  std::mutex& lock;
+  std::condition_variable& changed;  // news, or the end
+  std::condition_variable progress;  // a backup: idle workers may find work again
+  Situation situation;
+  Stats stats;
+  Clock::time_point first_batch{};   // when it was backed up
+  Stoppers stoppers;
+  std::vector<Pick> collisions;      // in flight until the next backup
+  StopReason reason = StopReason::kNone;
+  std::string error;
+  bool news = false;                 // worth an info line
+  bool stop_asked = false;           // by the user
+  bool done = false;
+
+  // At any time.
+  std::atomic<bool> stop{false};     // workers leave
+  std::atomic<int> evaluating{0};    // workers in the back end
+
+  // The caller of these holds the tree lock.
+  void end(StopReason why);          // the first reason counts; the root gets its first visit all the same
+  void abort(StopReason why);        // at once
+  void check_limits();
+  void after_batch();
+
+ private:
+  void take_times();
+  void look_for_news();
+
+  const Node* told_best_ = nullptr;
+  int told_depth_ = 0, told_max_depth_ = 0;
+  double told_ms_ = 0;
+};
+
+}  // namespace search

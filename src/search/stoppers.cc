@@ -1,0 +1,190 @@
+#include "search/stoppers.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace search {
+namespace {
+
+constexpr double kMostVisits = 4e9;
+
+// Root visits, those of earlier searches included, or new playouts.
+class Visits : public Stopper {
+ public:
+  Visits(double limit, bool new_only) : limit_(limit), new_only_(new_only) {}
+  StopReason check(const Situation& situation, const Stats& stats, Hints& hints) override {
+    const double left = limit_ - (new_only_ ? static_cast<double>(stats.playouts) : situation.tree->root()->n);
+    hints.remaining_playouts = std::min(hints.remaining_playouts, std::max(left, 0.0));
+    return left <= 0 ? StopReason::kNodes : StopReason::kNone;
+  }
+
+ private:
+  double limit_;
+  bool new_only_;
+};
+
+class Time : public Stopper {
+ public:
+  explicit Time(double limit_ms) : limit_ms_(limit_ms) {}
+  StopReason check(const Situation&, const Stats& stats, Hints& hints) override {
+    const double left = limit_ms_ - stats.elapsed_ms;
+    hints.remaining_ms = std::min(hints.remaining_ms, std::max(left, 0.0));
+    return left <= 0 ? StopReason::kTime : StopReason::kNone;
+  }
+
+ private:
+  double limit_ms_;
+};
+
+// Gives smart pruning the caller's guess of the time left; stops nothing.
+class TimeGuess : public Stopper {
+ public:
+  explicit TimeGuess(double end_ms) : end_ms_(end_ms) {}
+  StopReason check(const Situation&, const Stats& stats, Hints& hints) override {
+    hints.remaining_ms = std::min(hints.remaining_ms, std::max(end_ms_ - stats.elapsed_ms, 0.0));
+    return StopReason::kNone;
+  }
+
+ private:
+  double end_ms_;
+};
+
+class Depth : public Stopper {
+ public:
+  explicit Depth(std::int64_t limit) : limit_(limit) {}
+  StopReason check(const Situation&, const Stats& stats, Hints&) override {
+    return stats.playouts && stats.depth() >= limit_ ? StopReason::kDepth : StopReason::kNone;
+  }
+
+ private:
+  std::int64_t limit_;
+};
+
+// A root move that mates in at most so many moves.
+class Mate : public Stopper {
+ public:
+  explicit Mate(std::int64_t moves) : moves_(moves) {}
+  StopReason check(const Situation& situation, const Stats&, Hints&) override {
+    for (Children c(situation.tree->root()); c; ++c)
+      if (c->n > 0 && c->terminal == Terminal::kEnd && c->wl == 1 && std::lround(c->m) / 2 + 1 <= moves_) return StopReason::kMate;
+    return StopReason::kNone;
+  }
+
+ private:
+  std::int64_t moves_;
+};
+
+// The memory of a tree is guessed from its visits, with 30 moves a position.
+class Ram : public Stopper {
+ public:
+  Ram(int limit_mb, std::size_t cache_size) : limit_(limit_mb * 1e6), cache_(static_cast<double>(cache_size) * 140) {}
+  StopReason check(const Situation& situation, const Stats&, Hints& hints) override {
+    constexpr double kNodeBytes = sizeof(Node) + 30 * sizeof(Edge);
+    const double left = (limit_ - cache_) / kNodeBytes - situation.tree->root()->n;
+    hints.remaining_playouts = std::min(hints.remaining_playouts, std::max(left, 0.0));
+    return left <= 0 ? StopReason::kRam : StopReason::kNone;
+  }
+
+ private:
+  double limit_, cache_;
+};
+
+// The search has settled: its distribution of visits hardly changes.
+class Kld : public Stopper {
+ public:
+  Kld(int interval, double minimum) : interval_(interval), minimum_(minimum) {}
+  StopReason check(const Situation& situation, const Stats&, Hints&) override {
+    std::vector<double> now;
+    double sum = 0;
+    for (Children c(situation.tree->root()); c; ++c) {
+      now.push_back(c->n);
+      sum += c->n;
+    }
+    if (sum < sum_ + interval_) return StopReason::kNone;
+    double gain = 0;
+    for (std::size_t i = 0; i < before_.size() && sum_ > 0; ++i)
+      if (before_[i] > 0) gain += before_[i] / sum_ * std::log(before_[i] / sum_ / (now[i] / sum));
+    const bool settled = sum_ > 0 && gain / (sum - sum_) < minimum_;
+    before_ = std::move(now);
+    sum_ = sum;
+    return settled ? StopReason::kKld : StopReason::kNone;
+  }
+
+ private:
+  double interval_, minimum_;
+  std::vector<double> before_;
+  double sum_ = 0;
+};
+
+// No other move can catch up, or nothing is left to find out.
+class SmartPruning : public Stopper {
+ public:
+  explicit SmartPruning(const Params& params) : params_(params) {}
+
+  StopReason check(const Situation& situation, const Stats& stats, Hints& hints) override {
+    const Node* root = situation.tree->root();
+    if (root->n == 0) return StopReason::kNone;
+    int moves = 0, lost = 0;
+    bool won = false, hopeless = true;
+    std::uint32_t first = 0, second = 0;
+    for (int i = 0; i < root->edge_count; ++i) moves += situation.is_allowed(i);
+    for (Children c(root); c; ++c) {
+      if (c->n == 0 || !situation.is_allowed(c.index())) continue;
+      if (c->is_terminal() && c->wl > 0) won = true;
+      if (c->is_terminal() && c->wl < 0) ++lost;
+      if (c->q(situation.draw_score.at(0)) > -0.98) hopeless = false;
+      if (c->n > first) {
+        second = first;
+        first = c->n;
+      } else {
+        second = std::max(second, c->n);
+      }
+    }
+    // A lost position is searched on, for the longest defence.
+    if (moves == 1 || won || moves <= lost + (hopeless ? 0 : 1)) return StopReason::kSmartPruning;
+
+    constexpr double kPatienceMs = 200, kHeadStart = 300;
+    if (stats.since_first_batch_ms < kPatienceMs) return StopReason::kNone;
+    const double nps = params_.nodes_per_second_limit > 0
+                           ? params_.nodes_per_second_limit
+                           : 1000 * (static_cast<double>(stats.playouts) + kHeadStart) / stats.since_first_batch_ms + 1;
+    const double remaining =
+        std::min(hints.remaining_ms / 1000 * nps, hints.remaining_playouts) / params_.smart_pruning_factor;
+    hints.published_playouts = remaining;
+    const bool warm = stats.batches >= static_cast<std::uint64_t>(params_.smart_pruning_minimum_batches);
+    return warm && remaining < static_cast<double>(first - second) ? StopReason::kSmartPruning : StopReason::kNone;
+  }
+
+ private:
+  Params params_;
+};
+
+}  // namespace
+
+Stoppers::Stoppers(const Params& params, const Limits& limits, std::size_t cache_size) {
+  const auto add = [this](auto stopper) { stoppers_.push_back(std::make_unique<decltype(stopper)>(std::move(stopper))); };
+  if (limits.time_ms) add(Time(static_cast<double>(*limits.time_ms)));
+  if (limits.remaining_ms) add(TimeGuess(static_cast<double>(limits.elapsed_ms + *limits.remaining_ms)));
+  if (params.ram_limit_mb > 0) add(Ram(params.ram_limit_mb, cache_size));
+  if (limits.nodes) add(Visits(static_cast<double>(*limits.nodes), params.nodes_as_playouts));
+  if (limits.playouts) add(Visits(static_cast<double>(*limits.playouts), true));
+  add(Visits(kMostVisits, false));
+  if (limits.depth) add(Depth(*limits.depth));
+  if (limits.mate) add(Mate(*limits.mate));
+  if (limits.infinite || limits.mate) return;
+  if (params.minimum_kld_gain > 0) add(Kld(params.kld_interval, params.minimum_kld_gain));
+  if (params.smart_pruning_factor > 0) add(SmartPruning(params));
+}
+
+StopReason Stoppers::check(Situation& situation, const Stats& stats) {
+  Hints hints;
+  StopReason reason = StopReason::kNone;
+  for (const auto& stopper : stoppers_)
+    if (const StopReason answer = stopper->check(situation, stats, hints); reason == StopReason::kNone) reason = answer;
+  remaining_ms_ = hints.remaining_ms;
+  constexpr double kFar = 1e18;
+  situation.remaining_playouts = static_cast<std::int64_t>(std::min(hints.published_playouts, kFar));
+  return reason;
+}
+
+}  // namespace search

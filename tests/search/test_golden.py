@@ -1,0 +1,38 @@
+"""Searches of Lc0 (classic search, blas back end, fp32, one thread, minibatch 1): best move and visits come out the same."""
+import json
+
+import pytest
+
+from lc0rocm import _core, net
+
+FLAGS = {"Threads": 1, "MinibatchSize": 1, "MaxPrefetch": 0, "TaskWorkers": 0, "SmartPruningFactor": 0.0, "OutOfOrderEval": False}
+EXPECTED_FLAGS = ["--backend=blas", "--threads=1", "--minibatch-size=1", "--max-prefetch=0", "--task-workers=0",
+                  "--verbose-move-stats", "--smart-pruning-factor=0", "--no-out-of-order-eval", "--nncache=200000"]
+
+
+def differences(expected, search):
+    """Moves whose visits differ, with (expected, found); "best" if the choice differs."""
+    found = {s["move"]: s["visits"] for s in search.move_stats() if s["move"] != "node"}
+    off = {m: (n, found.get(m)) for m, n in expected["visits"].items() if found.get(m) != n}
+    if search.result()["best_move"] != expected["bestmove"]:
+        off["best"] = (expected["bestmove"], search.result()["best_move"])
+    return off
+
+
+@pytest.mark.parametrize("name", ["maia-1900-n200", "maia-1500-n1000", "ab-pemap-128x3-n300"])
+def test_visits_of_lc0(shared, name):
+    golden = json.loads((shared / "golden" / f"search-{name}.json").read_text())
+    assert golden["flags"] == EXPECTED_FLAGS
+    network = net.load(shared / "nets" / f"{name.rsplit('-', 1)[0]}.pb.gz").core()
+    search = _core.Search()
+    search.set_backend(_core.Backend("cpu", network, {}), "fen_only", 1.359, 200000)
+    off = {}
+    for i, position in enumerate(golden["positions"]):
+        search.clear()
+        search.set_position(position.get("fen", _core.STARTPOS), position["moves"])
+        search.start(FLAGS, {"nodes": golden["nodes"]})
+        search.result()
+        if wrong := differences(position, search):
+            off[i] = wrong
+    rounding = [w for w in off.values() if "best" not in w and all(abs(a - (b or 0)) <= 1 for a, b in w.values())]
+    assert len(off) == len(rounding) and len(off) <= len(golden["positions"]) / 20, off

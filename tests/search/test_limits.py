@@ -1,0 +1,161 @@
+"""Every way a search can end, and what it refuses."""
+import time
+
+import pytest
+
+from lc0rocm import Error
+
+from .searching import SINGLE, check_consistent, make, root, run, visits
+
+FAST = {"Threads": 1, "MinibatchSize": 64, "SmartPruningFactor": 0.0}
+
+
+def test_nodes_count_what_the_root_had():
+    search = make()
+    assert run(search, nodes=100)["playouts"] == 100
+    result = run(search, nodes=150)
+    assert (result["playouts"], search.root_visits, result["stopped_by"]) == (50, 150, "nodes")
+    assert search.update()["nodes"] == 150
+
+
+def test_playouts_count_new_ones():
+    search = make()
+    run(search, nodes=100)
+    assert run(search, playouts=30)["playouts"] == 30
+    assert run(search, parameters={**SINGLE, "NodesAsPlayouts": True}, nodes=20)["playouts"] == 20
+
+
+def test_time():
+    search = make()
+    start = time.monotonic()
+    assert run(search, parameters=FAST, time_ms=200)["stopped_by"] == "time"
+    assert 0.19 < time.monotonic() - start < 3
+
+
+def test_a_spent_clock_still_gives_a_move():
+    result = run(make(), parameters=FAST, time_ms=100, elapsed_ms=500)
+    assert result["best_move"] and result["playouts"] >= 1
+
+
+def test_depth():
+    search = make()
+    assert run(search, parameters=FAST, depth=3)["stopped_by"] == "depth"
+    assert search.update()["depth"] == 3
+
+
+def test_mate():
+    search = make()
+    assert run(search, "6k1/5ppp/8/8/8/8/8/R3K2R w KQ - 0 1", mate=1)["stopped_by"] == "mate"
+
+
+def test_kld():
+    parameters = {**SINGLE, "MinimumKLDGainPerNode": 1.0, "KLDGainAverageInterval": 50}
+    assert run(make(), parameters=parameters, nodes=10000)["stopped_by"] == "kld"
+
+
+def test_ram():
+    search = make(cache=0)
+    assert run(search, parameters={**FAST, "RamLimitMb": 1}, nodes=1_000_000)["stopped_by"] == "ram"
+    assert 5434 <= search.root_visits < 6000  # 1e6 / 184 bytes
+
+
+def test_a_single_legal_move_is_played_at_once():
+    result = run(make(), "7k/8/8/8/8/8/1r6/K7 w - - 0 1", parameters={"Threads": 1}, nodes=10**6)
+    assert (result["best_move"], result["stopped_by"]) == ("a1b2", "smart_pruning")
+
+
+def test_smart_pruning_stops_when_no_move_can_catch_up():
+    result = run(make(), parameters={"Threads": 1, "MinibatchSize": 16}, time_ms=60_000, remaining_ms=300)
+    assert result["stopped_by"] == "smart_pruning"
+
+
+def test_node_rate_limit():
+    result = run(make(), parameters={**SINGLE, "NodesPerSecondLimit": 1000.0}, time_ms=500)
+    assert 100 < result["playouts"] < 600
+
+
+def test_infinite_waits_for_stop():
+    search = make()
+    search.set_position("7k/8/8/8/8/8/1r6/K7 w - - 0 1", [])
+    search.start({"Threads": 1}, {"infinite": True, "nodes": 10})
+    deadline = time.monotonic() + 10
+    while not search.update()["messages"] and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert search.update()["messages"] and search.running
+    search.stop()
+    assert search.result()["best_move"] == "a1b2" and not search.running
+
+
+def test_stop_is_prompt():
+    search = make()
+    search.set_position(*START)
+    search.start({"Threads": 2, "MinibatchSize": 256}, {"infinite": True})
+    time.sleep(0.3)
+    start = time.monotonic()
+    search.stop()
+    search.result()
+    assert time.monotonic() - start < 1
+    check_consistent(search)
+
+
+def test_stop_right_after_start_gives_a_move():
+    search = make()
+    for _ in range(50):
+        search.clear()
+        search.set_position(*START)
+        search.start(FAST, {"infinite": True})
+        search.stop()
+        assert search.result()["best_move"]
+
+
+def test_no_legal_move():
+    search = make()
+    for fen in ("7k/5Q2/6K1/8/8/8/8/8 b - - 0 1", "R5k1/5ppp/8/8/8/8/8/4K3 b - - 0 1"):
+        assert run(search, fen, nodes=10)["best_move"] == ""
+        assert search.update()["pvs"] == []
+
+
+def test_searchmoves():
+    search = make()
+    result = run(search, nodes=300, searchmoves=["a2a3", "h2h3", "e2e5"])
+    assert result["best_move"] in ("a2a3", "h2h3")
+    assert {m for m, n in visits(search).items() if n} == {"a2a3", "h2h3"}
+    run(search, nodes=600)
+    assert sum(n > 0 for n in visits(search).values()) > 2
+    with pytest.raises(Error, match="searchmoves"):
+        search.start(SINGLE, {"nodes": 10, "searchmoves": ["e2e5"]})
+
+
+@pytest.mark.parametrize("parameters", [{"Cpuct": 1.0}, {"CPuct": "much"}, {"CPuct": -1.0}, {"CPuct": float("nan")},
+                                        {"Threads": 1.5}, {"StickyEndgames": 1}, {"FpuStrategy": "same"}])
+def test_bad_parameters(parameters):
+    with pytest.raises(Error, match=next(iter(parameters))):
+        make().start(parameters, {"nodes": 1})
+
+
+def test_bad_limits():
+    with pytest.raises(Error, match="no limit movetime"):
+        make().start({}, {"movetime": 1})
+
+
+def test_a_failing_back_end_ends_the_search_and_nothing_else():
+    # The two random back ends disagree, which `check` notices at the 50th batch.
+    options = {"freq": 0.02, "a": {"backend": "random", "seed": 1}, "b": {"backend": "random", "seed": 2}}
+    search = make("check", options)
+    for threads in (1, 4):
+        search.set_position(*START)
+        search.start({"Threads": threads, "MinibatchSize": 4}, {"nodes": 10**6})
+        with pytest.raises(Error):
+            search.result()
+        check_consistent(search)
+        assert root(search)["visits"] > 1
+    search.set_backend(make_backend_random(), "fen_only", 1.359, 1000)
+    assert run(search, parameters=FAST, playouts=100)["best_move"]
+
+
+def make_backend_random():
+    from lc0rocm import _core
+    return _core.Backend("random", None, {})
+
+
+START = ("rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1", [])
