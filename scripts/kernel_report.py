@@ -1,0 +1,133 @@
+#!/usr/bin/env python3
+"""Registers, LDS, occupancy, spills and instruction counts of every kernel in objects that hipcc made, for each AMD target in them.
+
+Exits with 1, after one line a defect, if a kernel spills or uses scratch memory, if it stores nothing, or if a kernel of
+MATRIX_INSTRUCTIONS has another number of matrix instructions than its tiles need on a target that has such instructions.
+"""
+import argparse
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+# Registers of a lane in a SIMD's file, allocation granule, most waves a SIMD; LDS pool in bytes, granule, SIMDs that share it.
+GCN, CDNA, CDNA4 = (256, 4, 10, 65536, 512, 4), (512, 8, 8, 65536, 512, 4), (512, 8, 8, 163840, 1280, 4)
+RDNA_SMALL, RDNA_LARGE = (1024, 16, 16, 131072, 1024, 4), (1536, 24, 16, 131072, 1024, 4)
+RESOURCES = {"gfx906": GCN, "gfx908": GCN, "gfx90a": CDNA, "gfx942": CDNA, "gfx950": CDNA4, "gfx1030": RDNA_SMALL,
+             "gfx1100": RDNA_LARGE, "gfx1101": RDNA_LARGE, "gfx1102": RDNA_SMALL, "gfx1103": RDNA_SMALL, "gfx1150": RDNA_SMALL,
+             "gfx1151": RDNA_LARGE, "gfx1152": RDNA_SMALL, "gfx1200": RDNA_LARGE, "gfx1201": RDNA_LARGE}
+FRAGMENT = {"gfx908": (32, 4), "gfx90a": (32, 4), "gfx942": (32, 4), "gfx950": (32, 2)}  # rows, instructions of one mma() of mma.h
+
+
+def attention_half(target, dim, threads):
+    rows, instructions = FRAGMENT.get(target, (16, 1))
+    wave = 2 * rows
+    tiles, key_tiles, dim_tiles = 64 // 16 * wave // threads, 64 // rows, dim // rows
+    return 2 * tiles * key_tiles * dim_tiles * instructions  # K Q^T and V^T P^T
+
+
+# A kernel's demangled name and the number of matrix instructions it must have, from its template arguments.
+MATRIX_INSTRUCTIONS = [
+    (re.compile(r"attention_half<(\d+), \w+, \w+, (\d+)>"),
+     lambda target, match: attention_half(target, int(match[1]), int(match[2]))),
+    (re.compile(r"gemm_half$"), lambda target, match: 2 * 2 * FRAGMENT.get(target, (16, 1))[1]),  # kColTiles x kRowTiles
+]
+NO_MATRIX = {"gfx906", "gfx1030"}
+COLUMNS = ("target", "vgprs", "agprs", "sgprs", "lds", "waves", "matrix", "stores", "instructions", "kernel")
+
+
+def tool(name):
+    folders = [os.environ.get("ROCM_PATH", "/opt/rocm") + "/llvm/bin", *map(str, sorted(pathlib.Path("/usr/lib").glob("llvm-*/bin"), reverse=True))]
+    found = shutil.which(name, path=os.pathsep.join([*folders, os.environ["PATH"]]))
+    if not found:
+        sys.exit(f"kernel_report: {name} not found; set ROCM_PATH, or run inside scripts/rocm_sysroot DIR run")
+    return found
+
+
+def run(name, *arguments):
+    return subprocess.run([tool(name), *map(str, arguments)], check=True, capture_output=True, text=True).stdout
+
+
+def code_objects(path, folder):
+    """(target, file) of each AMD code object in a host object."""
+    fat = folder / "fat"
+    run("llvm-objcopy", f"--dump-section=.hip_fatbin={fat}", path, folder / "host")
+    for entry in run("clang-offload-bundler", "--list", "--type=o", f"--input={fat}").split():
+        if "amdgcn" in entry:
+            target = entry.rsplit("-", 1)[1]
+            run("clang-offload-bundler", "--unbundle", "--type=o", f"--targets={entry}", f"--input={fat}", f"--output={folder / target}")
+            yield target, folder / target
+
+
+def metadata(code):
+    """The compiler's record of each kernel: a dict of the fields without their leading dot."""
+    notes = run("llvm-readobj", "--notes", code).split("amdhsa.kernels:", 1)[1].split("amdhsa.target", 1)[0]
+    return [dict(re.findall(r"^(?:  - |    )\.(\w+): +(\S+)$", entry, re.M)) for entry in re.split(r"^(?=  - )", notes, flags=re.M)[1:]]
+
+
+def instructions(code):
+    """Mnemonics of each function."""
+    text = run("llvm-objdump", "--disassemble", "--no-show-raw-insn", code)
+    return {name: re.findall(r"^\t(\w+)", body, re.M) for name, body in re.findall(r"^[0-9a-f]+ <([^>]+)>:\n(.*?)(?=\n\n|\Z)", text, re.M | re.S)}
+
+
+def occupancy(target, vgprs, agprs, lds, waves_per_block):
+    """Waves a SIMD can hold; dynamic LDS is not known here."""
+    file, granule, most, pool, lds_granule, simds = RESOURCES[target]
+    def up(value, to):
+        return -(-value // to) * to
+    registers = up(vgprs, granule) if file != 256 else up(max(vgprs, agprs), granule)  # 908: a file for each kind
+    by_registers = file // max(registers, granule)
+    by_lds = pool // up(lds, lds_granule) * waves_per_block / simds if lds else most
+    return int(min(most, by_registers, by_lds))
+
+
+def examine(path, target, code):
+    """A row of the report and the defects of each kernel."""
+    bodies = instructions(code)
+    for kernel in metadata(code):
+        name = run("llvm-cxxfilt", kernel["name"]).strip()
+        name = re.sub(r"^void |\(.*", "", name.replace("(anonymous namespace)::", "")).replace("rocm::", "")
+        body = bodies[kernel["name"]]
+        matrix = sum(m.startswith(("v_wmma", "v_mfma", "v_swmmac", "v_smfmac")) for m in body)
+        stores = sum(m.startswith(("global_store", "flat_store", "buffer_store", "global_atomic")) for m in body)
+        value = {key: int(kernel.get(key, 0)) for key in ("vgpr_count", "agpr_count", "sgpr_count", "group_segment_fixed_size",
+                                                          "private_segment_fixed_size", "vgpr_spill_count", "sgpr_spill_count")}
+        blocks = -(-int(kernel["max_flat_workgroup_size"]) // int(kernel["wavefront_size"]))
+        lds = value["group_segment_fixed_size"]
+        waves = occupancy(target, value["vgpr_count"], value["agpr_count"], lds, blocks)
+        defects = [f"{key} is {value[key]}" for key in ("vgpr_spill_count", "sgpr_spill_count", "private_segment_fixed_size") if value[key]]
+        if not stores:
+            defects.append("no global store: it computes nothing")
+        for pattern, expected in MATRIX_INSTRUCTIONS:
+            if (match := pattern.search(name)) and target not in NO_MATRIX and matrix != expected(target, match):
+                defects.append(f"{matrix} matrix instructions instead of {expected(target, match)}")
+        yield ((target, value["vgpr_count"], value["agpr_count"], value["sgpr_count"], lds, waves, matrix, stores, len(body), name),
+               [f"{path.name}: {target} {name}: {d}" for d in defects])
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("objects", nargs="+", type=pathlib.Path, help="objects of kernels/*.hip")
+    parser.add_argument("--output", type=pathlib.Path, help="write the table there instead of printing it")
+    options = parser.parse_args()
+    rows, defects = [], []
+    for path in options.objects:
+        with tempfile.TemporaryDirectory() as folder:
+            for target, code in code_objects(path, pathlib.Path(folder)):
+                for row, found in examine(path, target, code):
+                    rows.append(row)
+                    defects += found
+    widths = [max(len(str(row[i])) for row in [COLUMNS, *rows]) for i in range(len(COLUMNS) - 1)]
+    lines = ["  ".join([*(str(v).rjust(w) for v, w in zip(row, widths)), row[-1]]) for row in [COLUMNS, *rows]]
+    text = "\n".join(lines) + "\n"
+    options.output.write_text(text) if options.output else print(text, end="")
+    print("\n".join(defects), file=sys.stderr, end="\n" if defects else "")
+    return 1 if defects or not rows else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

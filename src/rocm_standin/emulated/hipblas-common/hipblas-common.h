@@ -1,0 +1,15 @@
+// Types that hipBLASLt shares with hipBLAS.
+#pragma once
+
+enum hipblasStatus_t {
+  HIPBLAS_STATUS_SUCCESS = 0,
+  HIPBLAS_STATUS_NOT_INITIALIZED = 1,
+  HIPBLAS_STATUS_ALLOC_FAILED = 2,
+  HIPBLAS_STATUS_INVALID_VALUE = 3,
+  HIPBLAS_STATUS_EXECUTION_FAILED = 5,
+  HIPBLAS_STATUS_INTERNAL_ERROR = 6,
+  HIPBLAS_STATUS_NOT_SUPPORTED = 7,
+};
+enum hipblasOperation_t { HIPBLAS_OP_N = 111, HIPBLAS_OP_T = 112 };
+enum hipblasComputeType_t { HIPBLAS_COMPUTE_16F = 0, HIPBLAS_COMPUTE_32F = 2 };
+enum hipDataType { HIP_R_32F = 0, HIP_R_16F = 2, HIP_R_16BF = 14 };

@@ -1,0 +1,70 @@
+#include "settings.h"
+
+#include <array>
+#include <cstdlib>
+#include <sstream>
+#include <stdexcept>
+
+namespace hip_emulated {
+namespace {
+
+struct Trigger {
+  std::atomic<long> countdown{0};  // 1: the next call fails; 0: none does
+  std::atomic<bool> stays{false};  // at 1
+};
+std::array<Trigger, static_cast<size_t>(Fault::kCount)> triggers;
+constexpr std::array<const char*, static_cast<size_t>(Fault::kCount)> kFaultNames = {"alloc", "copy",  "launch",
+                                                                                    "gemm",  "conv", "fault"};
+
+void set_trigger(const std::string& value) {
+  const size_t colon = value.find(':');
+  for (size_t i = 0; i < kFaultNames.size(); ++i) {
+    if (value.substr(0, colon) != kFaultNames[i] || colon == std::string::npos) continue;
+    triggers[i].stays = value.back() == '+';
+    triggers[i].countdown = std::stol(value.substr(colon + 1));
+    return;
+  }
+  throw std::invalid_argument("fail=" + value);
+}
+
+Settings parse(const std::string& words) {
+  Settings s;
+  for (Trigger& t : triggers) t.countdown = 0, t.stays = false;
+  std::istringstream in(words);
+  for (std::string word; in >> word;) {
+    const size_t equals = word.find('=');
+    const std::string key = word.substr(0, equals), value = equals == std::string::npos ? "" : word.substr(equals + 1);
+    if (key == "devices") s.devices = std::stoi(value);
+    else if (key == "memory") s.memory = std::stoull(value) << 20;
+    else if (key == "integrated") s.integrated = std::stoi(value);
+    else if (key == "order" && value == "forward") s.order = Order::kForward;
+    else if (key == "order" && value == "reverse") s.order = Order::kReverse;
+    else if (key == "order" && value.starts_with("random:")) s.order = Order::kRandom, s.seed = std::stoul(value.substr(7));
+    else if (key == "streams" && value == "late") s.late = true;
+    else if (key == "streams" && value == "eager") s.late = false;
+    else if (key == "fail") set_trigger(value);
+    else throw std::invalid_argument("ROCM_EMULATED: unknown setting " + word);
+  }
+  return s;
+}
+
+Settings& current() {
+  static Settings s = parse(std::getenv("ROCM_EMULATED") ? std::getenv("ROCM_EMULATED") : "");
+  return s;
+}
+
+}  // namespace
+
+const Settings& settings() { return current(); }
+
+void configure(const std::string& words) { current() = parse(words); }
+
+bool fails(Fault kind) {
+  current();
+  Trigger& t = triggers[static_cast<size_t>(kind)];
+  long left = t.countdown;
+  while (left > (t.stays ? 1 : 0) && !t.countdown.compare_exchange_weak(left, left - 1)) {}
+  return left == 1;
+}
+
+}  // namespace hip_emulated
