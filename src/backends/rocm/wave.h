@@ -1,0 +1,150 @@
+// Wave width, lane exchange and the maths that has a one-instruction form on a GPU. With mma.h the only home of
+// architecture #if. Blocks are one-dimensional; a launch never depends on the wave width: work is given to groups of 32
+// lanes or to whole blocks.
+#pragma once
+#include <hip/hip_fp16.h>
+#include <hip/hip_runtime.h>
+
+#include <cstdint>
+
+#if defined(__GFX9__)
+constexpr int kWave = 64;
+#elif defined(HIP_EMULATED_WAVE)
+constexpr int kWave = HIP_EMULATED_WAVE;
+#else
+constexpr int kWave = 32;
+#endif
+
+__device__ inline int lane() { return threadIdx.x % kWave; }
+
+#if defined(__AMDGCN__)
+template <int kControl>
+__device__ inline uint32_t dpp(uint32_t x) {
+  uint32_t y = __builtin_amdgcn_update_dpp(0, x, kControl, 0xf, 0xf, true);
+  asm("" : "+v"(y));  // a move of its own: folded into v_add_f32 v8, v8, v8 an emulator that goes lane by lane reads sums already written
+  return y;
+}
+#endif
+
+// The value of lane `lane() ^ kMask`. On AMD masks 1, 2, 7 and 15 are one instruction.
+template <int kMask>
+__device__ inline uint32_t lane_xor(uint32_t x) {
+#if defined(__AMDGCN__)
+  if constexpr (kMask == 1) return dpp<0xb1>(x);     // quad_perm [1,0,3,2]
+  else if constexpr (kMask == 2) return dpp<0x4e>(x);  // quad_perm [2,3,0,1]
+  else if constexpr (kMask == 7) return dpp<0x141>(x);  // row_half_mirror
+  else if constexpr (kMask == 15) return dpp<0x140>(x);  // row_mirror
+#if !defined(__GFX9__)
+  else if constexpr (kMask == 16) {
+    uint32_t low = 0x76543210, high = 0xfedcba98;  // lane i takes from lane i of the other 16
+    asm("" : "+s"(low), "+s"(high));  // in scalar registers, not as a literal in each instruction
+    return __builtin_amdgcn_permlanex16(0, x, low, high, false, true);
+  }
+#endif
+  else
+#endif
+    return __shfl_xor(x, kMask, kMask < 32 ? 32 : 64);
+}
+
+template <int kMask>
+__device__ inline float lane_xor(float x) {
+  return __builtin_bit_cast(float, lane_xor<kMask>(__builtin_bit_cast(uint32_t, x)));
+}
+
+// Sum and maximum over the 32 lanes of an aligned group; every lane gets the result.
+__device__ inline float group_sum(float x) {
+  x += lane_xor<1>(x);
+  x += lane_xor<2>(x);
+  x += lane_xor<7>(x);   // four lanes hold the same sum by now, so that a mirror is as good as xor 4
+  x += lane_xor<15>(x);
+  return x + lane_xor<16>(x);
+}
+
+__device__ inline float group_max(float x) {
+  x = fmaxf(x, lane_xor<1>(x));
+  x = fmaxf(x, lane_xor<2>(x));
+  x = fmaxf(x, lane_xor<7>(x));
+  x = fmaxf(x, lane_xor<15>(x));
+  return fmaxf(x, lane_xor<16>(x));
+}
+
+// Sum and maximum over a block of kThreads threads; every thread gets the result. `part` is shared memory that nobody else uses.
+template <int kThreads>
+__device__ inline float block_sum(float x, float (&part)[kThreads / 32]) {
+  x = group_sum(x);
+  __syncthreads();  // `part` may still be read from the call before
+  if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = x;
+  __syncthreads();
+  float sum = 0;
+  for (float p : part) sum += p;
+  return sum;
+}
+
+template <int kThreads>
+__device__ inline float block_max(float x, float (&part)[kThreads / 32]) {
+  x = group_max(x);
+  __syncthreads();
+  if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = x;
+  __syncthreads();
+  for (float p : part) x = fmaxf(x, p);
+  return x;
+}
+
+// 2^x, 1 / x, 1 / sqrt(x) within about an ulp; results below the normal range may be 0.
+__device__ inline float fast_exp2(float x) {
+#if defined(__AMDGCN__)
+  return __builtin_amdgcn_exp2f(x);
+#elif defined(__CUDA_ARCH__)
+  float y;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
+#else
+  return exp2f(x);
+#endif
+}
+
+__device__ inline float fast_reciprocal(float x) {
+#if defined(__AMDGCN__)
+  return __builtin_amdgcn_rcpf(x);
+#else
+  return 1.0f / x;
+#endif
+}
+
+__device__ inline float fast_rsqrt(float x) {
+#if defined(__AMDGCN__)
+  return __builtin_amdgcn_rsqf(x);
+#else
+  return 1.0f / sqrtf(x);
+#endif
+}
+
+// Two floats in one word of halves; the second form may round toward zero, where that is one instruction instead of three.
+__device__ inline uint32_t pack_halves(float low, float high) {
+  return __builtin_bit_cast(uint32_t, __halves2half2(__float2half_rn(low), __float2half_rn(high)));
+}
+
+__device__ inline uint32_t pack_halves_fast(float low, float high) {
+#if defined(__AMDGCN__)
+  return __builtin_bit_cast(uint32_t, __builtin_amdgcn_cvt_pkrtz(low, high));
+#else
+  return pack_halves(low, high);
+#endif
+}
+
+// The low, or the high, halves of two words in one word.
+__device__ inline uint32_t pack_lows(uint32_t a, uint32_t b) {
+#if defined(__AMDGCN__)
+  return __builtin_amdgcn_perm(b, a, 0x05040100);
+#else
+  return (a & 0xffff) | b << 16;
+#endif
+}
+
+__device__ inline uint32_t pack_highs(uint32_t a, uint32_t b) {
+#if defined(__AMDGCN__)
+  return __builtin_amdgcn_perm(b, a, 0x07060302);
+#else
+  return a >> 16 | (b & 0xffff0000);
+#endif
+}

@@ -1,0 +1,64 @@
+import numpy as np
+import pytest
+
+import reference
+from device import Output
+
+CASES = [  # rows, cols, bias, skip, activation
+    (1, 768, True, True, 'none'), (5, 768, True, True, 'none'), (64, 256, True, True, 'none'), (3, 512, True, True, 'none'),
+    (3, 1024, True, True, 'none'), (17, 1024, False, True, 'none'), (3, 768, True, False, 'mish'), (1, 640, True, True, 'none'),
+    (2, 2048, True, False, 'swish'), (2, 1536, True, True, 'relu'), (3, 8, True, True, 'none'), (1, 33, True, True, 'none'),
+    (3, 10, False, False, 'relu_2'), (2, 6144, True, False, 'swish'), (1, 8192, True, False, 'tanh'), (4, 200, True, False, 'selu'),
+    (2, 256, True, False, 'sigmoid'),
+]
+
+
+def run(device, dtype, rows, cols, bias, skip, activation, scale=1.0, change=None):
+    rng = np.random.default_rng(cols)
+    x, s = ((rng.normal(size=(rows, cols)) * scale + 0.3).astype(dtype) for _ in range(2))
+    b, gain, shift = ((rng.normal(size=cols) * scale + 0.1).astype(dtype) for _ in range(3))
+    if change:
+        change(x)
+    y = Output((rows, cols), dtype)
+    b, s = b if bias else None, s if skip else None
+    index = reference.ACTIVATIONS.index(activation)
+    device.launch('layer_norm', dtype == np.float16, y, x, b, s, gain, shift, rows, cols, 0.7, index, 1e-3)
+    wide = [None if a is None else a.astype(np.float64) for a in (x, b, s, gain, shift)]
+    return y.array, reference.layer_norm(*wide, np.float32(0.7), activation, np.float32(1e-3))
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float16])
+@pytest.mark.parametrize('case', CASES, ids=str)
+def test_shapes(device, dtype, case):
+    got, expected = run(device, dtype, *case)
+    reference.assert_close(got, expected, *((2e-3, 1e-3) if dtype == np.float16 else (3e-6, 3e-6)))
+
+
+def test_in_place(device):
+    """y may be skip."""
+    rng = np.random.default_rng(1)
+    x, skip = (rng.normal(size=(6, 768)).astype(np.float16) for _ in range(2))
+    b, gain, shift = (rng.normal(size=768).astype(np.float16) for _ in range(3))
+    y = Output(skip.copy())
+    device.launch('layer_norm', True, y, x, b, y, gain, shift, 6, 768, 1.0, 0, 1e-6)
+    expected = reference.layer_norm(*(a.astype(np.float64) for a in (x, b, skip, gain, shift)), 1, 'none', 1e-6)
+    reference.assert_close(y.array, expected, 2e-3, 1e-3)
+
+
+@pytest.mark.parametrize('cols', [768, 30])
+def test_near_the_limits_of_half(device, cols):
+    """Squares of 60,000 are far beyond half; a mean far from zero must not cost the variance its digits."""
+    def far(x):
+        x[0] = np.where(np.arange(x.shape[1]) % 2, 60000, -60000)
+        x[1] = 30000 + 16 * (np.arange(x.shape[1]) % 5)
+    got, expected = run(device, np.float16, 3, cols, False, False, 'none', change=far)
+    reference.assert_close(got, expected, 2e-3, 2e-3)
+
+
+@pytest.mark.parametrize('cols', [768, 30])
+def test_nan_stays_in_its_row(device, cols):
+    def poison(x):
+        x[1, 7] = np.nan
+    got, expected = run(device, np.float16, 3, cols, True, True, 'none', change=poison)
+    assert np.isnan(got[1]).all()
+    reference.assert_close(got, expected, 2e-3, 1e-3)
