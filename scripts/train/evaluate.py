@@ -1,0 +1,51 @@
+#!/usr/bin/env python3
+"""How well a net file knows what the teacher knows: policy top-1 agreement and value correlation on held-out positions, through
+the package's own back end. Bound by the back end."""
+import argparse
+import json
+import pathlib
+import sys
+
+import numpy as np
+
+import positions
+from lc0rocm import _core, net as net_files
+
+CHUNK = 1024
+
+
+def evaluate(core: "_core.Backend", records: np.ndarray) -> dict[str, float]:
+    """Agreement with the teacher's best move; how often it is among the net's first three; correlation and mean distance of
+    Q and the teacher's W - L."""
+    ranks, values = [], []
+    for start in range(0, len(records), CHUNK):
+        part = records[start:start + CHUNK]
+        logits, q, _, _ = core.evaluate(*positions.input_planes(part))
+        logits = np.where(positions.legal_moves(part), logits, -np.inf)
+        best = logits[np.arange(len(part)), part["moves"][:, 0]]
+        ranks.append((logits > best[:, None]).sum(1))
+        values.append(q)
+        print(f"{start + len(part)}/{len(records)}", end="\r", file=sys.stderr, flush=True)
+    ranks, values = np.concatenate(ranks), np.concatenate(values)
+    teacher = (records["win"].astype(float) - records["loss"]) / 250
+    return {"positions": len(records), "top1": float((ranks == 0).mean()), "top3": float((ranks < 3).mean()),
+            "correlation": float(np.corrcoef(values, teacher)[0, 1]), "mean_distance": float(np.abs(values - teacher).mean())}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("net", type=pathlib.Path, help="a net file of input format 4")
+    parser.add_argument("data", type=pathlib.Path, help="folder of prepare.py")
+    parser.add_argument("--backend", default="cpu")
+    parser.add_argument("--positions", type=int, default=10000)
+    options = parser.parse_args()
+    core = _core.Backend(options.backend, net_files.load(options.net).core())
+    if core.info["input_format"] != positions.INPUT_FORMAT:
+        parser.error(f"{options.net} has input format {core.info['input_format']}, these positions have {positions.INPUT_FORMAT}")
+    found = positions.load(options.data, "positions")
+    held = np.random.default_rng(2).permutation(positions.split(found)[1])[:options.positions]
+    print(json.dumps(evaluate(core, found[held])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,99 @@
+"""The chain from positions to a net file: training learns and resumes, the file answers as PyTorch does."""
+import json
+import subprocess
+import sys
+
+import numpy as np
+import positions
+import pytest
+from lc0rocm import _core, net as net_files
+
+torch = pytest.importorskip("torch", reason="PyTorch is not installed: it trains the net")
+import evaluate  # noqa: E402
+import export  # noqa: E402
+import model  # noqa: E402
+import train  # noqa: E402
+
+TINY = ["--embedding", "32", "--heads", "2", "--encoders", "2", "--dff", "32", "--hidden", "16", "--generated", "16",
+        "--policy-size", "32", "--batch", "64", "--children-batch", "32", "--warmup", "10", "--lr", "3e-3", "--no-compile",
+        "--device", "cpu"]
+
+
+@pytest.fixture(scope="module")
+def run(prepared, tmp_path_factory):
+    """Two calls: the second goes on where the first stopped."""
+    out = tmp_path_factory.mktemp("run")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for minutes in ("0.03", "0"):
+        sys.argv = ["train.py", str(prepared), "--out", str(out), "--steps", "120", "--minutes", minutes, *TINY]
+        train.main()
+    torch.set_num_threads(threads)
+    return out
+
+
+def test_training_learns_and_resumes(run):
+    log = json.loads((run / "log.json").read_text())
+    steps = [row["step"] for row in log["held_out"]]
+    assert len(steps) == 2 and 0 < steps[0] < steps[1] == 120
+    assert log["training"][-1]["policy"] < 3.2  # untrained: above 3.3
+    assert log["held_out"][1]["policy"] < log["held_out"][0]["policy"]
+    assert (run / "losses.png").stat().st_size > 10_000
+
+
+def test_file_answers_as_pytorch(run, prepared, tmp_path):
+    net, log = export.load_run(run, prepared)
+    path = tmp_path / "tiny.pb.gz"
+    export.write_net(export.to_message(net, log), path)
+    found = positions.load(prepared, "positions")[:200]
+    worst = export.check(net, path, "cpu", found)
+    assert max(worst.values()) < export.TOLERANCE, worst
+    loaded = net_files.load(path)
+    assert loaded.format.input == positions.INPUT_FORMAT and b"CC0" in loaded.message.license
+    core = _core.Backend("cpu", loaded.core())
+    assert core.info["wdl"] and core.info["moves_left"]
+    scores = evaluate.evaluate(core, found)
+    assert 0 < scores["top1"] < scores["top3"] <= 1 and -1 <= scores["correlation"] <= 1
+
+
+def test_history_does_not_matter_to_the_net(run, prepared, tmp_path):
+    """The engine sends history planes; the net was taught none and must not see them."""
+    net, log = export.load_run(run, prepared)
+    path = tmp_path / "tiny.pb.gz"
+    export.write_net(export.to_message(net, log), path)
+    core = _core.Backend("cpu", net_files.load(path).core())
+    game = _core.Game(_core.STARTPOS, ["g1f3", "g8f6", "b1c3", "b8c6"])
+    with_history = core.evaluate(*(plane[None] for plane in game.planes(positions.INPUT_FORMAT)))
+    without = core.evaluate(*(plane[None] for plane in _core.Game(game.fen()).planes(positions.INPUT_FORMAT, "no")))
+    assert np.abs(with_history[0] - without[0]).max() < 1e-5 and abs(with_history[1] - without[1]).max() < 1e-5
+
+
+def test_another_size_is_refused(run, prepared):
+    arguments = [sys.executable, train.__file__, prepared, "--out", run, *TINY, "--encoders", "3"]
+    done = subprocess.run(arguments, capture_output=True, text=True)
+    assert done.returncode and "another network size" in done.stderr
+
+
+def test_sampler_visits_everything_once():
+    sample = train.Sampler(np.arange(100), 30, 0, "cpu")
+    first = torch.cat([sample(step) for step in range(3)])
+    assert len(set(first.tolist())) == 90
+    assert sample(4).tolist() != sample(1).tolist()
+    again = train.Sampler(np.arange(100), 30, 0, "cpu")
+    assert again(4).tolist() == sample(4).tolist()
+
+
+def test_learning_rate_shape():
+    class Options:
+        lr, warmup, steps, decay_share = 1e-3, 100, 1000, 0.5
+    rates = [train.learning_rate(step, Options) for step in (0, 50, 100, 499, 750, 999)]
+    assert rates[0] < rates[1] < rates[2] == rates[3] == 1e-3 and rates[4] == pytest.approx(5e-4) and rates[5] == pytest.approx(1e-5)
+
+
+def test_flops_count():
+    """Against PyTorch's own counter, which sees dense layers and matrix products."""
+    from torch.utils.flop_counter import FlopCounterMode
+    net = model.Net(model.Config(), torch.zeros(1858, dtype=torch.long))
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(torch.zeros(1, 112, 64))
+    assert model.Config().flops() == pytest.approx(counter.get_total_flops(), rel=0.01)
