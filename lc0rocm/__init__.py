@@ -1,1 +1,27 @@
-"""lc0rocm: a UCI chess engine and library that runs Lc0 networks."""
+"""lc0rocm: Lc0 networks for players and programmers; a UCI engine, and this library.
+
+    import chess, lc0rocm
+    with lc0rocm.Network("maia-1900.pb.gz") as net:
+        print(net.policy(chess.Board()))
+        print(lc0rocm.Engine(net).search(chess.Board(), nodes=800).best_move)
+
+Every problem that a user can cause or meet is raised as lc0rocm.Error with one sentence that says what to do.
+"""
+import importlib
+
+__all__ = ["Engine", "Error", "Evaluation", "Network", "SearchResult", "__version__"]
+
+
+def __getattr__(name: str):
+    # Lazily: the UCI engine must answer before numpy, chess and protobuf are loaded.
+    if name == "Error":
+        return importlib.import_module("lc0rocm._core").Error
+    if name == "__version__":
+        return importlib.import_module("importlib.metadata").version("lc0rocm")
+    if name in __all__:
+        return getattr(importlib.import_module("lc0rocm.api"), name)
+    raise AttributeError(f"module 'lc0rocm' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)

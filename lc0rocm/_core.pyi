@@ -14,8 +14,8 @@ STARTPOS: str
 
 class Game:
     """A start position and the moves played since. Raises Error for a bad FEN or an illegal move (both castling
-    notations are accepted: e1g1 and e1h1)."""
-    def __init__(self, fen: str = ..., moves: Sequence[str] = ()) -> None: ...
+    notations are accepted: e1g1 and e1h1). With pseudo_legal, moves may leave the mover's king in check."""
+    def __init__(self, fen: str = ..., moves: Sequence[str] = (), pseudo_legal: bool = False) -> None: ...
     def fen(self) -> str:
         """Of the current position; castling rights in X-FEN."""
     @property
@@ -113,6 +113,8 @@ class Update(TypedDict):
     playouts: int
     nps: int | None
     eps: int | None
+    evaluations: int   # by the network
+    evaluated_batches: int  # that held them
     tbhits: int
     pvs: list[PvInfo]  # best first, min(MultiPV, root moves) of them
     messages: list[str]  # warnings for `info string`
@@ -129,7 +131,7 @@ class MoveStats(TypedDict):
     index: int         # policy index; the number of legal moves for the root
     visits: int
     in_flight: int
-    p: float
+    p: float           # 0 to 1; for the root the sum of the visited moves
     wl: float | None
     d: float | None
     m: float | None
@@ -149,12 +151,14 @@ class Search:
     def set_position(self, fen: str, moves: Sequence[str]) -> bool:
         """Moves the root, keeping what the tree knows. True if the game went on from the previous position."""
     def start(self, parameters: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
-        """parameters: search options by UCI name; a missing one has its default. limits, all optional: nodes, playouts,
+        """parameters: search options by UCI name; a missing one has its default. Contempt comes as WDLRescaleRatio,
+        WDLRescaleDiff and ContemptSign (+1: for the root's side to move, -1: the other, 0: none). limits, all optional: nodes, playouts,
         time_ms (since the clock start), depth, mate, infinite (bool), searchmoves (list of moves), elapsed_ms (the clock at
         this call), remaining_ms (clock hint for smart pruning). Raises Error for an unknown key."""
     def stop(self) -> None: ...
     def set_option(self, name: str, value: Any) -> None:
-        """Those that act mid-search: MultiPV, PerPVCounters, ..."""
+        """Those that act mid-search: MultiPV, PerPVCounters, ScoreType, MaxPrefetch, Temperature and its group. Raises Error for
+        others."""
     def wait(self, timeout: float) -> Update | None:
         """The next update as soon as something worth an info line happened; None after `timeout` seconds or at the end."""
     @property

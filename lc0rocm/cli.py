@@ -1,0 +1,226 @@
+"""The command line: which command, its flags, its exit code. Each command is a function elsewhere, imported when it
+runs: `lc0rocm` has to answer `uci` at once.
+
+Exit codes: 0 done, 1 `check` found a difference, 2 bad usage or something missing (one line on standard error says what
+to do), 130 interrupted."""
+import os
+import sys
+from typing import Callable, NamedTuple, Sequence
+
+from lc0rocm import flags
+from lc0rocm._core import Error
+from lc0rocm._version import VERSION
+from lc0rocm.options import (ENGINE, NETWORK, NORMAL, SEARCH, Option, Settings, check, combo, markdown, real, spin,
+                             string)
+
+
+class Command(NamedTuple):
+    name: str
+    summary: str
+    run: Callable[[Settings], int] | None  # None: main() speaks UCI
+    options: tuple[Option, ...]
+    example: str = ""
+    takes_network: bool = True  # a word that is no flag is the network
+
+
+def _row(name: str) -> Option:
+    return next(option for option in ENGINE if option.name == name)
+
+
+def _own(*options: Option) -> tuple[Option, ...]:
+    json = check("", "json", False, "Print JSON, for programs.")
+    return tuple(option._replace(group="This command") for option in (*options, json))
+
+
+def _network(**defaults) -> tuple[Option, ...]:
+    return tuple(option._replace(default=defaults.get(option.name, option.default)) for option in NETWORK)
+
+
+def _threads(default: int) -> Option:
+    return _row("Threads")._replace(default=default, low=1, help="Threads that evaluate or search.", show=NORMAL)
+
+
+def _bench_options(movetime: int, positions: int) -> tuple[Option, ...]:
+    return _own(
+        spin("", "nodes", -1, -1, 999999999, "Stop a position at this many visits; -1 for no limit."),
+        spin("", "movetime", movetime, -1, 999999999, "Stop a position after this many milliseconds; -1 for no limit."),
+        string("", "fen", "", "Search this position only; moves may follow: 'FEN moves e2e4 ...'."),
+        spin("", "num-positions", positions, 1, 34, "How many of the built-in positions."),
+        _threads(2)) + _network(NNCacheSize=200000) + SEARCH
+
+
+_BATCH = _own(
+    spin("", "batches", 100, 1, 1000000, "Batches of each size, shared by the threads."),
+    spin("", "start-batch-size", 1, 1, 1024, "First batch size."),
+    spin("", "max-batch-size", 256, 1, 1024, "Last batch size."),
+    spin("", "batch-step", 1, 1, 256, "Step from one size to the next."),
+    check("", "header-only-once", False, "Print the header once, not every 32 rows."),
+    string("", "fen", "", "The position to evaluate instead of the start position."),
+    _threads(1)) + NETWORK
+
+_CHECK = _own(
+    combo("", "against", "cpu", _row("Backend").choices, "The back end to compare with."),
+    string("", "against-opts", "", "Its parameters."),
+    spin("", "positions", 100, 1, 1000000, "How many positions."),
+    spin("", "batch", 16, 1, 1024, "Positions evaluated together."),
+    real("", "tolerance", 1.0, 1e-9, 1e9,
+         "Allowed difference in units of what two 32-bit back ends may differ; 16 bits need about 100.")
+) + NETWORK
+
+
+def _bench(settings: Settings) -> int:
+    from lc0rocm import bench
+    return bench.bench(settings)
+
+
+def _backendbench(settings: Settings) -> int:
+    from lc0rocm import bench
+    return bench.backendbench(settings)
+
+
+def _describe(settings: Settings) -> int:
+    from lc0rocm import describe, loading, net, report
+    file = net.load(loading.find_network(settings["WeightsFile"], unplayable=True)[0])
+    sections = describe.describe(file)
+    if settings["json"]:
+        report.write_json(sections)
+    else:
+        print(describe.text(sections))
+    return 0
+
+
+def _check(settings: Settings) -> int:
+    from lc0rocm import check
+    return check.check(settings)
+
+
+def _backends(settings: Settings) -> int:
+    from lc0rocm import choose, report
+    columns, rows = choose.backends_report()
+    if settings["json"]:
+        report.write_json([entry._asdict() for entry in choose.backends().values()])
+    else:
+        print(report.table(columns, rows))
+    return 0
+
+
+def _options(settings: Settings) -> int:
+    from lc0rocm import report
+    if settings["json"]:
+        report.write_json([{"name": option.name, "flag": option.flag, "short": option.short, "type": option.kind,
+                            "default": option.default, "values": option.domain(), "help": option.help}
+                           for option in ENGINE])
+    elif settings["markdown"]:
+        print(markdown(), end="")
+    else:
+        print(flags.help_text(ENGINE, show_hidden=True).strip())
+    return 0
+
+
+COMMANDS = {command.name: command for command in (
+    Command("uci", "play: speak UCI with a chess GUI (what happens without a command)", None, ENGINE,
+            takes_network=False),
+    Command("bench", "nodes per second on 10 positions, in 5 seconds", _bench, _bench_options(500, 10),
+            "lc0rocm bench --weights=net.pb.gz"),
+    Command("benchmark", "nodes per second on 34 positions, in 6 minutes", _bench, _bench_options(10000, 34),
+            "lc0rocm benchmark --threads=4 --num-positions=5"),
+    Command("backendbench", "evaluations per second by batch size, without a search", _backendbench, _BATCH,
+            "lc0rocm backendbench --max-batch-size=64 --batch-step=8"),
+    Command("describe", "a network in words and numbers", _describe, _own() + (_row("WeightsFile"),),
+            "lc0rocm describe net.pb.gz"),
+    Command("check", "compare two back ends on the same positions", _check, _CHECK,
+            "lc0rocm check --backend=cpu-bf16 --against=cpu --tolerance=100"),
+    Command("backends", "what can evaluate networks on this machine, and what cannot and why", _backends, _own(),
+            takes_network=False),
+    Command("options", "every option of the engine", _options,
+            _own(check("", "markdown", False, "Print docs/options.md.")), takes_network=False),
+)}
+_ALIASES = {"describenet": "describe"}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    try:
+        return _main(list(sys.argv[1:] if arguments is None else arguments))
+    except Error as error:
+        print(f"lc0rocm: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader has seen enough, as in `lc0rocm options | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 0
+
+
+def _main(arguments: list[str]) -> int:
+    name = _ALIASES.get(arguments[0], arguments[0]) if arguments else "uci"
+    command = COMMANDS.get(name)
+    if command:
+        arguments = arguments[1:]
+    elif name == "help":
+        return _help(None, False)
+    elif name.startswith("-"):
+        command = COMMANDS["uci"]
+    else:
+        import difflib
+        near = difflib.get_close_matches(name, [*COMMANDS, *_ALIASES], 1)
+        raise Error(f"there is no command '{name[:60]}'"
+                    + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(COMMANDS)}"))
+
+    show_hidden = "--show-hidden" in arguments
+    wants_help = bool({"-h", "--help"} & set(arguments))
+    if "--version" in arguments:
+        print(f"lc0rocm {VERSION}")
+        return 0
+    arguments = [word for word in arguments if word not in ("-h", "--help", "--show-hidden")]
+    settings, warnings = Settings(command.options), []
+    positional = flags.parse(arguments, settings, warnings)
+    if positional and command.takes_network:
+        settings.values["WeightsFile"] = positional.pop(0)
+    if positional:
+        advice = "the command comes first" if positional[0] in COMMANDS else f"see lc0rocm {command.name} --help"
+        raise Error(f"unexpected '{positional[0][:60]}'; {advice}")
+    if wants_help:
+        return _help(command if name in COMMANDS or show_hidden else None, show_hidden)
+    for warning in warnings:
+        print(f"lc0rocm: {warning}", file=sys.stderr)
+    return command.run(settings) if command.run else _play(settings, arguments, show_hidden)
+
+
+def _play(given: Settings, arguments: list[str], show_hidden: bool) -> int:
+    """UCI; the flags of a configuration file come before those of the command line, which so have the last word."""
+    from lc0rocm import config, play, uci
+    named = given["ConfigFile"]
+    lines, path = config.config_flags(None if named == _row("ConfigFile").default else named)
+    settings, warnings = Settings(ENGINE), []
+    if path:
+        print(f"lc0rocm: flags from {path}", file=sys.stderr)
+        try:
+            surplus = flags.parse(lines, settings, warnings)
+        except Error as error:
+            raise Error(f"{path}: {error}") from None
+        if surplus:
+            raise Error(f"{path}: unexpected '{surplus[0][:60]}'")
+    for warning in warnings:
+        print(f"lc0rocm: {warning}", file=sys.stderr)
+    flags.parse(arguments, settings, [])
+    play.check_settings(settings)
+    if sys.stdin is not None and sys.stdin.isatty():
+        print(f"lc0rocm {VERSION} speaks UCI, the language of chess GUIs: try 'position startpos', 'go nodes 100', "
+              "'quit'; lc0rocm --help shows what else there is", file=sys.stderr)
+    return uci.run(settings, show_hidden)
+
+
+def _help(command: Command | None, show_hidden: bool) -> int:
+    if command is None:
+        print(f"lc0rocm {VERSION}, a UCI chess engine that runs Lc0 networks on AMD GPUs and on the CPU.\n\n"
+              "Usage: lc0rocm [COMMAND] [--flag=value ...]\n\nAdd it to a chess GUI as it is, or run a command:\n")
+        for entry in COMMANDS.values():
+            print(f"  {entry.name:<13} {entry.summary}")
+        print("\nlc0rocm COMMAND --help explains a command, lc0rocm uci --help the flags of the engine.\n"
+              "First steps: lc0rocm backends; lc0rocm bench; lc0rocm describe net.pb.gz")
+        return 0
+    print(f"lc0rocm {command.name}: {command.summary}.\n\nUsage: lc0rocm {command.name} [--flag=value ...]"
+          + (f"\nExample: {command.example}" if command.example else ""))
+    print(flags.help_text(command.options, show_hidden))
+    print("\n--show-hidden lists the rare flags too." if not show_hidden else "")
+    return 0

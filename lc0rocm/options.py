@@ -1,0 +1,359 @@
+"""The options of the engine, each declared once: this table feeds `uci`, `setoption`, the command line, `--help` and
+docs/options.md. Names, types, defaults and ranges are Lc0's."""
+import math
+from typing import Any, Callable, Mapping, NamedTuple
+
+from lc0rocm import contempt
+from lc0rocm._core import Error
+
+ALWAYS, NORMAL, HIDDEN = "always", "normal", "hidden"  # who sees it listed; every option can be set by everybody
+NOW, GO, POSITION, GAME, START = "at once", "next go", "next isready or go", "next game", "program start"
+
+
+class Option(NamedTuple):
+    name: str  # UCI name; "" for one that only the command line has
+    flag: str  # long flag without its dashes; "" for one that only UCI has
+    kind: str  # check, spin, float, string, combo, button
+    default: Any
+    help: str
+    low: float = 0
+    high: float = 0
+    choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
+    short: str = ""
+    show: str = NORMAL
+    when: str = GO
+    group: str = ""
+
+    @property
+    def key(self) -> str:
+        return self.name or self.flag
+
+    def choice_list(self) -> tuple[str, ...]:
+        return self.choices() if callable(self.choices) else self.choices
+
+    def parse(self, text: str) -> Any:
+        """The value that `text` means. Raises Error with what would be right."""
+        try:
+            if self.kind == "check":
+                return {"true": True, "false": False}[text]
+            if self.kind in ("spin", "float"):
+                value = int(text) if self.kind == "spin" else float(text)
+                if not self.low <= value <= self.high:  # refuses nan too
+                    raise ValueError
+                return value
+        except (KeyError, ValueError):
+            raise Error(f"{self.key} takes {self.domain()}, not '{text[:80]}'") from None
+        if self.kind == "combo" and text not in self.choice_list():
+            raise Error(f"{self.key} takes {self.domain()}, not '{text[:80]}'")
+        return text
+
+    def domain(self) -> str:
+        """What it takes, in words."""
+        if self.kind == "check":
+            return "true or false"
+        if self.kind in ("spin", "float"):
+            number = "a whole number" if self.kind == "spin" else "a number"
+            return f"{number} from {self.low:.10g} to {self.high:.10g}"
+        return "one of " + ", ".join(self.choice_list()) if self.kind == "combo" else "text"
+
+    def uci_line(self, value: Any) -> str:
+        """The line that advertises it; the default is the present value."""
+        head = f"option name {self.name} type "
+        if self.kind == "check":
+            return head + f"check default {str(value).lower()}"
+        if self.kind == "spin":
+            return head + f"spin default {value} min {self.low:.0f} max {self.high:.0f}"
+        if self.kind == "float":
+            return head + f"string default {value:.6f}"
+        if self.kind == "combo":
+            return head + f"combo default {value} " + " ".join("var " + choice for choice in self.choice_list())
+        return head + ("button" if self.kind == "button" else f"string default {value}")
+
+
+class Settings:
+    """The present values of some options, by name (by flag for those without one)."""
+
+    def __init__(self, options: "tuple[Option, ...]"):
+        self.options = options
+        self.values = {option.key: option.default for option in options}
+        self._by_name = {option.name.lower(): option for option in options if option.name}
+
+    def __getitem__(self, key: str) -> Any:
+        return self.values[key]
+
+    def option(self, name: str) -> Option | None:
+        """By its UCI name in any case."""
+        return self._by_name.get(name.lower())
+
+    def set(self, option: Option, text: str) -> None:
+        if option.kind != "button":
+            self.values[option.key] = option.parse(text)
+
+
+def _backends() -> tuple[str, ...]:
+    from lc0rocm.choose import backend_names
+    return backend_names()
+
+
+def check(name: str, flag: str, default: bool, help: str, **more) -> Option:
+    return Option(name, flag, "check", default, help, **more)
+
+
+def spin(name: str, flag: str, default: int, low: int, high: int, help: str, **more) -> Option:
+    return Option(name, flag, "spin", default, help, low, high, **more)
+
+
+def real(name: str, flag: str, default: float, low: float, high: float, help: str, **more) -> Option:
+    return Option(name, flag, "float", default, help, low, high, **more)
+
+
+def string(name: str, flag: str, default: str, help: str, **more) -> Option:
+    return Option(name, flag, "string", default, help, **more)
+
+
+def combo(name: str, flag: str, default: str, choices, help: str, **more) -> Option:
+    return Option(name, flag, "combo", default, help, choices=choices, **more)
+
+
+def _group(title: str, *options: Option) -> tuple[Option, ...]:
+    return tuple(option._replace(group=title) for option in options)
+
+
+SCORE_TYPES = ("centipawn", "centipawn_with_drawscore", "centipawn_2019", "centipawn_2018", "win_percentage", "Q",
+               "W-L", "WDL_mu")
+
+PROCESS = _group(
+    "Process and game",
+    string("LogFile", "logfile", "", "Append everything received and sent to this file, or to <stderr>.", short="l",
+           show=ALWAYS, when=NOW),
+    string("ConfigFile", "config", "lc0rocm.config",
+           "File with one flag a line, read before the command line's own flags; empty for none.", short="c",
+           when=START),
+    check("Ponder", "", False, "The GUI will think on the opponent's time.", show=ALWAYS, when="next position"),
+    check("StrictTiming", "strict-uci-timing", False,
+          "The clock starts at go, not at position, if isready came between.", show=HIDDEN, when="next position"),
+    check("", "preload", False, "Load the network at program start instead of at isready.", when=START),
+    spin("Threads", "threads", 0, 0, 128, "Search threads; 0 takes the back end's suggestion, plus one beside a GPU.",
+         short="t", show=ALWAYS),
+)
+
+SEARCH = _group(
+    "Search",
+    spin("MinibatchSize", "minibatch-size", 0, 0, 1024,
+         "Positions to evaluate together; 0 takes the back end's suggestion."),
+    real("CPuct", "cpuct", 1.745, 0, 100, "Exploration: larger looks at more moves, smaller looks deeper."),
+    real("CPuctAtRoot", "cpuct-at-root", 1.745, 0, 100, "CPuct at the root, with RootHasOwnCpuctParams.", show=HIDDEN),
+    real("CPuctBase", "cpuct-base", 38739, 1, 1e9, "Visits at which exploration starts to grow."),
+    real("CPuctBaseAtRoot", "cpuct-base-at-root", 38739, 1, 1e9, "CPuctBase at the root, with RootHasOwnCpuctParams.",
+         show=HIDDEN),
+    real("CPuctFactor", "cpuct-factor", 3.894, 0, 1000, "Strength of that growth."),
+    real("CPuctFactorAtRoot", "cpuct-factor-at-root", 3.894, 0, 1000,
+         "CPuctFactor at the root, with RootHasOwnCpuctParams.", show=HIDDEN),
+    check("RootHasOwnCpuctParams", "root-has-own-cpuct-params", False, "Use the three AtRoot values at the root.",
+          show=HIDDEN),
+    check("TwoFoldDraws", "two-fold-draws", True, "Score a second occurrence inside the tree as a draw."),
+    real("Temperature", "temperature", 0, 0, 100, "Randomness of the move choice; 0 plays the best move.", show=HIDDEN,
+         when=NOW),
+    spin("TempDecayMoves", "tempdecay-moves", 0, 0, 640, "Moves over which the temperature falls to zero.", show=HIDDEN,
+         when=NOW),
+    spin("TempDecayDelayMoves", "tempdecay-delay-moves", 0, 0, 100, "Moves before it starts to fall.", show=HIDDEN,
+         when=NOW),
+    spin("TempCutoffMove", "temp-cutoff-move", 0, 0, 1000, "From this move on use TempEndgame; 0 for never.",
+         show=HIDDEN, when=NOW),
+    real("TempEndgame", "temp-endgame", 0, 0, 100, "Temperature late in the game, and the floor of the decay.",
+         show=HIDDEN, when=NOW),
+    real("TempValueCutoff", "temp-value-cutoff", 100, 0, 100,
+         "Never sample a move this many win-percent points worse than the best.", show=HIDDEN, when=NOW),
+    real("TempVisitOffset", "temp-visit-offset", 0, -1000, 1000, "Added to the visit counts when sampling.",
+         show=HIDDEN, when=NOW),
+    real("DirichletNoiseEpsilon", "noise-epsilon", 0, 0, 1, "Share of noise in the root's move probabilities.",
+         show=HIDDEN),
+    real("DirichletNoiseAlpha", "noise-alpha", 0.3, 0, 1e7, "Shape of that noise.", show=HIDDEN),
+    check("VerboseMoveStats", "verbose-move-stats", False, "Print a line for every root move before bestmove.",
+          short="v", when=NOW),
+    check("LogLiveStats", "log-live-stats", False, "With VerboseMoveStats, print its lines after every info line too.",
+          show=HIDDEN,
+          when=NOW),
+    combo("FpuStrategy", "fpu-strategy", "reduction", ("reduction", "absolute"),
+          "Value of a move not visited yet: the parent's less FpuValue, or FpuValue itself."),
+    real("FpuValue", "fpu-value", 0.33, -100, 100, "Number for FpuStrategy."),
+    combo("FpuStrategyAtRoot", "fpu-strategy-at-root", "same", ("reduction", "absolute", "same"),
+          "FpuStrategy at the root.", show=HIDDEN),
+    real("FpuValueAtRoot", "fpu-value-at-root", 1.0, -100, 100,
+         "FpuValue at the root, unless FpuStrategyAtRoot is same.", show=HIDDEN),
+    spin("MaxCollisionVisits", "max-collision-visits", 80000, 1, 100000000,
+         "Visits of a batch that may meet a leaf already taken, in a large tree."),
+    spin("MaxCollisionVisitsScalingStart", "max-collision-visits-scaling-start", 28, 1, 100000,
+         "Tree size up to which that budget is 1."),
+    spin("MaxCollisionVisitsScalingEnd", "max-collision-visits-scaling-end", 145000, 0, 100000000,
+         "Tree size from which the budget is full; 0 for always."),
+    real("MaxCollisionVisitsScalingPower", "max-collision-visits-scaling-power", 1.25, 0.01, 100,
+         "Exponent of the curve between the two."),
+    check("OutOfOrderEval", "out-of-order-eval", True,
+          "Use known results at once while a batch is still being gathered."),
+    real("MaxOutOfOrderEvalsFactor", "max-out-of-order-evals-factor", 2.4, 0, 100,
+         "Most of these, as a multiple of the batch."),
+    check("StickyEndgames", "sticky-endgames", True, "Carry proven wins, draws and losses up the tree."),
+    spin("MultiPV", "multipv", 1, 1, 500, "Number of lines to show.", show=ALWAYS, when=NOW),
+    check("PerPVCounters", "per-pv-counters", False, "Show as nodes the visits of each line's move.", when=NOW),
+    combo("ScoreType", "score-type", "WDL_mu", SCORE_TYPES, "What score cp means.", when=NOW),
+    real("MovesLeftMaxEffect", "moves-left-max-effect", 0.0345, 0, 1,
+         "Largest bonus for a shorter win or a longer loss."),
+    real("MovesLeftThreshold", "moves-left-threshold", 0.8, 0, 1, "Advantage from which that bonus counts."),
+    real("MovesLeftSlope", "moves-left-slope", 0.0027, 0, 1, "Bonus for each ply of difference."),
+    real("MovesLeftConstantFactor", "moves-left-constant-factor", 0, -1, 1, "Weight of the bonus: constant term."),
+    real("MovesLeftScaledFactor", "moves-left-scaled-factor", 1.6521, -2, 2, "Weight of the bonus: term in |Q|."),
+    real("MovesLeftQuadraticFactor", "moves-left-quadratic-factor", -0.6521, -1, 1,
+         "Weight of the bonus: term in Q squared."),
+    spin("MaxConcurrentSearchers", "max-concurrent-searchers", 1, 0, 128,
+         "Threads that may gather a batch at once; 0 for all."),
+    real("DrawScore", "draw-score", 0, -1, 1, "Worth of a draw to White; -1 is Armageddon."),
+    combo("ContemptMode", "contempt-mode", "play", ("play", "white_side_analysis", "black_side_analysis", "disable"),
+          "The side that plays for more than the position: the engine's, White, Black, none."),
+    string("Contempt", "contempt", "",
+           "Rating advantage, as a number or as a list name=number for names in UCI_Opponent.", show=ALWAYS),
+    real("ContemptMaxValue", "contempt-max-value", 420, 0, 10000, "Most contempt to use.", show=HIDDEN),
+    real("WDLCalibrationElo", "wdl-calibration-elo", 0, 0, 10000,
+         "Own rating, for draw rates between players of that strength; 0 keeps the network's."),
+    real("WDLContemptAttenuation", "wdl-contempt-attenuation", 1.0, -10, 10, "Multiplies contempt.", show=HIDDEN),
+    real("WDLMaxS", "wdl-max-s", 1.4, 0, 10, "Limit on how unclear a position can be taken to be.", show=HIDDEN),
+    real("WDLEvalObjectivity", "wdl-eval-objectivity", 1.0, 0, 1,
+         "How much of the contempt is taken out of shown scores."),
+    real("WDLDrawRateTarget", "wdl-draw-rate-target", 0, 0, 0.999,
+         "Draw rate to expect between equal players; 0 for the network's.", show=HIDDEN),
+    real("WDLDrawRateReference", "wdl-draw-rate-reference", 0.5, 0.001, 0.999,
+         "Draw rate that the network itself expects."),
+    real("WDLBookExitBias", "wdl-book-exit-bias", 0.65, -2, 2, "Advantage that openings give White.", show=HIDDEN),
+    real("NodesPerSecondLimit", "nps-limit", 0, 0, 1e6, "Slow down to this speed; 0 for full speed."),
+    spin("IdlingMinimumWork", "idling-minimum-work", 0, 0, 10000,
+         "Positions gathered before a thread may start early because the back end idles."),
+    spin("ThreadIdlingThreshold", "thread-idling-threshold", 1, 0, 128,
+         "More threads than this outside the back end count as idling."),
+    string("UCI_Opponent", "", "", "Who the opponent is; GUIs set it."),
+    real("UCI_RatingAdv", "", 0, -10000, 10000, "Rating advantage; GUIs set it, Contempt overrides it."),
+    spin("MaxPrefetch", "max-prefetch", 32, 0, 1024,
+         "Fill small batches up to this size with positions that may be needed soon.", when=NOW),
+)
+
+STOPPING = _group(
+    "Stopping and time",
+    spin("KLDGainAverageInterval", "kldgain-average-interval", 100, 1, 10000000,
+         "Visits between checks of MinimumKLDGainPerNode.", show=HIDDEN),
+    real("MinimumKLDGainPerNode", "minimum-kldgain-per-node", 0, 0, 1,
+         "Stop when a visit teaches less than this; 0 for never.", show=HIDDEN),
+    real("SmartPruningFactor", "smart-pruning-factor", 1.33, 0, 10,
+         "Stop when no other move can catch up any more; larger stops sooner, 0 never."),
+    spin("SmartPruningMinimumBatches", "smart-pruning-minimum-batches", 0, 0, 10000,
+         "Batches before that may stop the search."),
+    check("NodesAsPlayouts", "nodes-as-playouts", False, "go nodes counts new visits only.", show=HIDDEN),
+    spin("RamLimitMb", "ramlimit-mb", 0, 0, 100000000, "Stop near this much memory; 0 for no limit.", show=ALWAYS),
+    spin("MoveOverheadMs", "move-overhead", 200, 0, 100000000, "Time kept back for each move, in milliseconds.",
+         show=ALWAYS, when=GAME),
+    string("TimeManager", "time-manager", "legacy", "legacy, simple or alphazero, with parameters in parentheses.",
+           when=GAME),
+    real("Slowmover", "slowmover", 1.0, 0, 100, "Short for TimeManager legacy(slowmover=...).", show=HIDDEN, when=GAME),
+    Option("ClearTree", "", "button", None, "Forget the tree at the next go.", show=HIDDEN),
+)
+
+OUTPUT = _group(
+    "Output",
+    check("UCI_Chess960", "chess960", False, "Write castling as king takes rook.", show=ALWAYS, when=NOW),
+    check("UCI_ShowWDL", "show-wdl", False, "Show win, draw and loss in permille.", show=ALWAYS, when=NOW),
+    check("UCI_ShowEPS", "show-eps", False, "Show network evaluations a second.", show=ALWAYS, when=NOW),
+    check("UCI_ShowMovesLeft", "show-movesleft", False, "Show the expected number of moves left.", show=ALWAYS,
+          when=NOW),
+)
+
+NETWORK = _group(
+    "Network and back end",
+    real("PolicyTemperature", "policy-softmax-temp", 1.359, 0.1, 10,
+         "Flattens (above 1) or sharpens the network's move probabilities."),
+    combo("HistoryFill", "history-fill", "fen_only", ("no", "fen_only", "always"),
+          "When to make up positions before the first known one."),
+    string("WeightsFile", "weights", "<autodiscover>",
+           "Network file (.pb or .pb.gz); <autodiscover> takes the newest in the usual folders.", short="w",
+           show=ALWAYS, when=POSITION),
+    combo("Backend", "backend", "auto", _backends, "What evaluates the network; auto takes the best that runs here.",
+          short="b", when=POSITION),
+    string("BackendOptions", "backend-opts", "",
+           "Parameters of the back end, like threads=2 or policy_head=optimistic.", short="o", when=POSITION),
+    spin("NNCacheSize", "nncache", 2000000, 0, 999999999, "Evaluations to remember.", when="next position"),
+)
+
+ENGINE = PROCESS + SEARCH + STOPPING + OUTPUT + NETWORK
+
+# Options of Lc0 that configuration files may carry: accepted, and answered with one line that they do nothing here.
+WITHOUT_EFFECT = {
+    "SyzygyPath": "syzygy-paths", "SyzygyFastPlay": "syzygy-fast-play", "CacheHistoryLength": "cache-history-length",
+    "MaxCollisionEvents": "max-collision-events", "TaskWorkers": "task-workers",
+    "MinimumProcessingWork": "minimum-processing-work", "MinimumPickingWork": "minimum-picking-work",
+    "MinimumRemainingPickingWork": "minimum-remaining-picking-work",
+    "MinimumPerTaskProcessing": "minimum-per-task-processing", "SearchSpinBackoff": "search-spin-backoff",
+    "GarbageCollectionDelay": "garbage-collection-delay", "SolidTreeThreshold": "solid-tree-threshold",
+}
+
+# Rows of SEARCH and STOPPING that the core knows nothing of: they are the policy of this side, or become numbers first.
+_NOT_CORE = {"VerboseMoveStats", "LogLiveStats", "MoveOverheadMs", "TimeManager", "Slowmover", "ClearTree", "Contempt",
+             "ContemptMode", "ContemptMaxValue", "UCI_Opponent", "UCI_RatingAdv", "WDLCalibrationElo",
+             "WDLContemptAttenuation", "WDLDrawRateTarget", "WDLDrawRateReference", "WDLBookExitBias"}
+_CORE = {option.name for option in SEARCH + STOPPING} - _NOT_CORE | {"Threads"}
+
+
+def is_core_option(option: Option) -> bool:
+    return option.name in _CORE
+
+
+def core_parameters(settings: Settings, contempt_sign: int) -> dict[str, Any]:
+    """What the core's search takes, by name. contempt_sign: whom contempt favours, see contempt.sign."""
+    rescale = contempt.rescale(settings)
+    parameters = {name: settings[name] for name in _CORE if name in settings.values}
+    parameters |= {"WDLRescaleRatio": rescale.ratio, "WDLRescaleDiff": rescale.diff, "ContemptSign": contempt_sign}
+    return parameters
+
+
+def search_parameters(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options by UCI name to the core's parameters, and all values by name. Raises Error for an unknown option, a value
+    out of range, and a ContemptMode that depends on the colour of the side to move."""
+    settings = Settings(ENGINE)
+    for name, value in given.items():
+        option = settings.option(name)
+        if not option:
+            raise Error(f"there is no option '{name}'; docs/options.md lists them")
+        settings.set(option, value_text(value))
+    if settings["ContemptMode"] not in ("play", "disable"):
+        raise Error("ContemptMode is play or disable here")
+    return core_parameters(settings, int(settings["ContemptMode"] == "play")), settings.values
+
+
+# UCI's common name for memory. An evaluation takes about 140 bytes in the cache.
+def cache_entries(hash_mb: str) -> int:
+    cache = next(option for option in NETWORK if option.name == "NNCacheSize")
+    return min(Option("Hash", "", "spin", 0, "", 0, 2**31).parse(hash_mb) * 2**20 // 140, int(cache.high))
+
+
+def markdown() -> str:
+    """docs/options.md."""
+    lines = ["# Options", "", "Written by `lc0rocm options --markdown`; the table is `lc0rocm/options.py`.", "",
+             "Set them on the command line (`--name=value`, `--name` and `--no-name` for yes and no), in a file",
+             "`lc0rocm.config` (one flag a line), or over UCI (`setoption name NAME value VALUE`). Options marked *",
+             "are listed with `--show-hidden` only."]
+    for title in dict.fromkeys(option.group for option in ENGINE):
+        lines += ["", f"## {title}", "",
+                  "| option | flag | default | values | takes effect | |", "|---|---|---|---|---|---|"]
+        for option in (option for option in ENGINE if option.group == title):
+            name = (f"`{option.name}`" if option.name else "") + ("*" if option.show == HIDDEN else "")
+            flags = ", ".join(f"`{flag}`" for flag in ("--" + option.flag, "-" + option.short) if flag.strip("-"))
+            values = "see `lc0rocm backends`" if option.name == "Backend" else option.domain()
+            if option.kind == "button":
+                values, default = "button", ""
+            else:
+                default = f"`{value_text(option.default)}`" if option.default != "" else ""
+            lines.append(f"| {name} | {flags} | {default} | {values} | {option.when} | {option.help} |")
+    return "\n".join(lines) + "\n"
+
+
+def value_text(value: Any) -> str:
+    """As it is written on the command line."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.10g}" if isinstance(value, float) and math.isfinite(value) else str(value)

@@ -1,0 +1,106 @@
+"""What the search knows, as the lines that GUIs parse: scores, info lines, move statistics."""
+import math
+from typing import TYPE_CHECKING, Callable, Mapping, Sequence
+
+if TYPE_CHECKING:
+    from lc0rocm._core import MoveStats, PvInfo, Update
+
+
+def half_up(x: float) -> int:
+    """Halves away from zero, for x >= 0 (Python's round() goes to even)."""
+    return math.floor(x + 0.5)
+
+
+def score(pv: "PvInfo", score_type: str, has_wdl: bool) -> tuple[str, int]:
+    """("mate", moves) or ("cp", value), side to move's view."""
+    wl, q = pv["wl"], pv["q"]
+    if pv["terminal"] and wl != 0:
+        moves = int(half_up(pv["m"]) / 2 + (101 if pv["terminal"] == "tablebase" else 1))
+        return "mate", moves if wl > 0 else -moves
+    if score_type == "centipawn":
+        value = 90 * math.tan(1.5637541897 * wl)
+    elif score_type == "centipawn_with_drawscore":
+        value = 90 * math.tan(1.5637541897 * q)
+    elif score_type == "centipawn_2019":
+        value = 295 * wl / (1 - 0.976953126 * wl**14)
+    elif score_type == "centipawn_2018":
+        value = 290.680623072 * math.tan(1.548090806 * wl)
+    elif score_type == "win_percentage":
+        value = 5000 * wl + 5000
+    elif score_type == "Q":
+        value = 10000 * q
+    elif score_type == "W-L":
+        value = 10000 * wl
+    else:  # WDL_mu: 100 where a win is as likely as not; where mu is unreliable the curve that the network's value has
+        value, mu = 45 * math.tan(1.56728071628 * wl), pv["mu"]
+        if has_wdl and mu != 0 and abs(wl) + pv["d"] < 0.996 and (abs(mu) < 1 or abs(value) < abs(100 * mu)):
+            value = 100 * mu
+    return "cp", int(value)
+
+
+def wdl_permille(wl: float, d: float) -> tuple[int, int, int]:
+    """Win, draw, loss; they sum to 1000."""
+    win, loss = (half_up(max(0.0, 500 * (1 + side - d))) for side in (wl, -wl))
+    draw = 1000 - win - loss
+    if draw < 0:
+        win = min(1000, max(0, win + int(draw / 2)))
+        draw, loss = 0, 1000 - win
+    return win, draw, loss
+
+
+def info_lines(update: "Update", options: Mapping, *, has_wdl: bool, has_moves_left: bool,
+               moves: Callable[[Sequence[str]], Sequence[str]]) -> list[str]:
+    """One line for each PV, best first. `moves` writes a PV as the GUI wants castling."""
+    lines = []
+    for number, pv in enumerate(update["pvs"], 1):
+        nodes = pv["visits"] if options["PerPVCounters"] else update["nodes"]
+        line = f"info depth {update['depth']} seldepth {update['seldepth']} time {update['time_ms']} nodes {nodes}"
+        line += " score {} {}".format(*score(pv, options["ScoreType"], has_wdl))
+        if options["UCI_ShowWDL"]:
+            line += " wdl {} {} {}".format(*wdl_permille(pv["wl"], pv["d"]))
+        if options["UCI_ShowMovesLeft"] and has_moves_left:
+            line += f" movesleft {int((1 + pv['m']) / 2)}"
+        if update["nps"] is not None:
+            line += f" nps {update['nps']}"
+        if options["UCI_ShowEPS"] and update["eps"] is not None:
+            line += f" eps {update['eps']}"
+        line += f" tbhits {update['tbhits']}"
+        if options["MultiPV"] > 1:
+            line += f" multipv {number}"
+        if pv["moves"]:
+            line += " pv " + " ".join(moves(pv["moves"]))
+        lines.append(line)
+    return lines
+
+
+def ponder_view(update: "Update", ponder_move: str) -> "Update":
+    """A search of the position before the expected reply, told from our side after it: one line, from the best one; its
+    moves are what follows `ponder_move` (king takes rook) in the line that starts with it, if there is one."""
+    if not update["pvs"]:
+        return update
+    best = update["pvs"][0]
+    follow = next((pv["moves"][1:] for pv in update["pvs"] if pv["moves"][0] == ponder_move), [])
+    turned = best | {"wl": -best["wl"], "q": -best["q"], "mu": -best["mu"], "moves": follow}
+    depth, seldepth = (n - 1 if n > 1 else n for n in (update["depth"], update["seldepth"]))
+    return update | {"pvs": [turned], "depth": depth, "seldepth": seldepth}
+
+
+def move_stats_lines(stats: Sequence["MoveStats"]) -> list[str]:
+    """In the given order; every line ends with a space, which parsers rely on."""
+    return ["info string " + _stats(move) for move in stats]
+
+
+def _stats(s: "MoveStats") -> str:
+    root = s["move"] == "node"
+    line = f"node  ({s['index']:4d}) " if root else f"{s['move']:<5s} ({s['index']:<4d}) "
+    line += f"N: {s['visits']:7d} (+{s['in_flight']:2d}) "
+    line += f"(P: {100 * s['p']:5.{1 if s['p'] >= 0.99995 else 2}f}%) "
+    if s["wl"] is None:
+        line += "(WL:  -.-----) (D: -.---) (M:  -.-) "
+    else:
+        line += f"(WL: {s['wl']:8.5f}) (D: {s['d']:5.3f}) (M: {s['m']:4.1f}) "
+    line += f"(Q: {s['q']:8.5f}) "
+    if not root:
+        line += f"(U: {s['u']:6.5f}) (S: {s['s']:8.5f}) "
+    line += "(V:  -.----) " if s["v"] is None else f"(V: {s['v']:7.4f}) "
+    return line + (f"({s['flag']}) " if s["flag"] else "")

@@ -1,0 +1,125 @@
+"""How long to think: the clock of a move to a limit in milliseconds. A manager lives for one game."""
+from typing import NamedTuple
+
+from lc0rocm import backend_options
+from lc0rocm._core import Error
+
+
+class Clock(NamedTuple):
+    """What `go` says about the side to move, and where in the game it is."""
+    time_ms: int
+    increment_ms: int = 0
+    moves_to_go: int = 0  # 0: not given
+    ply: int = 0  # plies since the first move of the game
+    book_plies: int = 0  # plies played since the game's start position, at the first move: what a book has played
+
+
+def expected_moves_left(ply: int, midpoint: float, steepness: float) -> float:
+    """Mean number of moves a game of this length still has."""
+    move = ply / 2
+    far = max(move, midpoint)  # taken out of the power, which would overflow
+    return far * ((midpoint / far) ** steepness + 2 * (move / far) ** steepness) ** (1 / steepness) - move
+
+
+class Legacy:
+    """Spreads the time over the expected rest of the game, the first move longer; what a move saves goes to the next.
+
+    The bonus for a book counts the moves played since the start position, not the move number of a FEN: a game that
+    starts at move 40 would otherwise spend 40 % of its time on one move."""
+    defaults = {"slowmover": 1.0, "midpoint-move": 51.5, "steepness": 7.0, "immediate-use": 1.0,
+                "first-move-bonus": 1.8, "book-ply-bonus": 0.25}
+
+    def __init__(self, parameters: dict, overhead_ms: int):
+        self.parameters, self.overhead = parameters, overhead_ms
+        self.spare = 0.0
+        self.first = True
+        self.limit = 0
+
+    def budget(self, clock: Clock) -> int:
+        p = self.parameters
+        rest = expected_moves_left(clock.ply, p["midpoint-move"], p["steepness"])
+        if 0 < clock.moves_to_go < rest:
+            rest = clock.moves_to_go
+        total = max(0.0, clock.time_ms + clock.increment_ms * (rest - 1) - self.overhead)
+        squander = 0
+        if self.spare > 0:
+            total = max(0.0, total - self.spare)
+            squander = int(self.spare * p["immediate-use"])
+            self.spare -= squander
+        share = total / rest
+        if self.first:
+            share *= 1 + p["first-move-bonus"] + p["book-ply-bonus"] * min(12, clock.book_plies)
+            self.first = False
+        slowmover = p["slowmover"]
+        if slowmover < 1 or share * slowmover > 200:
+            self.spare -= share * (slowmover - 1)
+            share *= slowmover
+        self.limit = min(int(share + squander), clock.time_ms - self.overhead)
+        return self.limit
+
+    def moved(self, elapsed_ms: int) -> None:
+        self.spare += self.limit - elapsed_ms
+
+
+class AlphaZero:
+    """A fixed share of the time left."""
+    defaults = {"alphazero-time-pct": 12.0}
+
+    def __init__(self, parameters: dict, overhead_ms: int):
+        self.share, self.overhead = parameters["alphazero-time-pct"] / 100, overhead_ms
+
+    def budget(self, clock: Clock) -> int:
+        return int((clock.time_ms - self.overhead) * self.share)
+
+    def moved(self, elapsed_ms: int) -> None:
+        pass
+
+
+class Simple:
+    """A share of the time left that grows with the move number and the increment, and what the last move saved."""
+    defaults = {"base-pct": 1.4, "ply-pct": 0.049, "time-factor": 1.5, "opening-bonus-pct": 0.0}
+
+    def __init__(self, parameters: dict, overhead_ms: int):
+        self.parameters, self.overhead = parameters, overhead_ms
+        self.last: tuple[float, float] | None = None  # (limit, time available) of the move before
+
+    def budget(self, clock: Clock) -> int:
+        p = self.parameters
+        available = clock.time_ms - self.overhead
+        share = (p["base-pct"] + p["ply-pct"] * clock.ply) / 100
+        if clock.time_ms > 0:
+            share += p["time-factor"] * clock.increment_ms / clock.time_ms
+        limit = available * share
+        if self.last:
+            limit += max(0.0, self.last[0] - (self.last[1] - (available - clock.increment_ms)))
+        else:
+            limit *= 1 + p["opening-bonus-pct"] / 100
+        self.last = (min(limit, available), available)
+        return int(self.last[0])
+
+    def moved(self, elapsed_ms: int) -> None:
+        pass
+
+
+Manager = Legacy | AlphaZero | Simple
+MANAGERS = {"legacy": Legacy, "alphazero": AlphaZero, "simple": Simple}
+
+
+def create(text: str, slowmover: float, overhead_ms: int) -> Manager:
+    """text: the option TimeManager, like legacy(slowmover=2.2). Raises Error for a name or parameter nobody knows."""
+    entries = backend_options.parse(text) or {"legacy": {}}
+    name, given = next(iter(entries.items()))
+    if len(entries) > 1 or name not in MANAGERS or not isinstance(given, dict):
+        raise Error(f"TimeManager '{text}' is not one of {', '.join(MANAGERS)}, with or without (parameter=number,...)")
+    if slowmover != 1.0:
+        if text != "legacy":
+            raise Error("set Slowmover or TimeManager, not both: TimeManager legacy(slowmover=...) does the same")
+        given = {"slowmover": slowmover}
+    parameters = dict(MANAGERS[name].defaults)
+    for key, value in given.items():
+        if key not in parameters or isinstance(value, (bool, str, dict)):
+            raise Error(f"TimeManager {name} takes numbers for {', '.join(parameters)}; '{key}={value}' is not one")
+        parameters[key] = float(value)
+        if key in ("midpoint-move", "steepness") and not 1 <= parameters[key] <= 1000:
+            raise Error(f"{key} of TimeManager legacy is a number from 1 to 1000, not {value}")
+    return MANAGERS[name](parameters, overhead_ms)

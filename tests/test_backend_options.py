@@ -1,0 +1,33 @@
+"""The grammar of BackendOptions."""
+import pytest
+
+from lc0rocm import Error
+from lc0rocm.backend_options import parse
+
+
+@pytest.mark.parametrize("text,value", [
+    ("", {}),
+    (" ", {}),
+    ("a=1,b=-2.5,c=1e3,d=.5", {"a": 1, "b": -2.5, "c": 1000.0, "d": 0.5}),
+    ("on=true,off=false,word=policy_head", {"on": True, "off": False, "word": "policy_head"}),
+    ("one='a,b',two=\"c)d\",path=/x/y-1.z", {"one": "a,b", "two": "c)d", "path": "/x/y-1.z"}),
+    ("cpu , random ( seed = 3 )", {"cpu": {}, "random": {"seed": 3}}),
+    ("(a=1),(a=2)", {"[0]": {"a": 1}, "[1]": {"a": 2}}),
+    ("x=1,sub(y=2,deep(x=3))", {"x": 1, "sub": {"x": 1, "y": 2, "deep": {"x": 3, "y": 2}}}),
+    ("sub(y=2),x=1", {"x": 1, "sub": {"x": 1, "y": 2}}),
+    ("empty()", {"empty": {}}),
+])
+def test_meaning(text, value):
+    assert parse(text) == value
+
+
+def test_order_of_sub_dictionaries_is_kept():
+    assert list(parse("z(a=1),b(a=1)")) == ["z", "b"]
+
+
+@pytest.mark.parametrize("text", ["a=", "a=1,", ",a=1", "=1", "a=(b=1)", "a=1 b=2", "a(b=1", "a)", "a=1.2.3", "a='x",
+                                  "a=1,a=2",
+                                  "ü=1", "a=99999999999999999999", "a=1e999", "(" * 50 + ")" * 50])
+def test_mistakes(text):
+    with pytest.raises(Error):
+        parse(text)

@@ -1,0 +1,87 @@
+"""The command line: flags, commands, exit codes."""
+import json
+
+import pytest
+
+from lc0rocm import cli, flags, options
+from lc0rocm._core import Error
+
+
+def parse(*arguments):
+    settings, warnings = options.Settings(options.ENGINE), []
+    positional = flags.parse(arguments, settings, warnings)
+    return settings, positional, warnings
+
+
+@pytest.mark.parametrize("arguments,name,value", [
+    (["--threads=3"], "Threads", 3), (["--threads", "3"], "Threads", 3), (["-t", "3"], "Threads", 3),
+    (["--threads=1", "--threads=2"], "Threads", 2), (["--verbose-move-stats"], "VerboseMoveStats", True),
+    (["--verbose-move-stats=false"], "VerboseMoveStats", False), (["-v"], "VerboseMoveStats", True),
+    (["-v", "-v"], "VerboseMoveStats", False), (["--no-out-of-order-eval"], "OutOfOrderEval", False),
+    (["--weights="], "WeightsFile", ""), (["-w", "a b.pb.gz"], "WeightsFile", "a b.pb.gz"), (["-w", ""], "WeightsFile",
+                                                                                             ""),
+    (["--temp-visit-offset", "-1"], "TempVisitOffset", -1.0), (["--backend=auto"], "Backend", "auto"),
+])
+def test_flags(arguments, name, value):
+    assert parse(*arguments)[0][name] == value
+
+
+def test_flags_of_lc0_without_a_meaning_here():
+    settings, positional, warnings = parse("--task-workers=0", "--no-search-spin-backoff", "word")
+    assert (len(warnings), positional) == (2, ["word"])
+
+
+@pytest.mark.parametrize("argument,advice", [
+    ("--thread=3", "--threads"), ("--MultiPV=3", "--multipv"), ("--zzzzzzz", "--help"), ("--threads=many", "128"),
+    ("--threads", "needs a value"), ("--history-fill=maybe", "fen_only"), ("-x", "--help"), ("--no-threads", "--"),
+])
+def test_bad_flags_say_what_to_do(argument, advice):
+    with pytest.raises(Error, match=advice):
+        parse(argument)
+
+
+@pytest.mark.parametrize("arguments", [
+    ["benhc"], ["--bad"], ["bench", "--bad"], ["bench", "--movetime=x"], ["--weights=x", "bench"],
+    ["--config=/nowhere"],
+    ["--time-manager=fast"], ["--contempt=much"], ["bench", "--weights=/nowhere.pb.gz"], ["backends", "word"],
+])
+def test_bad_usage_is_one_line_and_2(arguments, capsys):
+    assert cli.main(arguments) == 2
+    out, err = capsys.readouterr()
+    assert err.startswith("lc0rocm: ") and err.count("\n") == 1
+
+
+def test_did_you_mean(capsys):
+    cli.main(["bnech"])
+    assert "did you mean bench?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments,text", [
+    (["--help"], "describe"), (["help"], "bench"), (["bench", "--help"], "--num-positions=N"), (["uci", "-h"],
+                                                                                                "--threads=N"),
+    (["uci", "--help", "--show-hidden"], "--temperature=X"), (["--version"], "lc0rocm "), (["options"],
+                                                                                           "--temperature=X"),
+])
+def test_help(arguments, text, capsys):
+    assert cli.main(arguments) == 0
+    assert text in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("command", cli.COMMANDS)
+def test_every_command_explains_itself(command, capsys):
+    assert cli.main([command, "--help"]) == 0
+    assert cli.COMMANDS[command].summary in capsys.readouterr().out
+
+
+def test_backends(capsys):
+    assert cli.main(["backends", "--json"]) == 0
+    listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert listed["random"] == {"name": "random", "why_not": "", "needs_network": False}
+    assert cli.main(["backends"]) == 0
+    assert "choice of auto" in capsys.readouterr().out
+
+
+def test_options_as_json(capsys):
+    assert cli.main(["options", "--json"]) == 0
+    assert {"name": "Threads", "flag": "threads",
+            "short": "t"}.items() <= json.loads(capsys.readouterr().out)[5].items()

@@ -1,0 +1,63 @@
+"""The table of options: what it accepts, what it prints, and the page made from it."""
+import pathlib
+
+import pytest
+
+from lc0rocm import Error, options
+
+BY_NAME = {option.name: option for option in options.ENGINE}
+
+
+def test_names_and_flags_are_unique():
+    for field in ("name", "flag", "short"):
+        values = [getattr(option, field).lower() for option in options.ENGINE if getattr(option, field)]
+        assert len(values) == len(set(values))
+
+
+@pytest.mark.parametrize("option", [option for option in options.ENGINE if option.kind != "button"],
+                         ids=lambda o: o.key)
+def test_default_is_a_value(option):
+    assert option.parse(options.value_text(option.default)) == option.default
+
+
+@pytest.mark.parametrize("name,line", [
+    ("Ponder", "option name Ponder type check default false"),
+    ("Threads", "option name Threads type spin default 0 min 0 max 128"),
+    ("CPuct", "option name CPuct type string default 1.745000"),
+    ("LogFile", "option name LogFile type string default "),
+    ("HistoryFill", "option name HistoryFill type combo default fen_only var no var fen_only var always"),
+])
+def test_advertised_line(name, line):
+    assert BY_NAME[name].uci_line(BY_NAME[name].default) == line
+
+
+def test_clear_tree_is_a_button():
+    assert BY_NAME["ClearTree"].uci_line(None) == "option name ClearTree type button"
+
+
+@pytest.mark.parametrize("name,text", [
+    ("Ponder", "True"), ("Ponder", ""), ("Threads", "129"), ("Threads", "-1"), ("Threads", "2.5"), ("Threads",
+                                                                                                    "9" * 5000),
+    ("CPuct", "nan"), ("CPuct", "101"), ("CPuct", "one"), ("CPuct", ""), ("HistoryFill", "No"), ("ScoreType", "wdl"),
+])
+def test_bad_values(name, text):
+    with pytest.raises(Error, match=name):
+        BY_NAME[name].parse(text)
+
+
+def test_hash_becomes_cache_entries():
+    assert options.cache_entries("1") == 2**20 // 140
+    assert options.cache_entries("1000000000") == 999999999
+
+
+def test_page_is_current():
+    page = pathlib.Path(__file__).parents[1] / "docs" / "options.md"
+    assert page.read_text() == options.markdown(), "run: lc0rocm options --markdown > docs/options.md"
+
+
+def test_search_parameters_for_the_api():
+    parameters, others = options.search_parameters({"cpuct": 2, "Threads": 2, "TwoFoldDraws": False})
+    assert (parameters["CPuct"], parameters["Threads"], parameters["TwoFoldDraws"]) == (2.0, 2, False)
+    assert others["PolicyTemperature"] == 1.359
+    with pytest.raises(Error, match="Cpukt"):
+        options.search_parameters({"Cpukt": 2})

@@ -1,0 +1,89 @@
+"""Time budgets, computed by hand from engine.md 5."""
+import pytest
+
+from lc0rocm import Error, timeman
+from lc0rocm.timeman import Clock
+
+
+def manager(text="legacy", overhead=200, slowmover=1.0):
+    return timeman.create(text, slowmover, overhead)
+
+
+def test_first_move_and_what_it_saves():
+    legacy = manager()
+    # 59800 ms over 51.5 moves, 2.8 times that for the first.
+    assert legacy.budget(Clock(60000)) == 3251
+    legacy.moved(1251)
+    # (58749 - 200 - 2000 saved) / 50.5 moves, and the 2000 on top.
+    assert legacy.budget(Clock(58749, ply=2)) == 3119
+
+
+def test_overspending_is_paid_back():
+    legacy = manager()
+    limit = legacy.budget(Clock(60000))
+    legacy.moved(limit + 1000)
+    assert legacy.budget(Clock(60000 - limit - 1000, ply=2)) == int((60000 - limit - 1000 - 200) / 50.5)
+
+
+def test_increment_counts_for_every_move_but_this():
+    assert manager().budget(Clock(10000, 100)) == 807  # (10000 + 100 * 50.5 - 200) / 51.5 * 2.8
+
+
+def test_moves_to_go():
+    assert manager().budget(Clock(60000, moves_to_go=1)) == 59800
+    assert manager().budget(Clock(60000, moves_to_go=10)) == int(59800 / 10 * 2.8)
+    assert manager().budget(Clock(60000, moves_to_go=1000)) == 3251
+
+
+def test_a_book_makes_the_first_move_longer():
+    # Observed of Lc0, which takes the move number 40 of a FEN for the ply: 11.0 s; with the true ply 78 24.1 s.
+    assert manager().budget(Clock(60000, ply=40, book_plies=12)) == pytest.approx(11000, abs=50)
+    assert manager().budget(Clock(60000, ply=78, book_plies=12)) == pytest.approx(24100, abs=50)
+    # Ours: the true ply, and no bonus for plies that nobody played.
+    assert manager().budget(Clock(60000, ply=78, book_plies=0)) == pytest.approx(24100 * 2.8 / 5.8, abs=50)
+
+
+def test_slowmover():
+    assert manager("legacy(slowmover=2)").budget(Clock(60000)) == 6502
+    assert manager(slowmover=2.0).budget(Clock(60000)) == 6502
+    slow = manager(slowmover=0.5)
+    assert slow.budget(Clock(60000)) == 1625
+    assert slow.spare == pytest.approx(3251.26 / 2, abs=0.01)
+
+
+def test_slowmover_does_not_stretch_short_moves():
+    assert manager(slowmover=1.5).budget(Clock(2200)) == 108  # 2000 / 51.5 * 2.8 * 1.5 = 163 is below 200
+
+
+def test_never_more_than_there_is():
+    assert manager().budget(Clock(100)) == -100
+    assert manager().budget(Clock(300, ply=0, moves_to_go=1)) == 100
+
+
+def test_a_late_move_number_is_no_overflow():
+    assert 0 < manager("legacy(steepness=1000)").budget(Clock(60000, ply=20_000_000)) <= 59800
+
+
+def test_alphazero():
+    assert manager("alphazero").budget(Clock(60000)) == 7176
+    assert manager("alphazero(alphazero-time-pct=50)").budget(Clock(60000)) == 29900
+
+
+def test_simple():
+    simple = manager("simple")
+    assert simple.budget(Clock(60000, ply=10)) == 1130  # 59800 * (1.4 + 0.49) / 100
+    # 500 ms used of 1130.22: (59300 * 1.988 %) + 630.22
+    assert simple.budget(Clock(59500, ply=12)) == int(59300 * 0.01988 + 1130.22 - 500)
+
+
+@pytest.mark.parametrize("text", ["fast", "legacy,simple", "legacy(slowmover=x)", "legacy(speed=1)", "legacy=1",
+                                  "legacy(",
+                                  "legacy(midpoint-move=0)", "legacy(steepness=-1)"])
+def test_bad_managers(text):
+    with pytest.raises(Error):
+        manager(text)
+
+
+def test_slowmover_and_a_manager_exclude_each_other():
+    with pytest.raises(Error, match="Slowmover"):
+        manager("simple", slowmover=2.0)

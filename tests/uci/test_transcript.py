@@ -1,0 +1,234 @@
+"""What a GUI sends and what it must get back, in time."""
+import re
+import time
+
+import chess
+import pytest
+
+INFO = re.compile(r"info depth \d+ seldepth \d+ time \d+ nodes \d+ score (cp|mate) -?\d+( wdl \d+ \d+ \d+)?( movesleft \d+)?"
+                  r"( nps \d+)?( eps \d+)? tbhits \d+( multipv \d+)?( pv( [a-h][1-8][a-h][1-8][qrbn]?)+)?$")
+
+
+def infos(lines):
+    return [line for line in lines if line.startswith("info depth")]
+
+
+def best(lines):
+    return lines[-1].split()[1]
+
+
+def test_answers_uci_and_isready_at_once(start):
+    before = time.monotonic()
+    engine = start()
+    engine.send("uci")
+    lines = engine.until("uciok", 5)
+    # Half a second on an idle machine: tests/uci/test_startup.py has the measurement that does not depend on load.
+    assert time.monotonic() - before < 3
+    assert "Lc0" in lines[0] and lines[0].startswith("id name ") and lines[1].startswith("id author ")
+    assert all(line.startswith("option name ") for line in lines[2:-1])
+    assert "option name MultiPV type spin default 1 min 1 max 500" in lines
+    assert "option name UCI_ShowWDL type check default false" in lines
+    assert not any("Temperature type" in line and "Policy" not in line for line in lines)
+
+
+def test_hidden_options_and_flags_as_defaults(start):
+    engine = start("uci", "--show-hidden", "--cpuct=2.5")
+    engine.send("uci")
+    lines = engine.until("uciok")
+    assert "option name Temperature type string default 0.000000" in lines
+    assert "option name CPuct type string default 2.500000" in lines
+
+
+@pytest.mark.parametrize("go", ["go nodes 50", "go depth 2", "go movetime 300", "go wtime 2000 btime 2000",
+                                "go btime 300",
+                                "go wtime 100", "go wtime 2000 btime 2000 winc 10 binc 10 movestogo 3", "go nodes 1",
+                                "go nodes 0",
+                                "go wtime -5 btime -5", "go movetime 1", "go nodes 30 searchmoves e2e4 d2d4",
+                                "go nodes 99999999999999999999999 movetime 300", "go mate 1 nodes 40", "go depth -1"])
+def test_every_go_has_a_score_and_one_bestmove(engine, go):
+    lines = engine.ask("position startpos", go)
+    assert any(" score " in line for line in infos(lines))
+    assert all(INFO.match(line) for line in infos(lines)), lines
+    assert chess.Move.from_uci(best(lines)) in chess.Board().legal_moves
+    assert not any(line.startswith("bestmove") for line in engine.sync())
+
+
+def test_go_without_position(engine):
+    assert best(engine.ask("go nodes 10")) != "(none)"
+
+
+def test_infinite_ends_with_stop_only(engine):
+    engine.send("position startpos", "go infinite nodes 20")
+    lines = engine.until("info string the search has reached")
+    assert "waits for stop" in lines[-1]
+    time.sleep(0.2)
+    assert not any(line.startswith("bestmove") for line in lines + engine.sync())
+    assert best(engine.ask("stop")) != "(none)"
+
+
+def test_position_ends_a_search_silently(engine):
+    engine.send("position startpos", "go infinite")
+    engine.until("info depth")
+    engine.send("position startpos moves e2e4")
+    assert not any(line.startswith("bestmove") for line in engine.sync())
+    assert chess.Move.from_uci(best(engine.ask("go nodes 10"))) in chess.Board(
+        "rnbqkbnr/pppppppp/8/8/4P3/8/PPPP1PPP/RNBQKBNR b KQkq - 0 1").legal_moves
+
+
+def test_a_second_go_gets_its_own_bestmove(engine):
+    engine.send("position startpos", "go infinite", "go nodes 20")
+    engine.until("bestmove")
+    engine.until("bestmove")
+
+
+def test_quit_says_the_bestmove(engine):
+    engine.send("position startpos", "go infinite")
+    engine.until("info depth")
+    engine.send("quit")
+    engine.until("bestmove")
+    assert engine.process.wait(5) == 0
+
+
+def test_end_of_input_ends_the_engine(engine):
+    engine.send("position startpos", "go infinite")
+    engine.process.stdin.close()
+    assert engine.process.wait(5) == 0
+
+
+def test_wait(engine):
+    engine.send("position startpos", "go nodes 20", "wait", "isready")
+    lines = engine.until("readyok")
+    assert lines[-2].startswith("bestmove")
+
+
+@pytest.mark.parametrize("fen,score", [("7k/5Q2/6K1/8/8/8/8/8 b - - 0 1", "score cp 0"),
+                                       ("7k/6Q1/6K1/8/8/8/8/8 b - - 0 1", "score mate 0")])
+def test_end_of_game(engine, fen, score):
+    lines = engine.ask(f"position fen {fen}", "go nodes 10")
+    assert score in lines[-2] and lines[-1] == "bestmove (none)"
+
+
+def test_mate_in_one(engine):
+    lines = engine.ask("position fen 7k/8/6K1/8/8/8/8/R7 w - - 0 1", "go nodes 300")
+    assert "score mate 1 " in infos(lines)[-1] and best(lines) == "a1a8"
+
+
+def test_multipv_lines_come_in_order(engine):
+    engine.send("setoption name MultiPV value 500", "setoption name UCI_ShowWDL value true")
+    lines = infos(engine.ask("position startpos", "go nodes 200"))
+    assert len(lines) % 20 == 0
+    for number, line in enumerate(lines):
+        assert INFO.match(line) and f" multipv {number % 20 + 1} " in line
+        assert sum(map(int, re.search(r"wdl (\d+) (\d+) (\d+)", line).groups())) == 1000
+    assert len({line.split(" pv ")[1].split()[0] for line in lines[-20:]}) == 20
+
+
+def test_verbose_move_stats(engine):
+    engine.send("setoption name VerboseMoveStats value true")
+    lines = engine.ask("position startpos", "go nodes 100")
+    stats = [line for line in lines if line.startswith("info string ")][-21:]
+    moves = [line.split()[2] for line in stats]
+    assert set(moves[:-1]) == {move.uci() for move in chess.Board().legal_moves} and moves[-1] == "node"
+    visits = [int(re.search(r"N: +(\d+) ", line)[1]) for line in stats]
+    assert visits[:-1] == sorted(visits[:-1]) and visits[-1] == sum(visits[:-1]) + 1
+    assert all(line.endswith(" ") for line in stats)
+    assert lines.index(stats[-1]) == len(lines) - 2
+
+
+def test_live_stats_follow_the_info_lines(engine):
+    engine.send("setoption name LogLiveStats value true", "setoption name VerboseMoveStats value true")
+    lines = engine.ask("position startpos", "go nodes 2000")
+    after_info = [lines[i + 1] for i, line in enumerate(lines) if line.startswith("info depth")]
+    assert len(after_info) > 1 and all(" (U: " in line for line in after_info)
+
+
+def test_searchmoves(engine):
+    assert best(engine.ask("position startpos", "go searchmoves a2a3 nodes 30")) == "a2a3"
+    lines = engine.ask("go nodes 30 searchmoves a1a8 e7e5")
+    assert any("searchmoves" in line for line in lines) and best(lines) != "a1a8"
+
+
+def test_tree_reuse_counts_old_visits(engine):
+    first = engine.ask("position startpos", "go nodes 300")
+    reply = re.search(r"bestmove (\S+) ponder (\S+)", first[-1])
+    lines = infos(engine.ask(f"position startpos moves {reply[1]} {reply[2]}", "go nodes 301"))
+    assert int(re.search(r"nodes (\d+)", lines[0])[1]) > 1
+
+
+CASTLE = "position fen r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 1"
+
+
+@pytest.mark.parametrize("typed", ["e1g1", "e1h1"])
+@pytest.mark.parametrize("chess960,written", [("false", "e1g1"), ("true", "e1h1")])
+def test_castling_both_ways(engine, typed, chess960, written):
+    engine.send(f"setoption name UCI_Chess960 value {chess960}", "setoption name VerboseMoveStats value true")
+    lines = engine.ask(CASTLE, f"go nodes 30 searchmoves {typed}")
+    assert best(lines) == written
+    assert infos(lines)[-1].split(" pv ")[1].split()[0] == written
+    assert any(line.startswith("info string e1h1 ") for line in lines)
+    engine.send(f"{CASTLE} moves {typed}")
+    assert engine.sync() == []
+
+
+def test_chess960_castling_of_a_king_off_the_e_file(engine):
+    fen = "rk5r/pppppppp/8/8/8/8/PPPPPPPP/RK5R w HAha - 0 1"
+    assert best(engine.ask(f"position fen {fen}", "go nodes 30 searchmoves b1h1")) == "b1h1"
+
+
+def test_ponder(engine):
+    engine.send("setoption name Ponder value true", "position startpos moves e2e4 e7e5",
+                "go ponder wtime 2000 btime 2000")
+    line = engine.until("info depth")[-1]
+    assert " multipv " not in line
+    engine.send("ponderhit")
+    lines = engine.until("bestmove")
+    after = chess.Board("rnbqkbnr/pppp1ppp/8/4p3/4P3/8/PPPP1PPP/RNBQKBNR w KQkq - 0 2")
+    assert chess.Move.from_uci(best(lines)) in after.legal_moves
+
+
+def test_stop_while_pondering_answers_for_the_position_before(engine):
+    engine.send("setoption name Ponder value true", "position startpos moves e2e4 e7e5",
+                "go ponder wtime 2000 btime 2000")
+    engine.until("info depth")
+    assert chess.Move.from_uci(best(engine.ask("stop"))) in chess.Board(
+        "rnbqkbnr/pppppppp/8/8/4P3/8/PPPP1PPP/RNBQKBNR b KQkq - 0 1").legal_moves
+
+
+def test_movetime_is_kept(engine):
+    engine.send("setoption name MoveOverheadMs value 0")
+    engine.sync()
+    before = time.monotonic()
+    engine.ask("position startpos", "go movetime 500")
+    assert 0.45 < time.monotonic() - before < 2
+
+
+def test_no_network_is_said_and_survived(start):
+    engine = start("--backend=cpu", "--weights=/nowhere/net.pb.gz")
+    assert any("/nowhere/net.pb.gz" in line for line in engine.sync())
+    lines = engine.ask("position startpos", "go nodes 10")
+    assert any("/nowhere/net.pb.gz" in line for line in lines) and lines[-1] == "bestmove (none)"
+    engine.send("setoption name Backend value random")
+    assert best(engine.ask("go nodes 10")) != "(none)"
+
+
+def test_the_choice_of_auto_is_one_line(start, shared):
+    engine = start("--weights=" + str(shared / "nets" / "ab-pemap-64x2.pb.gz"))
+    lines = [line for line in engine.sync() if "chosen by auto" in line]
+    assert len(lines) == 1 and "cpu" in lines[0] or "rocm" in lines[0]
+    assert best(engine.ask("position startpos", "go nodes 20")) != "(none)"
+
+
+def test_another_network_without_restart(start, shared):
+    engine = start("--backend=cpu", "--weights=" + str(shared / "nets" / "ab-pemap-64x2.pb.gz"))
+    engine.ask("position startpos", "go nodes 10")
+    engine.send("setoption name WeightsFile value " + str(shared / "nets" / "se-relu-32x2.pb.gz"))
+    assert any("se-relu-32x2" in line for line in engine.sync())
+    assert best(engine.ask("position startpos", "go nodes 10")) != "(none)"
+
+
+def test_log_file(start, tmp_path):
+    engine = start("--backend=random", f"--logfile={tmp_path / 'log.txt'}")
+    engine.ask("position startpos", "go nodes 5")
+    engine.sync()
+    text = (tmp_path / "log.txt").read_text()
+    assert "> go nodes 5\n" in text and "< bestmove " in text
