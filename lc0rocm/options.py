@@ -206,7 +206,7 @@ SEARCH = _group(
     real("MovesLeftQuadraticFactor", "moves-left-quadratic-factor", -0.6521, -1, 1,
          "Weight of the bonus: term in Q squared."),
     spin("MaxConcurrentSearchers", "max-concurrent-searchers", 1, 0, 128,
-         "Threads that may gather a batch at once; 0 for all."),
+         "Accepted, without effect: threads gather in turns here."),
     real("DrawScore", "draw-score", 0, -1, 1, "Worth of a draw to White; -1 is Armageddon."),
     combo("ContemptMode", "contempt-mode", "play", ("play", "white_side_analysis", "black_side_analysis", "disable"),
           "The side that plays for more than the position: the engine's, White, Black, none."),
