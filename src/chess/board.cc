@@ -38,6 +38,29 @@ struct Lister {
   }
 };
 
+// Zobrist's keys: a position's hash is the exclusive or of those of its features, as the side to move sees them.
+struct ZobristKeys {
+  std::uint64_t men[2][6][64];  // ours and theirs
+  std::uint64_t castling[64], en_passant[8], black;
+
+  constexpr ZobristKeys() : men{}, castling{}, en_passant{}, black{} {
+    std::uint64_t state = 0;
+    const auto draw = [&state] {  // splitmix64
+      std::uint64_t x = state += 0x9e3779b97f4a7c15;
+      x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9;
+      x = (x ^ x >> 27) * 0x94d049bb133111eb;
+      return x ^ x >> 31;
+    };
+    for (auto& side : men)
+      for (auto& type : side)
+        for (std::uint64_t& key : type) key = draw();
+    for (std::uint64_t& key : castling) key = draw();
+    for (std::uint64_t& key : en_passant) key = draw();
+    black = draw();
+  }
+};
+constexpr ZobristKeys kKeys;
+
 bool can_castle(const Board& board, Square king, Square rook) {
   const CastlingTargets to = castling_targets(king, rook);
   const Bitboard others = board.occupied() & ~bit(king) & ~bit(rook);
@@ -203,17 +226,15 @@ Board Board::after(Move move) const {
 }
 
 std::uint64_t Board::hash() const {
-  __extension__ using Wide = unsigned __int128;
-  std::uint64_t hash = 0x9e3779b97f4a7c15;
-  const auto mix = [&hash](std::uint64_t word) {
-    const Wide product = static_cast<Wide>(hash ^ word) * 0xd6e8feb86659fd93;
-    hash = static_cast<std::uint64_t>(product) ^ static_cast<std::uint64_t>(product >> 64);
-  };
-  for (Bitboard set : sets_) mix(set);
-  mix(castling_);
-  mix(static_cast<std::uint64_t>(en_passant_file_ + 1) << 1 | black_);
-  mix(0);
-  return hash;
+  std::uint64_t hash = black_ ? kKeys.black : 0;
+  for (int type = kPawn; type <= kKing; ++type) {
+    for (Bitboard rest = men(static_cast<PieceType>(type)); rest;) {
+      const Square s = pop_lowest(rest);
+      hash ^= kKeys.men[theirs() >> s & 1][type][s];
+    }
+  }
+  for (Bitboard rest = castling_; rest;) hash ^= kKeys.castling[pop_lowest(rest)];
+  return en_passant_file_ < 0 ? hash : hash ^ kKeys.en_passant[en_passant_file_];
 }
 
 std::uint64_t perft(const Board& board, int depth) {

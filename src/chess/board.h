@@ -63,8 +63,8 @@ class Board {
   bool is_zeroing(Move move) const { return (theirs() | men(kPawn)) & (bit(move.from()) | bit(move.to())); }
   Board after(Move move) const;  // the move must be legal, or at least pseudo-legal: no king is ever taken
 
-  // 64 bits of everything: men, side to move, castling, en passant. Mixed when asked for, which takes about as long as
-  // making a move and leaves nothing to keep in step with it.
+  // Zobrist's: men, side to move, castling, en passant. Put together when asked for, which the search does once a position, so
+  // that there is nothing to keep in step with the moves.
   std::uint64_t hash() const;
   bool operator==(const Board&) const = default;
 

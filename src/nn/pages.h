@@ -3,7 +3,9 @@
 #pragma once
 #include <sys/mman.h>
 
+#include <atomic>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <new>
 
@@ -33,6 +35,16 @@ inline Pages allocate_pages(std::size_t bytes) {
   madvise(memory, bytes, MADV_HUGEPAGE);
 #endif
   return Pages(static_cast<std::byte*>(memory), PagesFree{bytes});
+}
+
+// Makes the system provide the memory now: the first touch of a page may take it milliseconds. Changes nothing, even if other threads
+// are at work there with atomic operations.
+inline void touch_pages(std::uint64_t* words, std::size_t count) {
+  constexpr std::size_t kPage = 4096 / sizeof(std::uint64_t);
+  for (std::size_t i = 0; i < count; i += kPage) {
+    std::uint64_t zero = 0;
+    std::atomic_ref(words[i]).compare_exchange_strong(zero, 0, std::memory_order_relaxed);
+  }
 }
 
 }  // namespace nn

@@ -1,6 +1,7 @@
 #include "search/batch.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "chess/policy.h"
@@ -9,14 +10,11 @@
 
 namespace search {
 
-chess::History& Path::to(const Node* node) {
-  wanted_.clear();
-  for (; node->parent; node = node->parent) wanted_.push_back(node);
-  std::reverse(wanted_.begin(), wanted_.end());
-  const auto [shared, other] = std::mismatch(wanted_.begin(), wanted_.end(), nodes_.begin(), nodes_.end());
-  for (auto i = other; i != nodes_.end(); ++i) history_.pop();
-  for (auto i = shared; i != wanted_.end(); ++i) history_.push((*i)->edge().move);
-  nodes_.swap(wanted_);
+chess::History& Path::to(std::span<const chess::Move> line) {
+  const auto [ours, theirs] = std::ranges::mismatch(line_, line);
+  for (auto i = ours; i != line_.end(); ++i) history_.pop();
+  for (auto i = theirs; i != line.end(); ++i) history_.push(*i);
+  line_.assign(line.begin(), line.end());
   return history_;
 }
 
@@ -35,33 +33,31 @@ void Batch::clear() {
   first_move_.assign(1, 0);
 }
 
-const Leaf& Batch::add(const Pick& pick) {
+void Batch::add(const Pick& pick, std::span<const chess::Move> line) {
   Leaf& leaf = leaves_.emplace_back();
   leaf.node = pick.node;
   leaf.depth = pick.depth;
   if (!pick.is_new) {
     leaf.state = Leaf::State::kRevisit;
-    return leaf;
+    return;
   }
-  const chess::History& history = path_.to(pick.node);
+  const chess::History& history = path_.to(line);
   leaf.key = cache_key(history.last());
   evaluation_.cache->prefetch(leaf.key);
   chess::MoveList moves;
   history.last().board.legal_moves(moves);
   if (is_terminal(history, moves, leaf)) {
     leaf.state = Leaf::State::kTerminal;
-    return leaf;
+    return;
   }
   leaf.first_edge = edges_.size();
   leaf.edge_count = moves.size();
   for (const chess::Move move : moves) edges_.push_back({move, 0});
   if (!look_up(leaf)) enqueue(history, moves, leaves_.size() - 1);
-  return leaf;
 }
 
-void Batch::prefetch(const Node* parent, chess::Move move) {
-  chess::History& history = path_.to(parent);
-  history.push(move);
+void Batch::prefetch(std::span<const chess::Move> line) {
+  const chess::History& history = path_.to(line);
   Leaf leaf;
   chess::MoveList moves;
   history.last().board.legal_moves(moves);
@@ -72,7 +68,6 @@ void Batch::prefetch(const Node* parent, chess::Move move) {
     leaves_.push_back(leaf);
     enqueue(history, moves, leaves_.size() - 1);
   }
-  history.pop();
 }
 
 bool Batch::is_terminal(const chess::History& history, const chess::MoveList& moves, Leaf& leaf) const {
@@ -93,9 +88,9 @@ bool Batch::is_terminal(const chess::History& history, const chess::MoveList& mo
 
 bool Batch::look_up(Leaf& leaf) {
   nn::Value value;
-  priors_.resize(static_cast<std::size_t>(leaf.edge_count));
-  if (!evaluation_.cache->find(leaf.key, leaf.edge_count, &value, priors_.data())) return false;
-  accept(leaf, value);
+  std::array<std::uint16_t, chess::MoveList::kCapacity> priors;
+  if (!evaluation_.cache->find(leaf.key, leaf.edge_count, &value, priors.data())) return false;
+  accept(leaf, value, priors.data());
   return true;
 }
 
@@ -111,7 +106,9 @@ void Batch::enqueue(const chess::History& history, const chess::MoveList& moves,
 
 void Batch::evaluate(nn::Session& session) {
   policy_.resize(moves_.size());
+  priors_.resize(moves_.size());
   values_.resize(queue_.size());
+  keys_.resize(queue_.size());
   for (int begin = 0; begin < queued(); begin += evaluation_.info.max_batch) {
     const int size = std::min(queued() - begin, evaluation_.info.max_batch);
     session.evaluate({.size = size,
@@ -128,15 +125,16 @@ void Batch::evaluate(nn::Session& session) {
     const float sum = nn::softmax(policy, leaf.edge_count, evaluation_.policy_temperature);
     if (!std::isfinite(sum + value.q + value.d + value.m))
       throw Error("the back end gave values that are no numbers; try another one, or one with more precision");
-    priors_.resize(static_cast<std::size_t>(leaf.edge_count));
-    std::transform(policy, policy + leaf.edge_count, priors_.begin(), nn::pack_prior);
-    evaluation_.cache->insert(leaf.key, value, leaf.edge_count, priors_.data());
-    if (leaf.node) accept(leaf, value);
+    std::uint16_t* priors = priors_.data() + first_move_[i];
+    std::transform(policy, policy + leaf.edge_count, priors, nn::pack_prior);
+    keys_[i] = leaf.key;
+    if (leaf.node) accept(leaf, value, priors);
   }
+  evaluation_.cache->insert(keys_, values_.data(), first_move_.data(), priors_.data());
 }
 
-// From the network's answer, with the priors in priors_, to the node's.
-void Batch::accept(Leaf& leaf, const nn::Value& value) {
+// From the network's answer to the node's.
+void Batch::accept(Leaf& leaf, const nn::Value& value, const std::uint16_t* priors) {
   leaf.state = Leaf::State::kEvaluated;
   double wl = value.q, d = value.d;
   if (evaluation_.rescale) {
@@ -146,7 +144,7 @@ void Batch::accept(Leaf& leaf, const nn::Value& value) {
   }
   leaf.outcome = {-wl, static_cast<float>(d), value.m};
   Edge* edges = edges_.data() + leaf.first_edge;
-  for (int i = 0; i < leaf.edge_count; ++i) edges[i].prior = priors_[static_cast<std::size_t>(i)];
+  for (int i = 0; i < leaf.edge_count; ++i) edges[i].prior = priors[i];
   if (leaf.depth == 0 && evaluation_.noise_epsilon > 0) add_noise(leaf);
   std::sort(edges, edges + leaf.edge_count, [](const Edge& a, const Edge& b) { return a.prior > b.prior; });
 }

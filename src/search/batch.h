@@ -3,6 +3,7 @@
 // its time.
 #pragma once
 #include <random>
+#include <span>
 #include <vector>
 
 #include "chess/encode.h"
@@ -28,16 +29,15 @@ struct Evaluation {
   int contempt_sign = 0;  // of the shift, for the root's side to move
 };
 
-// The game down to any node. Consecutive nodes share most of their moves, so little is replayed.
+// The game down to any leaf. Consecutive leaves share most of their moves, so little is replayed.
 class Path {
  public:
   explicit Path(const chess::History& game) : history_(game) {}
-  chess::History& to(const Node* node);
+  chess::History& to(std::span<const chess::Move> line);  // the moves from the root
 
  private:
   chess::History history_;
-  std::vector<const Node*> nodes_;  // below the root
-  std::vector<const Node*> wanted_;
+  std::vector<chess::Move> line_;
 };
 
 std::uint64_t cache_key(const chess::Position& position);
@@ -59,8 +59,8 @@ class Batch {
   Batch(const Evaluation& evaluation, const chess::History& game) : evaluation_(evaluation), path_(game) {}
 
   void clear();
-  const Leaf& add(const Pick& pick);
-  void prefetch(const Node* parent, chess::Move move);  // into the cache, if it is not there
+  void add(const Pick& pick, std::span<const chess::Move> line);
+  void prefetch(std::span<const chess::Move> line);  // into the cache, if it is not there
   int queued() const { return static_cast<int>(queue_.size()); }
   // Throws Error: from the back end, or for values that are no numbers.
   void evaluate(nn::Session& session);
@@ -72,7 +72,7 @@ class Batch {
   bool is_terminal(const chess::History& history, const chess::MoveList& moves, Leaf& leaf) const;
   bool look_up(Leaf& leaf);
   void enqueue(const chess::History& history, const chess::MoveList& moves, std::size_t leaf);
-  void accept(Leaf& leaf, const nn::Value& value);
+  void accept(Leaf& leaf, const nn::Value& value, const std::uint16_t* priors);
   void add_noise(Leaf& leaf);
 
   const Evaluation& evaluation_;
@@ -87,8 +87,8 @@ class Batch {
   std::vector<std::uint32_t> first_move_;
   std::vector<float> policy_;
   std::vector<nn::Value> values_;
-
-  std::vector<std::uint16_t> priors_;  // of one position
+  std::vector<std::uint64_t> keys_;
+  std::vector<std::uint16_t> priors_;      // packed, in the order of moves_
   std::mt19937_64 random_{std::random_device{}()};
 };
 

@@ -14,9 +14,12 @@ struct Candidate {
   const Node* node;  // null or unvisited: a leaf
 };
 
-// Spends the budget below `node`, best child first; returns what was used.
-int spread(const Situation& situation, const Node* node, int depth, int budget, std::vector<Wish>& wishes) {
+using Line = std::vector<chess::Move>;
+
+// Spends the budget below `node`, to which `line` leads, best child first; returns what was used.
+int spread(const Situation& situation, const Node* node, Line& line, int budget, std::vector<Line>& wishes) {
   if (budget <= 0 || node->n == 0 || node->is_terminal() || !node->edges) return 0;
+  const int depth = static_cast<int>(line.size());
   const bool is_root = depth == 0;
   const float draw_score = situation.draw_score.at(depth);
   const float factor = exploration(situation.params, *node, is_root);
@@ -52,21 +55,24 @@ int spread(const Situation& situation, const Node* node, int depth, int budget, 
       const float fits = c.numerator / (candidates[i + 1].score - c.q) - c.started;
       share = std::min(left, static_cast<int>(std::clamp(fits, 0.0f, 1e9f)) + 1);
     }
+    line.push_back(node->edges[c.index].move);
     if (c.started == 0) {
-      wishes.push_back({node, node->edges[c.index].move});
+      wishes.push_back(line);
       ++used;
     } else if (c.node->n > 0) {
-      used += spread(situation, c.node, depth + 1, share, wishes);
+      used += spread(situation, c.node, line, share, wishes);
     }
+    line.pop_back();
   }
   return used;
 }
 
 }  // namespace
 
-std::vector<Wish> prefetch_wishes(const Situation& situation, int budget) {
-  std::vector<Wish> wishes;
-  spread(situation, situation.tree->root(), 0, budget, wishes);
+std::vector<Line> prefetch_wishes(const Situation& situation, int budget) {
+  std::vector<Line> wishes;
+  Line line;
+  spread(situation, situation.tree->root(), line, budget, wishes);
   return wishes;
 }
 

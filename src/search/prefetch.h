@@ -6,12 +6,7 @@
 
 namespace search {
 
-struct Wish {
-  const Node* parent;
-  chess::Move move;
-};
-
-// At most `budget` unvisited children, those with the best scores first.
-std::vector<Wish> prefetch_wishes(const Situation& situation, int budget);
+// The moves from the root to at most `budget` unvisited children, those with the best scores first.
+std::vector<std::vector<chess::Move>> prefetch_wishes(const Situation& situation, int budget);
 
 }  // namespace search

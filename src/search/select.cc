@@ -6,27 +6,32 @@
 
 namespace search {
 
-void Selector::descend(std::uint32_t budget, std::vector<Pick>& picks) {
+void Selector::descend(std::uint32_t budget, Picks& picks) {
+  picks.clear();
   picks_ = &picks;
   shares_.clear();
-  visit(situation_.tree->root(), 0, budget, std::numeric_limits<std::uint32_t>::max(), true);
+  line_.clear();
+  visit(situation_.tree->root(), budget, std::numeric_limits<std::uint32_t>::max(), true);
 }
 
 // The budget has come to this node. `whole`: it is the descent's whole budget.
-void Selector::visit(Node* node, int depth, std::uint32_t budget, std::uint32_t limit, bool whole) {
+void Selector::visit(Node* node, std::uint32_t budget, std::uint32_t limit, bool whole) {
+  const int depth = static_cast<int>(line_.size());
   if (node->terminal == Terminal::kTwoFold && node->in_flight == 0 && static_cast<float>(depth) < node->m) {
     const std::uint32_t count = revert_two_fold(node);
     situation_.initial_visits -= std::min(situation_.initial_visits, count);
   }
   if (node->n == 0 || node->is_terminal()) {
     if (node->n > 0 || node->in_flight == 0) {
-      picks_->push_back({node, depth, 1, 0, false, node->n == 0});
+      const bool is_new = node->n == 0;
+      picks_->all.push_back({node, depth, static_cast<std::uint32_t>(picks_->moves.size()), 1, 0, false, is_new});
+      if (is_new) picks_->moves.insert(picks_->moves.end(), line_.begin(), line_.end());
       ++node->in_flight;
       --budget;
       whole = false;
     }
     if (budget == 0) return;
-    picks_->push_back({node, depth, budget, whole ? limit : 0, true, false});
+    picks_->all.push_back({node, depth, 0, budget, whole ? limit : 0, true, false});
     return;
   }
   node->in_flight += budget;
@@ -40,7 +45,9 @@ void Selector::visit(Node* node, int depth, std::uint32_t budget, std::uint32_t 
   }
   for (std::size_t i = begin; i < end; ++i) {
     const Share share = shares_[i];
-    visit(share.child, depth + 1, share.visits, share.limit, whole && share.visits == budget);
+    line_.push_back(node->edges[share.index].move);
+    visit(share.child, share.visits, share.limit, whole && share.visits == budget);
+    line_.pop_back();
   }
   shares_.resize(begin);
 }

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <vector>
 
 #include "search/params.h"
@@ -36,18 +37,35 @@ struct Situation {
 struct Pick {
   Node* node;
   int depth;                // root: 0
+  std::uint32_t first_move; // of a new leaf
   std::uint32_t visits;     // 1 for a leaf; those that found it taken, for a collision
   std::uint32_t limit;      // a collision of up to this many would have come the same way; 0: do not enlarge
   bool is_collision;
   bool is_new;              // a leaf without visits: this descent alone may expand it
 };
 
+// What a descent found. It has the moves to new leaves, because reading them off the tree later, when other threads work on it,
+// would fetch node after node from another core's cache.
+struct Picks {
+  std::vector<Pick> all;
+  std::vector<chess::Move> moves;
+
+  void clear() {
+    all.clear();
+    moves.clear();
+  }
+  std::span<const chess::Move> line_to(const Pick& pick) const {
+    if (!pick.is_new) return {};
+    return std::span(moves).subspan(pick.first_move, static_cast<std::size_t>(pick.depth));
+  }
+};
+
 class Selector {
  public:
   explicit Selector(Situation& situation) : situation_(situation) {}
 
-  // Appends leaves, each claimed with one visit in flight, and collisions, with theirs.
-  void descend(std::uint32_t budget, std::vector<Pick>& picks);
+  // Leaves, each claimed with one visit in flight, and collisions, with theirs.
+  void descend(std::uint32_t budget, Picks& picks);
 
  private:
   struct Share {
@@ -57,12 +75,13 @@ class Selector {
     std::uint32_t limit;
   };
 
-  void visit(Node* node, int depth, std::uint32_t budget, std::uint32_t limit, bool whole);
+  void visit(Node* node, std::uint32_t budget, std::uint32_t limit, bool whole);
   void divide(Node* node, int depth, std::uint32_t budget, std::uint32_t limit);  // appends to shares_
   bool skips(const Node& root, int index, std::uint32_t n) const;
 
   Situation& situation_;
-  std::vector<Pick>* picks_ = nullptr;
+  Picks* picks_ = nullptr;
+  std::vector<chess::Move> line_;  // to the node being visited
   std::vector<Share> shares_;  // a stack: each level of the descent works through its own stretch
 
   // The candidates of the node being divided: its touched children, then untouched edges as they come into question.

@@ -15,6 +15,12 @@ int chunk_size(int start, int edge_count) { return std::min(std::max(start, 1), 
 
 }  // namespace
 
+nn::Pages Pool::make_block() {
+  nn::Pages block = nn::allocate_pages(kBlock);
+  nn::touch_pages(reinterpret_cast<std::uint64_t*>(block.get()), kBlock / sizeof(std::uint64_t));
+  return block;
+}
+
 void* Pool::allocate(std::size_t bytes) {
   const std::size_t units = (bytes + kUnit - 1) / kUnit;
   if (Free* found = free_[units]) {
@@ -24,10 +30,11 @@ void* Pool::allocate(std::size_t bytes) {
   // Nodes start at multiples of 64 bytes, so that none lies in two cache lines.
   if (units % 4 == 0) used_ = (used_ + 63) / 64 * 64;
   if (used_ + units * kUnit > kBlock) {
-    blocks_.push_back(nn::allocate_pages(kBlock));
+    if (next_ == blocks_.size()) blocks_.push_back(make_block());
+    ++next_;
     used_ = 0;
   }
-  void* memory = blocks_.back().get() + used_;
+  void* memory = blocks_[next_ - 1].get() + used_;
   used_ += units * kUnit;
   return memory;
 }
@@ -39,6 +46,7 @@ void Pool::release(void* memory, std::size_t bytes) {
 
 void Pool::clear() {
   blocks_.clear();
+  next_ = 0;
   used_ = kBlock;
   free_.fill(nullptr);
 }

@@ -11,9 +11,13 @@
 
 namespace search {
 
-// Memory in multiples of 16 bytes up to a chunk of 256 nodes; one free list a size.
+// Memory in multiples of 16 bytes up to a chunk of 256 nodes; one free list a size. It grows by blocks, whose first touch may take
+// the system milliseconds: the owner can do that beforehand where nobody waits.
 class Pool {
  public:
+  static nn::Pages make_block();  // touched; at any time
+  bool wants_block() const { return !blocks_.empty() && next_ == blocks_.size(); }
+  void add_block(nn::Pages block) { blocks_.push_back(std::move(block)); }
   void* allocate(std::size_t bytes);
   void release(void* memory, std::size_t bytes);
   void clear();
@@ -25,7 +29,8 @@ class Pool {
   static constexpr std::size_t kUnit = 16, kLargest = 256 * sizeof(Node), kBlock = nn::kHugePage;
 
   std::vector<nn::Pages> blocks_;
-  std::size_t used_ = kBlock;  // of the last block
+  std::size_t next_ = 0;       // block to be used
+  std::size_t used_ = kBlock;  // bytes of the one before
   std::array<Free*, kLargest / kUnit + 1> free_{};
 };
 
@@ -42,6 +47,7 @@ class Tree {
   void advance(chess::Move move);    // the root's child by this move becomes the root
   void drop();                       // a fresh root; the old tree is reclaimed as memory is needed
 
+  Pool& pool() { return pool_; }
   Node* child(Node* parent, int index);  // created if need be
   void set_edges(Node* node, const Edge* edges, int count);
 

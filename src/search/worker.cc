@@ -23,108 +23,126 @@ std::int64_t collision_allowance(const Situation& situation) {
   return std::llround(1 + (most - 1) * grown);
 }
 
+bool is_ready(const Leaf& leaf) {
+  return leaf.state == Leaf::State::kRevisit || leaf.state == Leaf::State::kTerminal || leaf.state == Leaf::State::kEvaluated;
+}
+
 }  // namespace
 
 void Worker::work() {
+  lock();
   while (!shared_.stop) {
     try {
       iterate();
     } catch (...) {
       abandon();
+      lock_.unlock();
       throw;
     }
   }
+  lock_.unlock();
+}
+
+// Another worker holds the lock for some ten microseconds: less than it may take to fall asleep and be woken.
+void Worker::lock() {
+  constexpr int kPatience = 200;
+  for (int i = 0; i < kPatience; ++i) {
+    if (lock_.try_lock()) return;
+    std::this_thread::yield();
+  }
+  lock_.lock();
 }
 
 void Worker::iterate() {
   gather();
-  if (waiting_ == 0 && out_of_order_ == 0) {  // every leaf is in another worker's hands
+  if (batch_.leaves().empty()) {  // every leaf is in another worker's hands
     abandon();
-    std::unique_lock lock(shared_.lock);
-    if (!shared_.stop) shared_.progress.wait_for(lock, std::chrono::milliseconds(10));
+    if (!shared_.stop) shared_.progress.wait_for(lock_, std::chrono::milliseconds(10));
     return;
   }
   if (shared_.stop) return abandon();
-  if (batch_.queued() > 0) {
-    ++shared_.evaluating;
-    try {
-      batch_.evaluate(session_);
-    } catch (...) {
-      --shared_.evaluating;
-      throw;
-    }
-    --shared_.evaluating;
-  }
-  finish();
+  evaluate();
+  settle();
+  for (Leaf& leaf : batch_.leaves())
+    if (leaf.node && leaf.state != Leaf::State::kDone) finish(leaf);
+  shared_.after_batch();
   throttle();
+  stock_up();
 }
 
 void Worker::gather() {
   batch_.clear();
-  collisions_.clear();
   waiting_ = out_of_order_ = 0;
-  const Params& params = shared_.situation.params;
-  const auto cap = static_cast<std::uint32_t>(
-      std::max(1.0f, params.max_out_of_order_evals_factor * static_cast<float>(shared_.target)));
-  allowance_ = -1;
-  while (waiting_ < shared_.target && out_of_order_ < cap && allowance_ != 0) {
-    if (waiting_ > 0 && (batch_.queued() == 0 || backend_is_idle())) break;
-    descend(std::min(shared_.target - waiting_, cap - out_of_order_));
-    const std::size_t first = batch_.leaves().size();
-    for (Pick& pick : picks_) {
-      if (pick.is_collision) continue;
-      const Pick taken = pick;
-      pick.node = nullptr;  // now the batch answers for it
-      batch_.add(taken);
-      ++waiting_;
-    }
-    if (!params.out_of_order_eval || !back_up_ready(first)) keep_collisions();
-    picks_.clear();
-    if (shared_.stop) break;
-  }
+  allowance_ = collision_allowance(shared_.situation);
+  do {
+    const std::uint32_t budget = std::min(shared_.target - waiting_, out_of_order_cap() - out_of_order_);
+    selector_.descend(static_cast<std::uint32_t>(std::min<std::int64_t>(budget, allowance_)), picks_);
+    lock_.unlock();
+    expand();
+    if (may_go_ahead()) return;
+    if (!lock_) lock();
+    settle();
+  } while (has_room());
   prefetch();
 }
 
-void Worker::descend(std::uint32_t budget) {
-  picks_.clear();
-  const std::lock_guard lock(shared_.lock);
-  if (allowance_ < 0) allowance_ = collision_allowance(shared_.situation);
-  selector_.descend(static_cast<std::uint32_t>(std::min<std::int64_t>(budget, allowance_)), picks_);
+// Without the lock: true if the batch had better be evaluated as it is and its latest descent be settled later, because the back
+// end is idle or because this worker would waste a processor's time on waiting for the lock, which may be held when it returns.
+bool Worker::may_go_ahead() {
+  if (shared_.workers == 1 || batch_.queued() == 0 || batch_.queued() < shared_.situation.params.max_prefetch) return false;
+  return backend_is_idle() || (shared_.evaluation.info.cpu && !lock_.try_lock());
 }
 
-// Out-of-order evaluation: what needs no network counts at once. True if there was any; then the collisions of this descent are
-// void, for the tree has changed.
-bool Worker::back_up_ready(std::size_t first) {
-  const auto is_ready = [](const Leaf& leaf) {
-    return leaf.state == Leaf::State::kRevisit || leaf.state == Leaf::State::kTerminal || leaf.state == Leaf::State::kEvaluated;
-  };
-  const auto leaves = std::span(batch_.leaves()).subspan(first);
-  if (std::ranges::none_of(leaves, is_ready)) return false;
-  const std::lock_guard lock(shared_.lock);
+std::uint32_t Worker::out_of_order_cap() const {
+  const float factor = shared_.situation.params.max_out_of_order_evals_factor;
+  return static_cast<std::uint32_t>(std::max(1.0f, factor * static_cast<float>(shared_.target)));
+}
+
+bool Worker::has_room() const {
+  if (shared_.stop || waiting_ >= shared_.target || out_of_order_ >= out_of_order_cap() || allowance_ == 0) return false;
+  return waiting_ == 0 || (batch_.queued() > 0 && !backend_is_idle());
+}
+
+// Without the lock: the new leaves go into the batch. Out-of-order evaluation: what needs no network counts at once.
+void Worker::expand() {
+  first_ = batch_.leaves().size();
+  for (Pick& pick : picks_.all) {
+    if (pick.is_collision) continue;
+    const Pick taken = pick;
+    pick.node = nullptr;  // now the batch answers for it
+    batch_.add(taken, picks_.line_to(taken));
+  }
+}
+
+// The collisions of a descent that is followed by out-of-order backups are void, for the tree has changed. One that took
+// the whole descent would take the next ones too: it is enlarged as far as that is certain.
+void Worker::settle() {
+  const auto leaves = std::span(batch_.leaves()).subspan(first_);
+  waiting_ += static_cast<std::uint32_t>(leaves.size());
+  bool are_void = false;
   for (Leaf& leaf : leaves) {
-    if (!is_ready(leaf)) continue;
+    if (!shared_.situation.params.out_of_order_eval || !is_ready(leaf)) continue;
     finish(leaf);
+    are_void = true;
     --waiting_;
     ++out_of_order_;
   }
-  for (const Pick& pick : picks_)
-    if (pick.is_collision) cancel(pick.node->parent, pick.visits);
-  return true;
-}
-
-// A collision that took the whole descent would take the next ones too: it is enlarged as far as that is certain.
-void Worker::keep_collisions() {
-  const std::lock_guard lock(shared_.lock);
-  for (Pick& pick : picks_) {
+  for (Pick& pick : picks_.all) {
     if (!pick.is_collision) continue;
+    if (are_void) {
+      cancel(pick.node->parent, pick.visits);
+      continue;
+    }
     const auto most = static_cast<std::uint32_t>(std::min<std::int64_t>(pick.limit, allowance_));
     if (most > pick.visits) {
       for (Node* node = pick.node->parent; node; node = node->parent) node->in_flight += most - pick.visits;
       pick.visits = most;
     }
     allowance_ = std::max<std::int64_t>(0, allowance_ - pick.visits);
-    collisions_.push_back(pick);
+    shared_.collisions.push_back(pick);
   }
+  picks_.clear();
+  first_ = batch_.leaves().size();
 }
 
 bool Worker::backend_is_idle() const {
@@ -133,26 +151,31 @@ bool Worker::backend_is_idle() const {
          shared_.workers - shared_.evaluating > params.thread_idling_threshold;
 }
 
+// A GPU fills a small batch for nothing; a processor pays for each position, and most that are wished are not visited.
 void Worker::prefetch() {
-  std::vector<Wish> wishes;
-  {
-    const std::lock_guard lock(shared_.lock);
-    shared_.collisions.insert(shared_.collisions.end(), collisions_.begin(), collisions_.end());
-    collisions_.clear();
-    const int most = std::min(shared_.situation.params.max_prefetch, shared_.evaluation.info.max_batch);
-    if (batch_.queued() > 0 && batch_.queued() < most && !shared_.stop)
-      wishes = prefetch_wishes(shared_.situation, most - batch_.queued());
-  }
-  for (const Wish& wish : wishes) batch_.prefetch(wish.parent, wish.move);
+  const nn::Info& info = shared_.evaluation.info;
+  const int most = info.cpu ? 0 : std::min(shared_.situation.params.max_prefetch, info.max_batch);
+  if (batch_.queued() == 0 || batch_.queued() >= most || shared_.stop) return;
+  const auto wishes = prefetch_wishes(shared_.situation, most - batch_.queued());
+  lock_.unlock();
+  for (const auto& line : wishes) batch_.prefetch(line);
+  lock();
 }
 
-void Worker::finish() {
-  const std::lock_guard lock(shared_.lock);
+void Worker::evaluate() {
+  if (batch_.queued() == 0) return;
+  ++shared_.evaluating;
+  if (lock_) lock_.unlock();
+  try {
+    batch_.evaluate(session_);
+  } catch (...) {
+    --shared_.evaluating;
+    throw;
+  }
+  --shared_.evaluating;
+  lock();
   shared_.stats.evaluations += static_cast<std::uint64_t>(batch_.queued());
-  shared_.stats.evaluated_batches += batch_.queued() > 0;
-  for (Leaf& leaf : batch_.leaves())
-    if (leaf.node && leaf.state != Leaf::State::kDone) finish(leaf);
-  shared_.after_batch();
+  ++shared_.stats.evaluated_batches;
 }
 
 void Worker::finish(Leaf& leaf) {
@@ -174,25 +197,36 @@ void Worker::finish(Leaf& leaf) {
 
 // Gives back everything this iteration has in flight.
 void Worker::abandon() {
-  const std::lock_guard lock(shared_.lock);
+  if (!lock_) lock();
   for (Leaf& leaf : batch_.leaves())
     if (leaf.node && leaf.state != Leaf::State::kDone) cancel(leaf.node, 1);
-  for (const Pick& pick : picks_)
+  for (const Pick& pick : picks_.all)
     if (pick.node) cancel(pick.is_collision ? pick.node->parent : pick.node, pick.visits);
-  for (const Pick& pick : collisions_) cancel(pick.node->parent, pick.visits);
   batch_.clear();
   picks_.clear();
-  collisions_.clear();
 }
 
 void Worker::throttle() {
   const float limit = shared_.situation.params.nodes_per_second_limit;
   const auto is_too_fast = [&] {
-    const std::lock_guard lock(shared_.lock);
     const std::chrono::duration<double> elapsed = Clock::now() - shared_.first_batch;
     return static_cast<double>(shared_.stats.playouts) > limit * elapsed.count();
   };
-  while (limit > 0 && !shared_.stop && is_too_fast()) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  while (limit > 0 && !shared_.stop && is_too_fast()) {
+    lock_.unlock();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    lock();
+  }
+}
+
+// Memory for the tree, made ready before it is needed under the lock.
+void Worker::stock_up() {
+  Pool& pool = shared_.situation.tree->pool();
+  if (!pool.wants_block()) return;
+  lock_.unlock();
+  nn::Pages block = Pool::make_block();
+  lock();
+  pool.add_block(std::move(block));
 }
 
 }  // namespace search

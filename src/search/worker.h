@@ -1,5 +1,8 @@
-// One search thread: gather a batch, evaluate it, back it up, again (engine.md 4.5, 4.6).
+// One search thread: gather a batch, evaluate it, back it up, again (engine.md 4.5, 4.6). The tree lock is held from the backup of
+// one batch to the first descent of the next and let go while positions are replayed, encoded and evaluated.
 #pragma once
+#include <mutex>
+
 #include "search/batch.h"
 #include "search/select.h"
 #include "search/shared.h"
@@ -13,26 +16,31 @@ class Worker {
   void work();  // until the search stops; throws what the back end throws, with nothing left in flight
 
  private:
+  void lock();
   void iterate();
   void gather();
-  void descend(std::uint32_t budget);
-  bool back_up_ready(std::size_t first);
-  void keep_collisions();
+  bool has_room() const;
+  std::uint32_t out_of_order_cap() const;
+  void expand();
+  bool may_go_ahead();
+  void settle();
   bool backend_is_idle() const;
   void prefetch();
-  void finish();
+  void evaluate();
   void finish(Leaf& leaf);
   void abandon();
   void throttle();
+  void stock_up();
 
   Shared& shared_;
   nn::Session& session_;
   Selector selector_;
   Batch batch_;
-  std::vector<Pick> picks_;       // of the latest descent, until they are in the batch or among the collisions
-  std::vector<Pick> collisions_;  // of this iteration
-  std::int64_t allowance_ = 0;    // collision visits left to this iteration
-  std::uint32_t waiting_ = 0;     // leaves to be backed up at its end
+  std::unique_lock<std::mutex> lock_{shared_.lock, std::defer_lock};
+  Picks picks_;                 // of the latest descent, until it is settled
+  std::size_t first_ = 0;       // leaf of it
+  std::int64_t allowance_ = 0;  // collision visits left to this iteration
+  std::uint32_t waiting_ = 0;   // leaves to be backed up at its end
   std::uint32_t out_of_order_ = 0;
 };
 

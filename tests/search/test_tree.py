@@ -163,10 +163,13 @@ def test_evaluations_are_cached_across_trees():
     assert uncached.update()["eps"] > 0
 
 
-def test_prefetch_fills_small_batches():
-    search = make()
-    run(search, parameters={**SINGLE, "MaxPrefetch": 16}, nodes=500)
-    assert search.update()["eps"] > 2 * search.update()["nps"]
+def test_prefetch_fills_small_batches_of_a_device_alone():
+    evaluations = {}
+    for delay in (0, 1):  # with a delay it stands for a device
+        search = make(options={"delay": delay})
+        run(search, parameters={**SINGLE, "MaxPrefetch": 16}, nodes=500)
+        evaluations[delay] = search.update()["evaluations"]
+    assert evaluations[0] <= 500 and evaluations[1] > 1000
 
 
 def test_small_caches_evict():
@@ -222,9 +225,10 @@ def test_threads_and_stops_at_any_moment():
         if rng.random() < 0.3:
             continue  # the next position or search ends this one
         search.stop()
-        result = search.result()
-        check_consistent(search)
-        moves = [] if rng.random() < 0.2 or len(moves) > 80 else [*moves, result["best_move"]]
+        best = search.result()["best_move"]
+        if best:  # else the game is over and the root was never visited
+            check_consistent(search)
+        moves = [] if not best or rng.random() < 0.2 or len(moves) > 80 else [*moves, best]
 
 
 @pytest.mark.parametrize("fen", SIGNATURE)

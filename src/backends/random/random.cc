@@ -83,7 +83,7 @@ class Random final : public nn::Backend {
     info_.device = "hash of the position, no network";
     info_.input_format = input_mode(options);
     info_.wdl = true;
-    info_.cpu = true;
+    info_.cpu = settings_.delay.count() == 0;  // with a delay it stands for a device
   }
   const nn::Info& info() const override { return info_; }
   std::unique_ptr<nn::Session> open() override { return std::make_unique<RandomSession>(settings_); }
