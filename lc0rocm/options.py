@@ -171,9 +171,9 @@ SEARCH = _group(
     real("DirichletNoiseAlpha", "noise-alpha", 0.3, 0, 1e7, "Shape of that noise.", show=HIDDEN),
     check("VerboseMoveStats", "verbose-move-stats", False, "Print a line for every root move before bestmove.",
           short="v", when=NOW),
-    check("LogLiveStats", "log-live-stats", False, "With VerboseMoveStats, print its lines after every info line too.",
-          show=HIDDEN,
-          when=NOW),
+    check("LogLiveStats", "log-live-stats", False,
+          "The lines of VerboseMoveStats after every info line too; without VerboseMoveStats only in the log file.",
+          show=HIDDEN, when=NOW),
     combo("FpuStrategy", "fpu-strategy", "reduction", ("reduction", "absolute"),
           "Value of a move not visited yet: the parent's less FpuValue, or FpuValue itself."),
     real("FpuValue", "fpu-value", 0.33, -100, 100, "Number for FpuStrategy."),
@@ -232,7 +232,8 @@ SEARCH = _group(
     string("UCI_Opponent", "", "", "Who the opponent is; GUIs set it."),
     real("UCI_RatingAdv", "", 0, -10000, 10000, "Rating advantage; GUIs set it, Contempt overrides it."),
     spin("MaxPrefetch", "max-prefetch", 32, 0, 1024,
-         "Fill small batches up to this size with positions that may be needed soon.", when=NOW),
+         "Fill small batches up to this size with positions that may be needed soon; on a GPU only, where it costs nothing.",
+         when=NOW),
 )
 
 STOPPING = _group(

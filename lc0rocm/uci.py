@@ -51,7 +51,7 @@ class Uci:
         self.settings, self.show_hidden = settings, show_hidden
         self._lock = threading.Lock()
         self._log_name, self._log = "", None
-        self.player = Player(settings, self.send)
+        self.player = Player(settings, self.send, self.log)
 
     # output ----------------------------------------------------------------------------------------------------------
 
@@ -64,6 +64,10 @@ class Uci:
                     data = data[os.write(1, data):]
             except OSError:
                 pass  # nobody listens any more: the input ends soon
+            self._write_log("<", lines)
+
+    def log(self, lines: Sequence[str]) -> None:
+        with self._lock:
             self._write_log("<", lines)
 
     def _write_log(self, mark: str, lines: Sequence[str]) -> None:

@@ -142,6 +142,28 @@ def test_live_stats_follow_the_info_lines(engine):
     assert len(after_info) > 1 and all(" (U: " in line for line in after_info)
 
 
+def test_live_stats_alone_go_to_the_log_file(engine, tmp_path):
+    log = tmp_path / "log"
+    engine.send(f"setoption name LogFile value {log}", "setoption name LogLiveStats value true")
+    lines = engine.ask("position startpos", "go nodes 2000")
+    assert not any(" (U: " in line for line in lines) and " (U: " in log.read_text()
+
+
+def test_a_mistake_in_a_report_does_not_lose_the_move(monkeypatch):
+    def wrong(*_, **__):
+        raise ZeroDivisionError("a mistake")
+
+    from lc0rocm import options, play, scores
+    monkeypatch.setattr(scores, "info_lines", wrong)
+    sent = []
+    settings = options.Settings(options.ENGINE)
+    settings.values |= {"Backend": "random", "WeightsFile": "<built in>"}
+    player = play.Player(settings, sent.extend, sent.extend)
+    player.go(play.Request(nodes=100))
+    player.wait()
+    assert any("ZeroDivisionError" in line for line in sent) and sent[-1].startswith("bestmove ") and len(sent[-1]) > 12
+
+
 def test_searchmoves(engine):
     assert best(engine.ask("position startpos", "go searchmoves a2a3 nodes 30")) == "a2a3"
     lines = engine.ask("go nodes 30 searchmoves a1a8 e7e5")

@@ -18,6 +18,7 @@ namespace {
 using Type = dnnl::memory::data_type;
 
 constexpr int kMaxBatch = 1024;
+constexpr int kBestSlice = 4;  // positions of a thread: larger batches gain little here and cost the search its aim
 constexpr int kMaxThreads = 1024;
 
 bool has_bf16() {
@@ -78,7 +79,7 @@ class CpuBackend final : public nn::Backend {
     info_.moves_left = moves_left_;
     info_.cpu = true;
     info_.max_batch = count(options, "max_batch", 256, kMaxBatch);
-    info_.best_batch = std::min(info_.max_batch, kMaxSlice * threads_);
+    info_.best_batch = std::min(info_.max_batch, kBestSlice * threads_);
     weights_ = std::make_shared<Weights>(std::move(network), dnnl::engine(dnnl::engine::kind::cpu, 0));
   }
 
