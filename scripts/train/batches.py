@@ -21,6 +21,7 @@ class Batch:
 @dataclass
 class Targets:
     """How the teacher's verdict becomes a target."""
+    best: float = 0.5  # share of the best move, beside a softmax over the scores with this temperature:
     temperature: float = 25.0  # centipawns; grows with the score, as a pawn means less in a won game
     rest: float = 0.02  # share spread over all legal moves
     result: float = 0.15  # weight of the game's result beside the teacher's win, draw and loss
@@ -64,13 +65,14 @@ class Store:
 
 
 def policy_target(store: Store, at: Tensor, legal: Tensor, targets: Targets) -> Tensor:
-    """(n, 1858): a softmax over the scores of the listed moves, and a small share for every legal one."""
+    """(n, 1858): a share for the best move, a softmax over the scores of the listed ones, and a little for every legal one."""
     gaps = 20 * (torch.exp2(store.gaps[at] / 40) - 1)  # games.unpack_gap
     listed = torch.arange(positions.LISTED, device=at.device) < store.count[at, None]
     temperature = targets.temperature * (1 + store.score[at, None].abs().clamp(max=1000) / 400)
-    shares = (-gaps / temperature).masked_fill(~listed, -torch.inf).softmax(1) * (1 - targets.rest)
+    shares = (-gaps / temperature).masked_fill(~listed, -torch.inf).softmax(1) * (1 - targets.best)
+    shares[:, 0] += targets.best
     target = legal * (targets.rest / legal.sum(1, keepdim=True))
-    return target.scatter_add(1, store.moves[at].long(), shares)
+    return target.scatter_add(1, store.moves[at].long(), shares * (1 - targets.rest))
 
 
 def make_batch(found: Store, at: Tensor, targets: Targets, children: Store | None = None,

@@ -35,16 +35,21 @@ def evaluate(core: "_core.Backend", records: np.ndarray) -> dict[str, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("net", type=pathlib.Path, help="a net file of input format 4")
-    parser.add_argument("data", type=pathlib.Path, help="folder of prepare.py")
+    parser.add_argument("held_out", type=pathlib.Path, help="held_out.npy of train.py")
+    parser.add_argument("--without", type=pathlib.Path, nargs="*", default=[],
+                        help="folders of prepare.py whose positions are left out: training data of earlier calls")
     parser.add_argument("--backend", default="cpu")
-    parser.add_argument("--positions", type=int, default=10000)
+    parser.add_argument("--positions", type=int, default=20000)
     options = parser.parse_args()
     core = _core.Backend(options.backend, net_files.load(options.net).core())
     if core.info["input_format"] != positions.INPUT_FORMAT:
         parser.error(f"{options.net} has input format {core.info['input_format']}, these positions have {positions.INPUT_FORMAT}")
-    found = positions.load(options.data, "positions")
-    held = np.random.default_rng(2).permutation(positions.split(found)[1])[:options.positions]
-    print(json.dumps(evaluate(core, found[held])))
+    held = np.load(options.held_out)
+    for folder in options.without:
+        earlier = positions.load(folder, "positions")
+        training = earlier[~positions.is_held_out(earlier)]
+        held = held[~np.isin(positions.position_keys(held), positions.position_keys(training))]
+    print(json.dumps(evaluate(core, held[:options.positions])))
 
 
 if __name__ == "__main__":

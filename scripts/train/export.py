@@ -5,7 +5,6 @@ The check evaluates held-out positions with the package's own back end; a differ
 in moves left (relative to 10 plies) is an error.
 """
 import argparse
-import json
 import pathlib
 import sys
 
@@ -80,27 +79,25 @@ def check(net: model.Net, path: pathlib.Path, backend: str, records: np.ndarray)
             "moves left": float((np.abs(m - left) / np.maximum(10, left)).max())}
 
 
-def load_run(run: pathlib.Path, data: pathlib.Path) -> tuple[model.Net, dict]:
+def load_run(run: pathlib.Path) -> tuple[model.Net, dict]:
     """The averaged net of a run and its log."""
     state = torch.load(run / "checkpoint.pt", map_location="cpu", weights_only=True)
-    net = model.Net(model.Config(**state["config"]), torch.from_numpy(np.load(data / "move_map.npy").astype(np.int64)))
+    net = model.Net(model.Config(**state["config"]), torch.from_numpy(_core.attention_policy_map().astype(np.int64)))
     net.load_state_dict(state["average"])
-    return net, json.loads((run / "log.json").read_text())
+    return net, state["log"]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=pathlib.Path, help="the --out of train.py")
-    parser.add_argument("data", type=pathlib.Path, help="folder of prepare.py, for the positions of the check")
     parser.add_argument("net", type=pathlib.Path, help="the file to write: .pb.gz or .pb")
     parser.add_argument("--backend", default="cpu")
     parser.add_argument("--positions", type=int, default=1000, help="of the check")
     options = parser.parse_args()
-    net, log = load_run(options.run, options.data)
+    net, log = load_run(options.run)
     write_net(to_message(net, log), options.net)
-    found = positions.load(options.data, "positions")
-    held = np.random.default_rng(1).permutation(positions.split(found)[1])[:options.positions]
-    worst = check(net, options.net, options.backend, found[held])
+    held = np.load(options.run / "held_out.npy")[:options.positions]
+    worst = check(net, options.net, options.backend, held)
     print(f"{options.net}: {options.net.stat().st_size / 1e6:.2f} MB, {sum(p.numel() for p in net.parameters()):,} parameters; "
           f"largest differences on {len(held)} positions: " + ", ".join(f"{k} {v:.1e}" for k, v in worst.items()))
     if max(worst.values()) > TOLERANCE:

@@ -2,10 +2,10 @@
 """Plays training games with Stockfish and stores its verdict on every position.
 
 Each position is searched twice: for the best move alone, then shortly for the best few with the first search's hash
-table. For the same time that names the best move far more often than one search of several moves does. The result
-gives both the labels (scores of the best moves, win/draw/loss) and the move played: mostly a good one, sometimes any
-legal one, so that the games wander. The run is bound by Stockfish's speed; it can be killed at any time and goes on
-where it stopped when started with the same --out and --seed.
+table. The first search names the best move and its score, the second says how much worse the others are: a search of
+several moves is a poor judge of the best. The result gives both the labels (scores of the best moves, win/draw/loss) and
+the move played: mostly a good one, sometimes any legal one, so that the games wander. The run is bound by Stockfish's
+speed; it can be killed at any time and goes on where it stopped when started with the same --out and --seed.
 """
 import argparse
 import math
@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
+from typing import NamedTuple
 
 import chess
 import numpy as np
@@ -28,9 +29,17 @@ import games
 import starts
 
 MAX_PLIES = 300
-DECIDED, DECIDED_PLIES = 700, 6  # this many centipawns for this many plies end most games as won
-FILE_BYTES = 8 << 20
-INFO = re.compile(rb" multipv (\d+) score (cp|mate) (-?\d+) wdl (\d+) (\d+) (\d+) .*? pv (\S+)")
+DECIDED, DECIDED_PLIES = 500, 5  # this many centipawns for this many plies end most games as won
+FILE_BYTES = 1 << 17  # small: prepare.py --growing waits until a file is full
+MATE_IN_SIGHT = 10000  # every score above it is a mate
+INFO = re.compile(rb" multipv \d+ score (cp|mate) (-?\d+) wdl (\d+) \d+ (\d+) .*? pv (\S+)")
+
+
+class Line(NamedTuple):
+    move: str  # UCI text
+    score: int  # centipawns, for the side to move
+    wins: int  # thousandths
+    losses: int
 
 
 class Stockfish:
@@ -59,22 +68,37 @@ class Stockfish:
         self.send("ucinewgame\nisready\n")
         self.read_until(b"readyok")
 
-    def search(self, position: str) -> list[tuple[chess.Move, int, int, int]]:
-        """(move, score, wins, losses) of the best moves, best first; empty if there is no legal move. Wins and losses
-        are in thousandths. The node limit cuts the last iteration short, so Stockfish's own order mixes two depths;
-        the scores decide."""
+    def search(self, position: str) -> list[Line]:
+        """The best moves, best first; empty if there is no legal move."""
         self.send(position + self.best)
-        self.read_until(b"bestmove")
+        best = parse(self.read_until(b"bestmove"))[-1:]
         self.send(self.several)
         text = self.read_until(b"bestmove")
-        last = text.rfind(b" multipv 1 ")
-        found = []
-        for number, kind, value, wins, _, losses, move in INFO.findall(text, last if last >= 0 else len(text)):
-            score = int(value)
-            if kind == b"mate":
-                score = math.copysign(games.MATE - 50 * min(abs(score), 99), score)
-            found.append((chess.Move.from_uci(move.decode()), int(score), int(wins), int(losses)))
-        return sorted(found, key=lambda line: -line[1])
+        return merge(best, parse(text[text.rfind(b" multipv 1 "):]))
+
+
+def parse(text: bytes) -> list[Line]:
+    """The lines of a search, in its order."""
+    found = []
+    for kind, value, wins, losses, move in INFO.findall(text):
+        score = int(value)
+        if kind == b"mate":
+            score = int(math.copysign(games.MATE - 50 * min(abs(score), 99), score))
+        found.append(Line(move.decode(), score, int(wins), int(losses)))
+    return found
+
+
+def merge(best: list[Line], several: list[Line]) -> list[Line]:
+    """The best move of the first search, then the others of the second, with the distances to the best that the second
+    saw, and none above the best. Distances mean nothing where a mate is in sight."""
+    if not best:
+        return []
+    top = best[0]
+    seen = max((line.score for line in several), default=top.score)
+    seen = next((line.score for line in several if line.move == top.move), seen)
+    shift = top.score - seen if abs(top.score) < MATE_IN_SIGHT and abs(seen) < MATE_IN_SIGHT else 0
+    others = [line._replace(score=min(top.score, line.score + shift)) for line in several if line.move != top.move]
+    return [top] + sorted(others, key=lambda line: -line.score)
 
 
 class Style:
@@ -86,23 +110,22 @@ class Style:
         self.temperature = rng.choice((1, 1, 5, 10, 20, 30))  # centipawns
         self.opening_temperature = rng.choice((20, 40, 60))  # of the first 12 plies
         self.random_share = rng.choice((0, 0, 0, 0, 0.02, 0.05))
-        self.play_on = rng.random() < 0.1
+        self.play_on = rng.random() < 0.15
 
-    def pick(self, board: chess.Board, lines: list[tuple[chess.Move, int, int, int]]) -> chess.Move:
+    def pick(self, board: chess.Board, lines: list[Line]) -> chess.Move:
         if self.rng.random() < self.random_share:
             return self.rng.choice(list(board.legal_moves))
         temperature = max(self.temperature, self.opening_temperature) if board.ply() < 12 else self.temperature
-        best = lines[0][1]
-        weights = [math.exp((score - best) / temperature) for _, score, _, _ in lines]
-        return self.rng.choices(lines, weights)[0][0]
+        weights = [math.exp((line.score - lines[0].score) / temperature) for line in lines]
+        return chess.Move.from_uci(self.rng.choices(lines, weights)[0].move)
 
 
-def label(entry: np.void, lines: list[tuple[chess.Move, int, int, int]]) -> None:
-    _, best, wins, losses = lines[0]
-    entry["score"], entry["win"], entry["loss"] = best, round(wins / 4), round(losses / 4)
-    for i, (move, score, _, _) in enumerate(lines[:games.BEST]):
-        entry["moves"][i] = games.pack_move(move)
-        entry["gaps"][i] = games.pack_gap(max(0, best - score))
+def label(entry: np.void, lines: list[Line]) -> None:
+    best = lines[0]
+    entry["score"], entry["win"], entry["loss"] = best.score, round(best.wins / 4), round(best.losses / 4)
+    for i, line in enumerate(lines[:games.BEST]):
+        entry["moves"][i] = games.pack_move(chess.Move.from_uci(line.move))
+        entry["gaps"][i] = games.pack_gap(best.score - line.score)
 
 
 def play_game(index: int, seed: int, engine: Stockfish) -> games.Game:
@@ -130,7 +153,7 @@ def play_game(index: int, seed: int, engine: Stockfish) -> games.Game:
         if not lines:
             side = (-1 if board.turn else 1) if board.is_check() else 0
             break
-        score = lines[0][1] if board.turn else -lines[0][1]
+        score = lines[0].score if board.turn else -lines[0].score
         before, side = side, (score >= DECIDED) - (score <= -DECIDED)
         streak = streak + 1 if side == before else 0
         label(plies[len(moves)], lines)
@@ -209,8 +232,8 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="two folders with different seeds hold different games")
     parser.add_argument("--games", type=int, default=0, help="stop when the folder holds so many; 0: go on")
     parser.add_argument("--minutes", type=float, default=0, help="stop after this time; 0: go on")
-    parser.add_argument("--nodes", type=int, default=1500, help="size of the search for the best move")
-    parser.add_argument("--multipv-nodes", type=int, default=400, help="size of the search for the best few moves")
+    parser.add_argument("--nodes", type=int, default=4000, help="size of the search for the best move")
+    parser.add_argument("--multipv-nodes", type=int, default=500, help="size of the search for the best few moves")
     parser.add_argument("--multipv", type=int, default=games.BEST, choices=range(1, games.BEST + 1),
                         help="moves that get a score")
     parser.add_argument("--hash", type=int, default=16, help="Stockfish's hash table in MB")

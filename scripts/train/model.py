@@ -20,7 +20,7 @@ EPS = 1e-3  # of every layer norm, as PE_DENSE nets have it
 @dataclass
 class Config:
     embedding: int = 192
-    encoders: int = 8
+    encoders: int = 10
     heads: int = 6
     dff: int = 384
     preprocessing: int = 8  # channels per square that see the whole board at once

@@ -32,11 +32,11 @@ POSITION = np.dtype([
 CHILD = np.dtype([("masks", "<u8", len(PLANES)), ("rule50", "u1"), ("win", "u1"), ("loss", "u1"), ("game", "<u4")])
 
 
-def load(folder: pathlib.Path, kind: str) -> np.ndarray:
-    """All records of a kind, "positions" or "children", in a fixed order."""
-    paths = sorted(folder.glob(f"*.{kind}.npy"))
+def load(folder: pathlib.Path, kind: str, rank: int = 0, size: int = 1) -> np.ndarray:
+    """All records of a kind, "positions" or "children", in a fixed order; or the share `rank` of `size` shares."""
+    paths = sorted(folder.glob(f"*.{kind}.npy"))[rank::size]
     if not paths:
-        raise SystemExit(f"no *.{kind}.npy in {folder}: run prepare.py first")
+        raise SystemExit(f"{folder} has fewer than {rank + 1} files *.{kind}.npy: run prepare.py first, or fewer processes")
     return np.concatenate([np.load(path) for path in paths])
 
 
@@ -44,12 +44,15 @@ def is_held_out(records: np.ndarray) -> np.ndarray:
     return records["game"] % HELD_OUT == 0
 
 
-def split(records: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (training, held out). Held out are whole games, less the positions that also occur in training games."""
+def split(records: np.ndarray, gather=lambda mine: [mine]) -> tuple[np.ndarray, np.ndarray]:
+    """Indices (training, held out). Held out are whole games, less the positions that also occur in training games. Where
+    several processes hold a share each, `gather` gives everybody's arrays."""
     held = is_held_out(records)
     keys = position_keys(records)
     training, held = np.flatnonzero(~held), np.flatnonzero(held)
-    return training, held[~np.isin(keys[held], keys[training])]
+    all_held = np.concatenate(gather(keys[held]))
+    taught = np.any(gather(np.isin(all_held, keys[training])), axis=0)
+    return training, held[~np.isin(keys[held], all_held[taught])]
 
 
 def position_keys(records: np.ndarray) -> np.ndarray:

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Turns games into the positions that train.py reads: input planes, legal moves and targets, with the package's own encoder.
 
-Each megabyte of games gives one NAME.positions.npy and one NAME.children.npy; parts that are done are skipped, so use a new
-folder when the games have grown. Bound by the Python loop over moves, on all cores.
+Each megabyte of games gives one NAME.positions.npy and one NAME.children.npy; parts that are done are skipped. While the
+games still grow, --growing takes the full files alone. Bound by the Python loop over moves, on all cores.
 """
 import argparse
 import math
@@ -120,6 +120,13 @@ def part_count(path: pathlib.Path) -> int:
     return -(-path.stat().st_size // PART_BYTES)
 
 
+def full_files(paths: list[pathlib.Path]) -> list[pathlib.Path]:
+    """Without the one that each process of make_data.py writes to: the last of its row."""
+    def row(path: pathlib.Path) -> tuple[pathlib.Path, str]:
+        return path.parent, path.stem.rpartition("-")[0]
+    return [path for path, following in zip(paths, paths[1:]) if row(path) == row(following)]
+
+
 def target_path(out: pathlib.Path, path: pathlib.Path, part: int, kind: str) -> pathlib.Path:
     return out / f"{path.stem}-{part:02}.{kind}.npy"
 
@@ -129,12 +136,15 @@ def main() -> None:
     parser.add_argument("games", type=pathlib.Path, nargs="+", help="folders with .games files")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for the .npy files")
     parser.add_argument("--children", type=int, default=5, help="moves not played per position whose outcome is used too")
+    parser.add_argument("--growing", action="store_true", help="leave out the files that make_data.py still writes to")
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
     paths = sorted(path for folder in options.games for path in folder.glob("*.games"))
+    if options.growing:
+        paths = full_files(paths)
     if not paths:
-        parser.error(f"no .games files in {', '.join(map(str, options.games))}: make_data.py writes them")
+        parser.error(f"no games to take in {', '.join(map(str, options.games))}: make_data.py writes them")
     todo = [(path, part) for path in paths for part in range(part_count(path))
             if not target_path(options.out, path, part, "positions").exists()]
     np.save(options.out / "move_map.npy", _core.attention_policy_map())  # so that training needs NumPy and PyTorch alone

@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
-"""Trains the net on prepared positions: AdamW, warm-up, plateau and linear decay, averaged weights; bf16 and compiled on a GPU.
+"""Trains the net on prepared positions: AdamW, warm-up, plateau and linear decay, averaged weights; bf16 and compiled on GPUs.
 
-The run is planned in steps and may be spread over several calls: each stops after --minutes, leaves checkpoint.pt in --out, and
-the next call with the same --out goes on there. The plan may change before the decay begins: a later call may name other
---steps, now that the speed is known. The loss curves are drawn to losses.png, the numbers kept in log.json. With
-all data on the device the speed is that of the matrix products.
+A run may be spread over several calls: each stops after --minutes, leaves checkpoint.pt in --out, and the next call with the
+same --out goes on there, with the positions that are there by then. The rate falls either over the last part of --steps or,
+with --finish, over the call, whatever its speed. Several GPUs are used by a process each, with a share of the data on it;
+batch sizes are those of one GPU. The loss curves are drawn to losses.png, the numbers kept in log.json, the held-out
+positions in held_out.npy. With all data on the GPU the speed is that of the matrix products.
 """
 import argparse
 import dataclasses
@@ -22,8 +23,9 @@ from torch import Tensor
 import batches
 import model
 import positions
+from team import Team
 
-EVALUATE_EVERY, LOG_EVERY = 2000, 100
+EVALUATE_EVERY, LOG_EVERY, CLOCK_EVERY = 2000, 100, 10  # steps
 MOVES_LEFT_SCALE = 20.0  # plies
 
 
@@ -42,12 +44,13 @@ def losses(outputs: tuple[Tensor, Tensor, Tensor], batch: batches.Batch) -> dict
     return result
 
 
-WEIGHTS = {"policy": 1.0, "value": 1.0, "children": 1.0, "moves_left": 0.1}
+WEIGHTS = {"policy": 1.5, "value": 1.0, "children": 1.0, "moves_left": 0.05}
 
 
-def learning_rate(step: int, options: argparse.Namespace) -> float:
-    """Linear to the top, flat, then linear to a hundredth over the last --decay-share of the steps."""
-    left = (options.steps - step) / max(1.0, options.decay_share * options.steps)
+def learning_rate(step: int, elapsed: float, options: argparse.Namespace) -> float:
+    """Linear to the top, flat, then linear to a hundredth: with --finish over the whole call, of which a share `elapsed` is
+    over, else over the last --decay-share of the steps."""
+    left = 1 - elapsed if options.finish else (options.steps - step) / max(1.0, options.decay_share * options.steps)
     return options.lr * min(1.0, (step + 1) / max(1, options.warmup), max(0.01, left))
 
 
@@ -76,26 +79,32 @@ class Sampler:
 
 
 @torch.no_grad()
-def measure(net: model.Net, store: batches.Store, held: np.ndarray, options: argparse.Namespace) -> dict[str, float]:
+def measure(net: model.Net, store: batches.Store, held: np.ndarray, team: Team, options: argparse.Namespace) -> dict[str, float]:
     """Held-out losses, agreement with the teacher's best move, correlation with the teacher's W - L."""
     net.eval()
-    sums, values, teachers, right, count = {}, [], [], 0, 0
-    for part in torch.from_numpy(held[:options.held_out]).to(options.device).split(options.batch):
+    sums = {}  # over positions; of the values also their products
+    for part in torch.from_numpy(held).to(options.device).split(options.batch):
         batch = batches.make_batch(store, part, options.targets)
         with autocast(options):
             outputs = net(batch.planes)
-        for name, loss in losses(outputs, batch).items():
-            sums[name] = sums.get(name, 0.0) + loss.item() * len(part)
         best = outputs[0].float().masked_fill(~batch.legal, -torch.inf).argmax(1)
-        right += (best == store.moves[part, 0]).sum().item()
-        shares, teacher = outputs[1].float().softmax(1), store.teacher(part)
-        values.append(shares[:, 0] - shares[:, 2])
-        teachers.append(teacher[:, 0] - teacher[:, 2])
-        count += len(part)
+        shares, teacher = outputs[1].double().softmax(1), store.teacher(part).double()
+        q, wanted = shares[:, 0] - shares[:, 2], teacher[:, 0] - teacher[:, 2]
+        row = {name: loss * len(part) for name, loss in losses(outputs, batch).items()}
+        row |= {"top1": (best == store.moves[part, 0]).sum(), "q": q.sum(), "wanted": wanted.sum(), "q q": q @ q,
+                "wanted wanted": wanted @ wanted, "q wanted": q @ wanted, "count": len(part)}
+        for name, value in row.items():
+            sums[name] = sums.get(name, 0.0) + float(value)
     net.train()
-    result = {name: total / count for name, total in sums.items()}
-    correlation = torch.corrcoef(torch.stack([torch.cat(values), torch.cat(teachers)]))[0, 1].item()
-    return result | {"top1": right / count, "correlation": correlation}
+    totals = team.sum(torch.tensor(list(sums.values()), dtype=torch.float64, device=options.device)).tolist()
+    means = dict(zip(sums, totals))
+    means = {name: total / means["count"] for name, total in means.items()}
+
+    def covariance(a: str, b: str) -> float:
+        return means[f"{a} {b}"] - means[a] * means[b]
+    deviations = math.sqrt(covariance("q", "q") * covariance("wanted", "wanted"))
+    return {name: means[name] for name in ("policy", "value", "moves_left", "top1")} | {
+        "correlation": covariance("q", "wanted") / max(deviations, 1e-12)}
 
 
 def autocast(options: argparse.Namespace):
@@ -123,16 +132,18 @@ def save(path: pathlib.Path, state: dict) -> None:
     partial.rename(path)
 
 
-def train(options: argparse.Namespace) -> None:
+def train(rank: int, options: argparse.Namespace) -> None:
+    team = Team(rank, options.processes, options.device, options.out / "meeting")
     torch.manual_seed(options.seed)
     torch.set_float32_matmul_precision("high")
-    started = time.monotonic()
-    found, children = positions.load(options.data, "positions"), positions.load(options.data, "children")
-    training, held = positions.split(found)
+    found, children = (positions.load(options.data, kind, rank, team.size) for kind in ("positions", "children"))
+    training, held = positions.split(found, team.gather)
     children_training = np.flatnonzero(~positions.is_held_out(children))
-    if not len(training) or not len(held) or not len(children_training):
+    counts = np.array(team.gather((len(training), len(children_training), len(held))))
+    if not counts.all():
         raise SystemExit(f"{options.data}: too few positions to train and keep some apart; make more data")
-    held = np.random.default_rng(0).permutation(held)
+    held = np.random.default_rng(0).permutation(held)[:-(-options.held_out // team.size)]
+    counts, kept_apart = counts.sum(0), team.gather(found[held])
     store, children_store = batches.Store(found, options.device), batches.Store(children, options.device)
     sample = Sampler(training, options.batch, options.seed, options.device)
     sample_children = Sampler(children_training, options.children_batch, options.seed, options.device)
@@ -155,22 +166,35 @@ def train(options: argparse.Namespace) -> None:
         optimizer.load_state_dict(state["optimizer"])
         step, log = state["step"], state["log"]
     run = torch.compile(net) if options.compile else net
-    say(f"{len(training):,} positions and {len(children_training):,} children, {len(held):,} held out; "
+
+    def say(text: str) -> None:
+        if rank == 0:
+            print(text, file=sys.stderr, flush=True)
+
+    def seconds() -> float:
+        return time.monotonic() - options.started
+
+    def elapsed() -> float:
+        """The share of this call that is over, as rank 0 sees it."""
+        return team.first_ones(seconds() / (60 * options.minutes)) if options.minutes else 0.0
+
+    say(f"{counts[0]:,} positions and {counts[1]:,} children, {counts[2]:,} held out; "
         f"{sum(p.numel() for p in net.parameters()):,} parameters, {options.config.flops() / 1e6:.0f} MFLOP a position; "
-        f"from step {step} of {options.steps}; loaded in {time.monotonic() - started:.0f} s")
+        f"{team.size} processes; from step {step} of {options.steps}; loaded in {seconds():.0f} s")
 
     sums: dict[str, Tensor] = {}
     weights, averages = list(net.parameters()), list(average.parameters())
     fresh = [weight.detach() for weight in weights]
-    last_time, last_step = time.monotonic(), step
+    over, last_time, last_step = elapsed(), time.monotonic(), step
     while step < options.steps:
         for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, options)
+            group["lr"] = learning_rate(step, over, options)
         batch = batches.make_batch(store, sample(step), options.targets, children_store, sample_children(step))
         with autocast(options):
             outputs = run(batch.planes, len(batch.policy))
         parts = losses(outputs, batch)
         sum(WEIGHTS[name] * loss for name, loss in parts.items()).backward()
+        team.average_gradients(weights)
         torch.nn.utils.clip_grad_norm_(weights, options.clip)
         optimizer.step()
         optimizer.zero_grad()
@@ -178,40 +202,41 @@ def train(options: argparse.Namespace) -> None:
         torch._foreach_lerp_(averages, fresh, max(1 - options.average, 1 / (step + 1)))
         for name, loss in parts.items():
             sums[name] = sums.get(name, 0) + loss.detach()
-        if step % LOG_EVERY == 0 or step == options.steps:
-            now = time.monotonic()
-            means = {name: (total / (step - last_step)).item() for name, total in sums.items()}
+        if step % CLOCK_EVERY == 0:
+            over = elapsed()
+        stop = step == options.steps or over >= 1
+        if step % LOG_EVERY == 0 or stop:
+            totals = team.sum(torch.stack(list(sums.values()))) / (team.size * (step - last_step))
+            means, now = dict(zip(sums, totals.tolist())), time.monotonic()
             if not all(map(math.isfinite, means.values())):
                 raise SystemExit(f"step {step}: the loss is not finite; go on from {checkpoint} with a smaller --lr")
             log["training"].append({"step": step} | means)
-            say(f"step {step}: {format_row(means)}, lr {learning_rate(step, options):.2e}, "
-                f"{(step - last_step) * len(batch.value) / (now - last_time):,.0f} positions/s")
+            say(f"step {step}: {format_row(means)}, lr {learning_rate(step, over, options):.2e}, "
+                f"{(step - last_step) * len(batch.value) * team.size / (now - last_time):,.0f} positions/s")
             sums, last_time, last_step = {}, now, step
-        stop = step == options.steps or (options.minutes and time.monotonic() - started > 60 * options.minutes)
         if step % EVALUATE_EVERY == 0 or stop:
-            row = measure(average, store, held, options)
+            row = measure(average, store, held, team, options)
             log["held_out"].append({"step": step} | row)
             say(f"step {step}, held out, averaged weights: {format_row(row)}")
-            save(checkpoint, {"net": net.state_dict(), "average": average.state_dict(), "step": step, "log": log,
-                              "optimizer": optimizer.state_dict(), "config": dataclasses.asdict(options.config)})
-            (options.out / "log.json").write_text(json.dumps(
-                log | {"positions": len(training), "children": len(children_training), "steps": options.steps,
-                       "batch": options.batch, "children_batch": options.children_batch,
-                       "config": dataclasses.asdict(options.config)}))
-            draw(log, options.out / "losses.png")
+            if rank == 0:
+                save(checkpoint, {"net": net.state_dict(), "average": average.state_dict(), "step": step, "log": log,
+                                  "optimizer": optimizer.state_dict(), "config": dataclasses.asdict(options.config)})
             last_time = time.monotonic()
         if stop:
             break
-    say(f"stopped at step {step} of {options.steps} after {time.monotonic() - started:.0f} s"
-        + (": call again to go on" if step < options.steps else ": done, export.py makes the net"))
+    if rank == 0:
+        np.save(options.out / "held_out.npy", np.concatenate(kept_apart))
+        (options.out / "log.json").write_text(json.dumps(
+            log | {"positions": int(counts[0]), "children": int(counts[1]), "processes": team.size, "batch": options.batch,
+                   "children_batch": options.children_batch, "config": dataclasses.asdict(options.config)}))
+        draw(log, options.out / "losses.png")
+    say(f"stopped at step {step} of {options.steps} after {seconds():.0f} s"
+        + (": call again to go on" if step < options.steps and not options.finish else ": done, export.py makes the net"))
+    team.leave()
 
 
 def format_row(row: dict[str, float]) -> str:
     return ", ".join(f"{name} {value:.4f}" for name, value in row.items())
-
-
-def say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
 
 
 def main() -> None:
@@ -220,9 +245,10 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for checkpoint.pt, log.json, losses.png")
     parser.add_argument("--minutes", type=float, default=0, help="stop this call after this time; 0: at the last step")
     parser.add_argument("--steps", type=int, default=30000)
-    parser.add_argument("--batch", type=int, default=2048, help="positions with a policy per step")
-    parser.add_argument("--children-batch", type=int, default=2048, help="positions that teach the value alone, per step")
-    parser.add_argument("--lr", type=float, default=1e-3, help="the highest")
+    parser.add_argument("--finish", action="store_true", help="let the rate fall over this call, to the end of --minutes")
+    parser.add_argument("--batch", type=int, default=1536, help="positions with a policy per step and process")
+    parser.add_argument("--children-batch", type=int, default=512, help="positions that teach the value alone, likewise")
+    parser.add_argument("--lr", type=float, default=1.5e-3, help="the highest")
     parser.add_argument("--warmup", type=int, default=1000, help="steps")
     parser.add_argument("--decay-share", type=float, default=0.5, help="of the steps, at the end")
     parser.add_argument("--weight-decay", type=float, default=0.02, help="of the matrices")
@@ -231,19 +257,27 @@ def main() -> None:
     parser.add_argument("--held-out", type=int, default=20000, help="positions of a measurement, at most")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--processes", type=int, default=max(1, torch.cuda.device_count()), help="default: one for each GPU")
     parser.add_argument("--no-compile", dest="compile", action="store_false")
     for default in (model.Config(), batches.Targets()):
         for field in dataclasses.fields(default):
             parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, default=getattr(default, field.name),
                                 help=f"{type(default).__name__.lower()}; default %(default)s")
     options = parser.parse_args()
+    options.started = time.monotonic()
     for kind in (model.Config, batches.Targets):
         values = kind(**{field.name: getattr(options, field.name) for field in dataclasses.fields(kind)})
         setattr(options, kind.__name__.lower(), values)
     if options.config.embedding % options.config.heads:
         parser.error(f"--embedding {options.config.embedding} is no multiple of --heads {options.config.heads}")
+    if options.finish and not options.minutes:
+        parser.error("--finish needs --minutes")
     options.out.mkdir(parents=True, exist_ok=True)
-    train(options)
+    (options.out / "meeting").unlink(missing_ok=True)
+    if options.processes == 1:
+        train(0, options)
+    else:
+        torch.multiprocessing.spawn(train, (options,), options.processes)
 
 
 if __name__ == "__main__":

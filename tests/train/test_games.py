@@ -3,6 +3,7 @@ import random
 
 import chess
 import games
+import make_data
 import numpy as np
 import pytest
 import starts
@@ -52,6 +53,18 @@ def test_start_boards_are_playable_and_varied():
     men = [chess.popcount(board.occupied) for board in boards]
     assert min(men) <= 5 and sum(count >= 31 for count in men) > 100
     assert len({board.fen() for board in boards}) > 150
+
+
+def test_first_search_names_the_best_move():
+    """The second gives distances alone: none is above the best, and a mate that only the first saw stays the best by far."""
+    line = make_data.Line
+    several = [line("b2b3", 60, 0, 0), line("a2a3", 50, 0, 0), line("c2c3", -40, 0, 0)]
+    merged = make_data.merge([line("a2a3", 30, 600, 100)], several)
+    assert merged[0] == line("a2a3", 30, 600, 100)
+    assert [(other.move, other.score) for other in merged[1:]] == [("b2b3", 30), ("c2c3", -60)]
+    mate = make_data.merge([line("a2a3", games.MATE - 50, 1000, 0)], several)
+    assert [other.score for other in mate] == [games.MATE - 50, 60, -40]
+    assert make_data.merge([], []) == []
 
 
 def test_generated_games_replay(games_folder):

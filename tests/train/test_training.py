@@ -1,5 +1,6 @@
 """The chain from positions to a net file: training learns and resumes, the file answers as PyTorch does."""
 import json
+import pathlib
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ import export  # noqa: E402
 import model  # noqa: E402
 import train  # noqa: E402
 
+SCRIPTS = pathlib.Path(train.__file__).parent
 TINY = ["--embedding", "32", "--heads", "2", "--encoders", "2", "--dff", "32", "--hidden", "16", "--generated", "16",
         "--policy-size", "32", "--batch", "64", "--children-batch", "32", "--warmup", "10", "--lr", "3e-3", "--no-compile",
         "--device", "cpu"]
@@ -23,12 +25,14 @@ TINY = ["--embedding", "32", "--heads", "2", "--encoders", "2", "--dff", "32", "
 def run(prepared, tmp_path_factory):
     """Two calls: the second goes on where the first stopped."""
     out = tmp_path_factory.mktemp("run")
+    monkeypatch = pytest.MonkeyPatch()
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     for minutes in ("0.03", "0"):
-        sys.argv = ["train.py", str(prepared), "--out", str(out), "--steps", "120", "--minutes", minutes, *TINY]
+        monkeypatch.setattr(sys, "argv", ["train.py", str(prepared), "--out", str(out), "--steps", "120", "--minutes", minutes, *TINY])
         train.main()
     torch.set_num_threads(threads)
+    monkeypatch.undo()
     return out
 
 
@@ -41,8 +45,40 @@ def test_training_learns_and_resumes(run):
     assert (run / "losses.png").stat().st_size > 10_000
 
 
+def test_two_processes_train_one_net(run_script, prepared, tmp_path):
+    """With the decay over the call. A weight that the processes did not share would spoil the held-out loss, which both measure."""
+    for _ in range(2):
+        done = run_script("train.py", prepared, "--out", tmp_path, "--minutes", 0.12, "--finish", "--processes", 2, *TINY)
+    log = json.loads((tmp_path / "log.json").read_text())
+    rates = [float(line.split(" lr ")[1].split(",")[0]) for line in done.stderr.splitlines() if " lr " in line]
+    assert log["processes"] == 2 and log["held_out"][-1]["policy"] < log["held_out"][0]["policy"]
+    assert rates[-1] < 0.1 * 3e-3 and "2 processes; from step" in done.stderr
+    held = np.load(tmp_path / "held_out.npy")
+    assert len(held) == len(positions.split(positions.load(prepared, "positions"))[1])
+
+
+HALF_A_BATCH = """
+import pathlib, sys, torch
+from team import Team
+rank, folder = int(sys.argv[1]), pathlib.Path(sys.argv[2])
+team = Team(rank, 2, "cpu", folder / "meeting")
+layer = torch.nn.Linear(2, 1, bias=False)
+layer(torch.tensor([[1.0, 2.0], [3.0, 4.0]])[rank:rank + 1]).sum().backward()
+team.average_gradients(list(layer.parameters()))
+print(layer.weight.grad.tolist(), team.first_ones(5.0 + rank), team.gather(rank))
+team.leave()
+"""
+
+
+def test_processes_agree(tmp_path):
+    """Each has half a batch; both have the gradient of the whole, the first one's word and everybody's."""
+    both = [subprocess.Popen([sys.executable, "-c", HALF_A_BATCH, str(rank), tmp_path], cwd=SCRIPTS, stdout=subprocess.PIPE, text=True)
+            for rank in range(2)]
+    assert [each.communicate(timeout=100)[0] for each in both] == ["[[2.0, 3.0]] 5.0 [0, 1]\n"] * 2
+
+
 def test_file_answers_as_pytorch(run, prepared, tmp_path):
-    net, log = export.load_run(run, prepared)
+    net, log = export.load_run(run)
     path = tmp_path / "tiny.pb.gz"
     export.write_net(export.to_message(net, log), path)
     found = positions.load(prepared, "positions")[:200]
@@ -56,9 +92,9 @@ def test_file_answers_as_pytorch(run, prepared, tmp_path):
     assert 0 < scores["top1"] < scores["top3"] <= 1 and -1 <= scores["correlation"] <= 1
 
 
-def test_history_does_not_matter_to_the_net(run, prepared, tmp_path):
+def test_history_does_not_matter_to_the_net(run, tmp_path):
     """The engine sends history planes; the net was taught none and must not see them."""
-    net, log = export.load_run(run, prepared)
+    net, log = export.load_run(run)
     path = tmp_path / "tiny.pb.gz"
     export.write_net(export.to_message(net, log), path)
     core = _core.Backend("cpu", net_files.load(path).core())
@@ -85,9 +121,11 @@ def test_sampler_visits_everything_once():
 
 def test_learning_rate_shape():
     class Options:
-        lr, warmup, steps, decay_share = 1e-3, 100, 1000, 0.5
-    rates = [train.learning_rate(step, Options) for step in (0, 50, 100, 499, 750, 999)]
+        lr, warmup, steps, decay_share, finish = 1e-3, 100, 1000, 0.5, False
+    rates = [train.learning_rate(step, 0.9, Options) for step in (0, 50, 100, 499, 750, 999)]
     assert rates[0] < rates[1] < rates[2] == rates[3] == 1e-3 and rates[4] == pytest.approx(5e-4) and rates[5] == pytest.approx(1e-5)
+    Options.finish = True
+    assert [train.learning_rate(500, share, Options) for share in (0, 0.75, 1)] == pytest.approx([1e-3, 2.5e-4, 1e-5])
 
 
 def test_flops_count():
