@@ -173,8 +173,9 @@ def test_a_hipblaslt_handle_serves_one_stream(hip, stream):
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float16])
+@pytest.mark.parametrize("nhwc", [False, True])
 @pytest.mark.parametrize("n,c,k,kernel", [(1, 1, 1, 1), (3, 5, 7, 3), (2, 16, 4, 1)])
-def test_miopen_convolution(hip, stream, n, c, k, kernel, dtype):
+def test_miopen_convolution(hip, stream, n, c, k, kernel, nhwc, dtype):
     x, w = rng.normal(size=(n, c, 8, 8)).astype(dtype), rng.normal(size=(k, c, kernel, kernel)).astype(dtype)
     pad = kernel // 2
     padded = np.pad(x.astype(np.float64), ((0, 0), (0, 0), (pad, pad), (pad, pad)))
@@ -184,7 +185,10 @@ def test_miopen_convolution(hip, stream, n, c, k, kernel, dtype):
     handle = hip.create("miopenCreateWithStream", stream)
     tensors = [hip.create("miopenCreateTensorDescriptor") for _ in range(3)]
     for t, shape in zip(tensors, (w.shape, x.shape, want.shape)):
-        hip("miopenSet4dTensorDescriptor", t, int(dtype == np.float32), *shape)
+        if nhwc:
+            hip("miopenSetNdTensorDescriptorWithLayout", t, int(dtype == np.float32), 1, (C.c_int * 4)(*shape), 4)
+        else:
+            hip("miopenSet4dTensorDescriptor", t, int(dtype == np.float32), *shape)
     convolution = hip.create("miopenCreateConvolutionDescriptor")
     hip("miopenInitConvolutionDescriptor", convolution, 0, pad, pad, 1, 1, 1, 1)
     assert hip.lib.miopenInitConvolutionDescriptor(convolution, 0, pad, pad, 2, 2, 1, 1) == 6
@@ -192,12 +196,19 @@ def test_miopen_convolution(hip, stream, n, c, k, kernel, dtype):
     wt, xt, yt = tensors
     solution, count = (C.c_uint64 * 4)(), C.c_size_t()  # time, workspace_size, solution_id, algorithm
     hip("miopenConvolutionForwardGetSolution", handle, wt, xt, convolution, yt, C.c_size_t(1), C.byref(count), solution)
+    w, x, want = (a.transpose(0, 2, 3, 1) if nhwc else a for a in (w, x, want))
     workspace, y = hip.empty(np.uint8, solution[1]), hip.empty(dtype, *want.shape)
     arguments = [handle, wt, hip.array(w), xt, hip.array(x), convolution, yt, y, workspace]
     assert hip.lib.miopenConvolutionForwardImmediate(*arguments, C.c_size_t(solution[1] - 1), C.c_uint64(solution[2])) == 2
     hip("miopenConvolutionForwardImmediate", *arguments, C.c_size_t(solution[1]), C.c_uint64(solution[2]))
     hip("hipStreamSynchronize", stream)
     close(y.get(), want, dtype)
+
+    for layout, count in ((2, 4), (1, 5)):  # CHWN; five dimensions
+        assert hip.lib.miopenSetNdTensorDescriptorWithLayout(xt, 1, layout, (C.c_int * 5)(1, 1, 8, 8, 1), count) == 6
+    hip("miopenSetNdTensorDescriptorWithLayout", xt, int(dtype == np.float32), int(not nhwc), (C.c_int * 4)(n, c, 8, 8), 4)
+    mixed = handle, wt, xt, convolution, yt, C.byref(count := C.c_size_t())
+    assert hip.lib.miopenConvolutionForwardGetSolutionCount(*mixed) == 3
 
     for t in tensors:
         hip("miopenDestroyTensorDescriptor", t)

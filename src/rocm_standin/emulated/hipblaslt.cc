@@ -105,7 +105,7 @@ extern "C" {
 
 // The real one ends the process without a device; so does this one, for the tests of the probe that guards against it.
 hipblasStatus_t hipblasLtCreate(hipblasLtHandle_t* handle) {
-  if (ready(true) == hipErrorNoDevice) std::exit(1);
+  if (ready(true) == hipErrorNoDevice || settings().hipblaslt_exits) std::exit(1);
   if (ready(true) != hipSuccess) return HIPBLAS_STATUS_NOT_INITIALIZED;
   if (fails(Fault::kAlloc)) return HIPBLAS_STATUS_ALLOC_FAILED;
   return create(handle, hipblasLtHandle{});

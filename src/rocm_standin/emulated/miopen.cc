@@ -1,7 +1,7 @@
 // One solution: each image as a matrix of patches in the workspace, then a product.
 #include <miopen/miopen.h>
 
-#include <array>
+#include <algorithm>
 #include <set>
 
 #include "product.h"
@@ -13,6 +13,7 @@ using namespace hip_emulated;
 
 struct miopenTensorDescriptor {
   miopenDataType_t type = miopenFloat;
+  miopenTensorLayout_t layout = miopenTensorNCHW;
   int n = 0, c = 0, h = 0, w = 0;
   auto operator<=>(const miopenTensorDescriptor&) const = default;
 };
@@ -33,23 +34,26 @@ struct Problem {
   int patch() const { return w.c * w.h * w.w; }
   size_t workspace() const { return size_t(patch()) * y.h * y.w * (x.type == miopenHalf ? 2 : 4); }
   bool sensible() const {
-    return x.n == y.n && x.c == w.c && y.c == w.n && x.type == w.type && x.type == y.type && x.n > 0 && patch() > 0 && y.c > 0 &&
+    return x.layout == w.layout && x.layout == y.layout && x.n == y.n && x.c == w.c && y.c == w.n && x.type == w.type &&
+           x.type == y.type && x.n > 0 && patch() > 0 && y.c > 0 &&
            y.h == x.h + 2 * convolution.pad_h - w.h + 1 && y.w == x.w + 2 * convolution.pad_w - w.w + 1 && y.h > 0 && y.w > 0;
   }
 };
 
-// to: (patch, y.h * y.w), of one image.
+// The patches of one image, NCHW to (channel, kernel row, kernel column, square), NHWC to (square, kernel row, kernel column, channel).
 template <class T>
 void gather_patches(const Problem& p, const T* image, T* to) {
-  for (int c = 0; c < p.w.c; ++c) {
+  const bool nhwc = p.x.layout == miopenTensorNHWC;
+  const int squares = p.y.h * p.y.w;
+  for (int square = 0; square < squares; ++square) {
     for (int i = 0; i < p.w.h; ++i) {
       for (int j = 0; j < p.w.w; ++j) {
-        for (int r = 0; r < p.y.h; ++r) {
-          for (int s = 0; s < p.y.w; ++s) {
-            const int row = r + i - p.convolution.pad_h, col = s + j - p.convolution.pad_w;
-            const bool inside = row >= 0 && row < p.x.h && col >= 0 && col < p.x.w;
-            *to++ = inside ? image[(c * p.x.h + row) * p.x.w + col] : T{};
-          }
+        const int row = square / p.y.w + i - p.convolution.pad_h, col = square % p.y.w + j - p.convolution.pad_w;
+        const bool inside = row >= 0 && row < p.x.h && col >= 0 && col < p.x.w;
+        for (int c = 0; c < p.w.c; ++c) {
+          const int from = nhwc ? (row * p.x.w + col) * p.x.c + c : (c * p.x.h + row) * p.x.w + col;
+          const int k = nhwc ? (i * p.w.w + j) * p.w.c + c : (c * p.w.h + i) * p.w.w + j;
+          to[nhwc ? square * p.patch() + k : k * squares + square] = inside ? image[from] : T{};
         }
       }
     }
@@ -65,11 +69,17 @@ void convolve(const Problem& p, const void* w, const void* x, void* y, void* wor
     const auto* image = static_cast<const std::byte*>(x) + n * in;
     if (type == Type::kHalf) gather_patches(p, reinterpret_cast<const std::uint16_t*>(image), static_cast<std::uint16_t*>(workspace));
     else gather_patches(p, reinterpret_cast<const float*>(image), static_cast<float*>(workspace));
-    // Row-major y = w * patches is column-major y^T = patches^T * w^T.
+    void* const to = static_cast<std::byte*>(y) + n * p.y.c * squares * size_of(type);
     Gemm g;
-    g.m = squares, g.n = p.y.c, g.k = p.patch();
-    g.a = {workspace, type, g.m}, g.b = {w, type, g.k};
-    g.d = {static_cast<std::byte*>(y) + n * p.y.c * squares * size_of(type), type, g.m};
+    g.k = p.patch();
+    if (p.x.layout == miopenTensorNHWC) {  // row-major y = patches w^T is column-major y^T = w patches^T
+      g.transpose_a = true;
+      g.m = p.y.c, g.n = squares;
+      g.a = {w, type, g.k}, g.b = {workspace, type, g.k}, g.d = {to, type, g.m};
+    } else {  // row-major y = w patches is column-major y^T = patches^T w^T
+      g.m = squares, g.n = p.y.c;
+      g.a = {workspace, type, g.m}, g.b = {w, type, g.k}, g.d = {to, type, g.m};
+    }
     run(g, "MIOpen");
   }
 }
@@ -129,11 +139,20 @@ miopenStatus_t miopenDestroy(miopenHandle_t handle) { return destroy(handle); }
 miopenStatus_t miopenCreateTensorDescriptor(miopenTensorDescriptor_t* tensor) { return create(tensor); }
 miopenStatus_t miopenDestroyTensorDescriptor(miopenTensorDescriptor_t tensor) { return destroy(tensor); }
 
-miopenStatus_t miopenSet4dTensorDescriptor(miopenTensorDescriptor_t tensor, miopenDataType_t type, int n, int c, int h, int w) {
-  if (!tensor || n < 1 || c < 1 || h < 1 || w < 1) return miopenStatusBadParm;
-  if (type != miopenHalf && type != miopenFloat) return miopenStatusNotImplemented;
-  *tensor = {type, n, c, h, w};
+miopenStatus_t miopenSetNdTensorDescriptorWithLayout(miopenTensorDescriptor_t tensor, miopenDataType_t type,
+                                                     miopenTensorLayout_t layout, const int* lens, int count) {
+  if (!tensor || !lens) return miopenStatusBadParm;
+  if ((type != miopenHalf && type != miopenFloat) || (layout != miopenTensorNCHW && layout != miopenTensorNHWC) || count != 4) {
+    return miopenStatusNotImplemented;
+  }
+  if (*std::min_element(lens, lens + 4) < 1) return miopenStatusBadParm;
+  *tensor = {type, layout, lens[0], lens[1], lens[2], lens[3]};
   return miopenStatusSuccess;
+}
+
+miopenStatus_t miopenSet4dTensorDescriptor(miopenTensorDescriptor_t tensor, miopenDataType_t type, int n, int c, int h, int w) {
+  const int lens[] = {n, c, h, w};
+  return miopenSetNdTensorDescriptorWithLayout(tensor, type, miopenTensorNCHW, lens, 4);
 }
 
 miopenStatus_t miopenCreateConvolutionDescriptor(miopenConvolutionDescriptor_t* convolution) { return create(convolution); }

@@ -42,6 +42,8 @@ Settings parse(const std::string& words) {
     else if (key == "order" && value.starts_with("random:")) s.order = Order::kRandom, s.seed = std::stoul(value.substr(7));
     else if (key == "streams" && value == "late") s.late = true;
     else if (key == "streams" && value == "eager") s.late = false;
+    else if (key == "hipblaslt" && value == "exits") s.hipblaslt_exits = true;
+    else if (key == "hipblaslt" && value == "works") s.hipblaslt_exits = false;
     else if (key == "fail") set_trigger(value);
     else throw std::invalid_argument("ROCM_EMULATED: unknown setting " + word);
   }

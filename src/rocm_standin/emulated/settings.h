@@ -4,6 +4,7 @@
 //   memory=8192       MiB of each device
 //   integrated=0      1: an integrated GPU
 //   order=forward     of blocks, and of threads between barriers: forward, reverse, random:SEED
+//   hipblaslt=works   exits: creating its handle ends the process, as the real one does where it finds no kernels
 //   streams=late      late: work starts when the host waits for it; eager: at once
 //   fail=KIND:N       the N-th call of KIND from now on fails, once; KIND:N+ all from the N-th on. Several fail= may be given.
 //                     alloc: out of memory. copy, launch, gemm, conv: the call is refused. fault: the N-th kernel or library
@@ -24,6 +25,7 @@ struct Settings {
   Order order = Order::kForward;
   unsigned seed = 0;
   bool late = true;
+  bool hipblaslt_exits = false;
 };
 
 const Settings& settings();

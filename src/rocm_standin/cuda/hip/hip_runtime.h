@@ -53,7 +53,6 @@ constexpr unsigned hipEventDefault = cudaEventDefault, hipEventBlockingSync = cu
 
 #define hipRuntimeGetVersion cudaRuntimeGetVersion
 #define hipDriverGetVersion cudaDriverGetVersion
-#define hipGetDeviceCount cudaGetDeviceCount
 #define hipSetDevice cudaSetDevice
 #define hipGetDevice cudaGetDevice
 #define hipDeviceSynchronize cudaDeviceSynchronize
@@ -93,6 +92,10 @@ constexpr unsigned hipEventDefault = cudaEventDefault, hipEventBlockingSync = cu
 #define hipFuncGetAttributes cudaFuncGetAttributes
 #define hipFuncSetAttribute cudaFuncSetAttribute
 
+inline hipError_t hipGetDeviceCount(int* count) {
+  const hipError_t error = cudaGetDeviceCount(count);
+  return error == cudaErrorInsufficientDriver ? hipErrorNoDevice : error;  // CUDA's word for no driver at all
+}
 inline hipError_t hipGraphInstantiate(hipGraphExec_t* exec, hipGraph_t graph, hipGraphNode_t*, char*, size_t) {
   return cudaGraphInstantiate(exec, graph, 0);
 }

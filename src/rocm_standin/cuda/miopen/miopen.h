@@ -1,4 +1,4 @@
-// MIOpen over cuDNN: forward convolution in immediate mode over packed NCHW tensors; a solution is one of cuDNN's algorithms.
+// MIOpen over cuDNN: forward convolution in immediate mode over packed NCHW or NHWC tensors; a solution is one of cuDNN's algorithms.
 #pragma once
 #include <cudnn.h>
 #include <hip/hip_runtime.h>
@@ -13,6 +13,7 @@ constexpr miopenStatus_t miopenStatusSuccess = CUDNN_STATUS_SUCCESS, miopenStatu
                          miopenStatusNotImplemented = CUDNN_STATUS_NOT_SUPPORTED;
 using miopenDataType_t = cudnnDataType_t;
 constexpr miopenDataType_t miopenHalf = CUDNN_DATA_HALF, miopenFloat = CUDNN_DATA_FLOAT;
+enum miopenTensorLayout_t { miopenTensorNCHW = 0, miopenTensorNHWC = 1 };
 enum miopenConvolutionMode_t { miopenConvolution = 0 };
 enum miopenConvAlgorithm_t {
   miopenConvolutionAlgoGEMM = 0,
@@ -68,10 +69,19 @@ inline miopenStatus_t miopenDestroyTensorDescriptor(miopenTensorDescriptor_t ten
   return miopenStatusSuccess;
 }
 
-inline miopenStatus_t miopenSet4dTensorDescriptor(miopenTensorDescriptor_t tensor, miopenDataType_t type, int n, int c, int h, int w) {
+// lens are N, C, H, W in either layout.
+inline miopenStatus_t miopenSetNdTensorDescriptorWithLayout(miopenTensorDescriptor_t tensor, miopenDataType_t type,
+                                                            miopenTensorLayout_t layout, const int* lens, int count) {
+  if (count != 4 || (layout != miopenTensorNCHW && layout != miopenTensorNHWC)) return miopenStatusNotImplemented;
+  const cudnnTensorFormat_t format = layout == miopenTensorNHWC ? CUDNN_TENSOR_NHWC : CUDNN_TENSOR_NCHW;
   tensor->type = type;
-  STANDIN_RETURN_IF(cudnnSetTensor4dDescriptor(tensor->tensor, CUDNN_TENSOR_NCHW, type, n, c, h, w));
-  return cudnnSetFilter4dDescriptor(tensor->filter, type, CUDNN_TENSOR_NCHW, n, c, h, w);
+  STANDIN_RETURN_IF(cudnnSetTensor4dDescriptor(tensor->tensor, format, type, lens[0], lens[1], lens[2], lens[3]));
+  return cudnnSetFilter4dDescriptor(tensor->filter, type, format, lens[0], lens[1], lens[2], lens[3]);
+}
+
+inline miopenStatus_t miopenSet4dTensorDescriptor(miopenTensorDescriptor_t tensor, miopenDataType_t type, int n, int c, int h, int w) {
+  const int lens[] = {n, c, h, w};
+  return miopenSetNdTensorDescriptorWithLayout(tensor, type, miopenTensorNCHW, lens, 4);
 }
 
 inline miopenStatus_t miopenInitConvolutionDescriptor(miopenConvolutionDescriptor_t convolution, miopenConvolutionMode_t mode,
@@ -82,9 +92,12 @@ inline miopenStatus_t miopenInitConvolutionDescriptor(miopenConvolutionDescripto
                                          CUDNN_CROSS_CORRELATION, CUDNN_DATA_FLOAT);
 }
 
-// Halves use tensor cores, floats are not rounded to TF32.
-inline miopenStatus_t miopenStandinMath(miopenConvolutionDescriptor_t convolution, miopenTensorDescriptor_t x) {
-  return cudnnSetConvolutionMathType(convolution, x->type == miopenHalf ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH);
+// A solution is an algorithm and the arithmetic it uses: algorithm + 256 * cudnnMathType_t.
+inline cudnnConvolutionFwdAlgo_t miopenStandinAlgorithm(std::uint64_t solution) {
+  return static_cast<cudnnConvolutionFwdAlgo_t>(solution % 256);
+}
+inline miopenStatus_t miopenStandinSetMath(miopenConvolutionDescriptor_t convolution, std::uint64_t solution) {
+  return cudnnSetConvolutionMathType(convolution, static_cast<cudnnMathType_t>(solution / 256));
 }
 
 inline miopenStatus_t miopenConvolutionForwardGetSolutionCount(miopenHandle_t handle, miopenTensorDescriptor_t,
@@ -96,21 +109,21 @@ inline miopenStatus_t miopenConvolutionForwardGetSolutionCount(miopenHandle_t ha
   return miopenStatusSuccess;
 }
 
+// Halves may use tensor cores, floats are not rounded to TF32.
 inline miopenStatus_t miopenConvolutionForwardGetSolution(miopenHandle_t handle, miopenTensorDescriptor_t w,
                                                           miopenTensorDescriptor_t x, miopenConvolutionDescriptor_t convolution,
                                                           miopenTensorDescriptor_t y, size_t max_count, size_t* count,
                                                           miopenConvSolution_t* solutions) {
-  cudnnConvolutionFwdAlgoPerf_t found[CUDNN_CONVOLUTION_FWD_ALGO_COUNT];
-  int n = 0;
-  STANDIN_RETURN_IF(miopenStandinMath(convolution, x));
-  STANDIN_RETURN_IF(cudnnGetConvolutionForwardAlgorithm_v7(handle, x->tensor, w->filter, convolution, y->tensor,
-                                                           CUDNN_CONVOLUTION_FWD_ALGO_COUNT, &n, found));
   *count = 0;
+  cudnnConvolutionFwdAlgoPerf_t found[32];
+  int n = 0;
+  STANDIN_RETURN_IF(cudnnSetConvolutionMathType(convolution, x->type == miopenHalf ? CUDNN_TENSOR_OP_MATH : CUDNN_FMA_MATH));
+  STANDIN_RETURN_IF(cudnnGetConvolutionForwardAlgorithm_v7(handle, x->tensor, w->filter, convolution, y->tensor, 32, &n, found));
   for (int i = 0; i < n && *count < max_count; ++i) {
     if (found[i].status != CUDNN_STATUS_SUCCESS) continue;
     const bool winograd = found[i].algo == CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD ||
                           found[i].algo == CUDNN_CONVOLUTION_FWD_ALGO_WINOGRAD_NONFUSED;
-    solutions[(*count)++] = {found[i].time, found[i].memory, static_cast<std::uint64_t>(found[i].algo),
+    solutions[(*count)++] = {found[i].time, found[i].memory, found[i].algo + std::uint64_t{256} * found[i].mathType,
                              winograd ? miopenConvolutionAlgoWinograd : miopenConvolutionAlgoImplicitGEMM};
   }
   return miopenStatusSuccess;
@@ -121,9 +134,9 @@ inline miopenStatus_t miopenConvolutionForwardGetSolutionWorkspaceSize(miopenHan
                                                                        miopenConvolutionDescriptor_t convolution,
                                                                        miopenTensorDescriptor_t y, std::uint64_t solution,
                                                                        size_t* bytes) {
-  STANDIN_RETURN_IF(miopenStandinMath(convolution, x));
+  STANDIN_RETURN_IF(miopenStandinSetMath(convolution, solution));
   return cudnnGetConvolutionForwardWorkspaceSize(handle, x->tensor, w->filter, convolution, y->tensor,
-                                                 static_cast<cudnnConvolutionFwdAlgo_t>(solution), bytes);
+                                                 miopenStandinAlgorithm(solution), bytes);
 }
 
 inline miopenStatus_t miopenConvolutionForwardCompileSolution(miopenHandle_t, miopenTensorDescriptor_t, miopenTensorDescriptor_t,
@@ -138,9 +151,9 @@ inline miopenStatus_t miopenConvolutionForwardImmediate(miopenHandle_t handle, m
                                                         miopenTensorDescriptor_t y_desc, void* y, void* workspace,
                                                         size_t workspace_bytes, std::uint64_t solution) {
   const float one = 1, zero = 0;
-  STANDIN_RETURN_IF(miopenStandinMath(convolution, x_desc));
+  STANDIN_RETURN_IF(miopenStandinSetMath(convolution, solution));
   return cudnnConvolutionForward(handle, &one, x_desc->tensor, x, w_desc->filter, w, convolution,
-                                 static_cast<cudnnConvolutionFwdAlgo_t>(solution), workspace, workspace_bytes, &zero,
+                                 miopenStandinAlgorithm(solution), workspace, workspace_bytes, &zero,
                                  y_desc->tensor, y);
 }
 #undef STANDIN_RETURN_IF

@@ -22,11 +22,17 @@ constexpr rocblas_datatype rocblas_datatype_f16_r = CUDA_R_16F, rocblas_datatype
 enum rocblas_gemm_algo { rocblas_gemm_algo_standard = 0 };
 enum rocblas_gemm_flags { rocblas_gemm_flags_none = 0 };
 
-#define rocblas_create_handle cublasCreate
 #define rocblas_destroy_handle cublasDestroy
 #define rocblas_set_stream cublasSetStream
 #define rocblas_set_workspace cublasSetWorkspace
 #define rocblas_status_to_string cublasGetStatusString
+
+// rocBLAS sums in float whatever is stored; cuBLAS may add the parts of a split product in half unless it is told not to.
+// Note for callers: cublasSetStream takes a workspace that was set away again, so set the stream first.
+inline rocblas_status rocblas_create_handle(rocblas_handle* handle) {
+  if (rocblas_status status = cublasCreate(handle)) return status;
+  return cublasSetMathMode(*handle, static_cast<cublasMath_t>(CUBLAS_DEFAULT_MATH | CUBLAS_MATH_DISALLOW_REDUCED_PRECISION_REDUCTION));
+}
 
 inline std::string rocblas_standin_version() {
   int major = 0, minor = 0, patch = 0;

@@ -1,4 +1,4 @@
-// MIOpen on the CPU: forward convolution in immediate mode over packed NCHW tensors.
+// MIOpen on the CPU: forward convolution in immediate mode over packed NCHW or NHWC tensors.
 #pragma once
 #include <hip/hip_runtime.h>
 
@@ -17,6 +17,7 @@ enum miopenStatus_t {
   miopenStatusUnknownError = 7,
 };
 enum miopenDataType_t { miopenHalf = 0, miopenFloat = 1 };
+enum miopenTensorLayout_t { miopenTensorNCHW = 0, miopenTensorNHWC = 1 };
 enum miopenConvolutionMode_t { miopenConvolution = 0 };
 enum miopenConvAlgorithm_t {
   miopenConvolutionAlgoGEMM = 0,
@@ -41,6 +42,8 @@ miopenStatus_t miopenDestroy(miopenHandle_t handle);
 miopenStatus_t miopenCreateTensorDescriptor(miopenTensorDescriptor_t* tensor);
 miopenStatus_t miopenDestroyTensorDescriptor(miopenTensorDescriptor_t tensor);
 miopenStatus_t miopenSet4dTensorDescriptor(miopenTensorDescriptor_t tensor, miopenDataType_t type, int n, int c, int h, int w);
+miopenStatus_t miopenSetNdTensorDescriptorWithLayout(miopenTensorDescriptor_t tensor, miopenDataType_t type,
+                                                     miopenTensorLayout_t layout, const int* lens, int count);  // N, C, H, W
 
 miopenStatus_t miopenCreateConvolutionDescriptor(miopenConvolutionDescriptor_t* convolution);
 miopenStatus_t miopenDestroyConvolutionDescriptor(miopenConvolutionDescriptor_t convolution);
