@@ -2,7 +2,7 @@
 """Registers, LDS, occupancy, spills and instruction counts of every kernel in objects that hipcc made, for each AMD target in them.
 
 Exits with 1, after one line a defect, if a kernel spills or uses scratch memory, if it stores nothing, or if a kernel of
-MATRIX_INSTRUCTIONS has another number of matrix instructions than its tiles need on a target that has such instructions.
+MATRIX_INSTRUCTIONS is missing or has another number of matrix instructions than its tiles need on a target that has such instructions.
 """
 import argparse
 import os
@@ -29,11 +29,22 @@ def attention_half(target, dim, threads):
     return 2 * tiles * key_tiles * dim_tiles * instructions  # K Q^T and V^T P^T
 
 
+GEMM_TILES = [(16, 64, 64, 64), (32, 64, 64, 128), (64, 64, 3 * 32, 128), (128, 64, 32, 128), (128, 128, 3 * 32, 256)]
+# rows, cols, depth of the steps that the code spells out, threads
+
+
+def gemm_half(target, tile):
+    rows, instructions = FRAGMENT.get(target, (16, 1))
+    tile_rows, tile_cols, depth, threads = GEMM_TILES[tile]
+    fragments = tile_rows * tile_cols // (rows * 16) * (2 * rows) // threads  # of a wave
+    return fragments * depth // rows * instructions
+
+
 # A kernel's demangled name and the number of matrix instructions it must have, from its template arguments.
 MATRIX_INSTRUCTIONS = [
     (re.compile(r"attention_half<(\d+), \w+, \w+, (\d+)>"),
      lambda target, match: attention_half(target, int(match[1]), int(match[2]))),
-    (re.compile(r"gemm_half$"), lambda target, match: 2 * 2 * FRAGMENT.get(target, (16, 1))[1]),  # kColTiles x kRowTiles
+    (re.compile(r"gemm_half<(\d), \w+>"), lambda target, match: gemm_half(target, int(match[1]))),
 ]
 NO_MATRIX = {"gfx906", "gfx1030"}
 COLUMNS = ("target", "vgprs", "agprs", "sgprs", "lds", "waves", "matrix", "stores", "instructions", "kernel")
@@ -121,6 +132,9 @@ def main():
                 for row, found in examine(path, target, code):
                     rows.append(row)
                     defects += found
+    for pattern, _ in MATRIX_INSTRUCTIONS:
+        if not any(pattern.search(row[-1]) for row in rows):
+            defects.append(f"no kernel is called {pattern.pattern}: was it renamed? its matrix instructions are not checked")
     widths = [max(len(str(row[i])) for row in [COLUMNS, *rows]) for i in range(len(COLUMNS) - 1)]
     lines = ["  ".join([*(str(v).rjust(w) for v, w in zip(row, widths)), row[-1]]) for row in [COLUMNS, *rows]]
     text = "\n".join(lines) + "\n"

@@ -23,7 +23,8 @@ def compiler(platform):
     """Command line that compiles a .hip file, and one that links; None if the platform's compiler is not here."""
     if platform == 'cuda':
         nvcc = shutil.which('nvcc')
-        return nvcc and ([nvcc, '-x', 'cu', '-arch=native', '-std=c++20', '-O3', '-Xcompiler', '-fPIC', f'-I{SOURCE}', f'-I{STANDIN}/cuda'],
+        return nvcc and ([nvcc, '-x', 'cu', '-arch=native', '-std=c++20', '-O3', '--expt-relaxed-constexpr', '-Xcompiler', '-fPIC',
+                          f'-I{SOURCE}', f'-I{STANDIN}/cuda'],
                          [nvcc, '-shared'])
     hipcc = shutil.which('hipcc')
     return hipcc and ([hipcc, '-x', 'hip', '-O3', '--offload-arch=native', '-std=c++20', '-fPIC', f'-I{SOURCE}'], [hipcc, '-shared'])

@@ -49,8 +49,11 @@ LAUNCHER(layer_norm, (int half_type, void* y, void* x, void* bias, void* skip, v
                       int activation, float eps),
          nullptr, P(y), P(x), P(bias), P(skip), P(gain), P(shift), rows, cols, alpha, Activation(activation), eps)
 LAUNCHER(gemm, (int half_type, void* y, void* x, void* w, void* bias, void* skip, int batch, int rows, int cols, int depth, int one_w,
-                int activation),
-         nullptr, P(y), P(x), P(w), P(bias), P(skip), batch, rows, cols, depth, one_w, Activation(activation))
+                int activation, int tile, int splits, void* parts),
+         nullptr, P(y), P(x), P(w), P(bias), P(skip), batch, rows, cols, depth, one_w, Activation(activation), tile, splits,
+         static_cast<float*>(parts))
+LAUNCHER(gemm_finish, (int half_type, void* y, void* parts, int splits, void* bias, void* skip, int rows, int cols, int ld, int activation),
+         nullptr, P(y), static_cast<float*>(parts), splits, P(bias), P(skip), size_t(rows), cols, ld, Activation(activation))
 LAUNCHER(expand_tokens, (int half_type, void* out, void* masks, void* values, void* encoding, int batch, int extra, int shared, int stride),
          nullptr, P(out), static_cast<uint64_t*>(masks), static_cast<float*>(values), P(encoding), batch, extra, shared, stride)
 LAUNCHER(expand_pieces, (int half_type, void* out, void* masks, void* values, int batch),
@@ -58,11 +61,30 @@ LAUNCHER(expand_pieces, (int half_type, void* out, void* masks, void* values, in
 LAUNCHER(bias_activation, (int half_type, void* y, void* x, void* bias, void* skip, void* multiply, void* add, int rows, int cols,
                            int activation),
          nullptr, P(y), P(x), P(bias), P(skip), P(multiply), P(add), rows, cols, Activation(activation))
+LAUNCHER(patches, (int half_type, void* out, void* x, int batch, int channels), nullptr, P(out), P(x), batch, channels)
+LAUNCHER(squeeze_excitation, (int half_type, void* y, void* x, void* bias, void* skip, void* w1, void* b1, void* w2, void* b2, int width,
+                              int batch, int channels, int activation),
+         nullptr, P(y), P(x), P(bias), P(skip), {P(w1), P(b1), P(w2), P(b2), width}, batch, channels, Activation(activation))
+LAUNCHER(winograd_input, (int half_type, void* v, void* x, int batch, int channels), nullptr, P(v), P(x), batch, channels)
+int winograd_output(int half_type, void* y, void* m, void* bias, void* skip, void* w1, void* b1, void* w2, void* b2, int width, int batch,
+                    int channels, int activation) {
+  return launch([&] {
+    const auto run = [&]<class T>(T) {
+      const rocm::SqueezeExcitation<T> se{P(w1), P(b1), P(w2), P(b2), width};
+      rocm::launch_winograd_output<T>(nullptr, P(y), P(m), P(bias), P(skip), width ? &se : nullptr, batch, channels, Activation(activation));
+    };
+    half_type ? run(half{}) : run(float{});
+  });
+}
 LAUNCHER(policy_map, (int half_type, void* out, void* logits, void* table, void* moves, void* first, int batch, int width),
          nullptr, static_cast<float*>(out), P(logits), static_cast<int*>(table), static_cast<uint16_t*>(moves),
          static_cast<uint32_t*>(first), batch, width)
-LAUNCHER(promotion_logits, (int half_type, void* flat, void* m, void* k, void* w, int batch, int depth, float scale),
-         nullptr, P(flat), P(m), P(k), P(w), batch, depth, scale)
-LAUNCHER(values, (int half_type, void* out, void* value, void* moves, int batch, int wdl),
-         nullptr, static_cast<float*>(out), P(value), P(moves), batch, wdl)
+LAUNCHER(attention_policy, (int half_type, void* out, void* queries_keys, void* promotions, void* places, void* moves, void* first, int batch,
+                            int depth),
+         nullptr, static_cast<float*>(out), P(queries_keys), P(promotions), static_cast<int*>(places), static_cast<uint16_t*>(moves),
+         static_cast<uint32_t*>(first), batch, depth)
+LAUNCHER(values, (int half_type, void* out, void* value, void* value_w, void* value_b, int value_width, void* moves, void* moves_w,
+                  void* moves_b, int moves_width, int batch, int wdl),
+         nullptr, static_cast<float*>(out), rocm::LastLayer<T>{P(value), P(value_w), P(value_b), value_width},
+         rocm::LastLayer<T>{P(moves), P(moves_w), P(moves_b), moves_width}, batch, wdl)
 }

@@ -35,6 +35,32 @@ def layer_norm(x, bias, skip, gain, shift, alpha, activation, eps):
     return centred / np.sqrt((centred ** 2).mean(-1, keepdims=True) + eps) * gain + shift
 
 
+# Winograd's F(4x4, 3x3) at 0, 2/3, -2/3, 3/2, -3/2 and infinity by Toom and Cook's construction: y = A^T ((G w G^T) * (B^T x B)) A.
+POINTS = [0, 2 / 3, -2 / 3, 3 / 2, -3 / 2]
+A_T = np.array([[p ** i for p in POINTS] + [float(i == 3)] for i in range(4)])
+G = np.array([[p ** j / np.prod([p - q for q in POINTS if q != p]) for j in range(3)] for p in POINTS] + [[0, 0, 1]])
+B_T = np.array([np.append(np.poly([q for q in POINTS if q != p])[::-1], 0) for p in POINTS] + [np.poly(POINTS)[::-1]])
+
+
+def tiles(x):
+    """(batch, 64, channels) to its padded tiles (batch * 4, 6, 6, channels)."""
+    board = np.pad(x.reshape(len(x), 8, 8, -1), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return np.stack([board[:, r:r + 6, f:f + 6] for r in (0, 4) for f in (0, 4)], 1).reshape(-1, 6, 6, x.shape[-1])
+
+
+def patches(x):
+    """(batch, 64, channels) to the 3x3 surroundings of each square (batch, 64, 9, channels)."""
+    board = np.pad(x.reshape(len(x), 8, 8, -1), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return np.stack([board[:, r:r + 8, f:f + 8] for r in range(3) for f in range(3)], 3).reshape(len(x), 64, 9, -1)
+
+
+def squeeze_excitation(z, w1, b1, w2, b2, activation):
+    """z (batch, 64, channels)."""
+    gates = activate(activation, z.mean(1) @ w1.T + b1) @ w2.T + b2
+    gate, shift = np.split(gates[:, None], 2, -1)
+    return activate('sigmoid', gate) * z + shift
+
+
 def assert_close(got, expected, tolerance, relative=0.0):
     """Each value within tolerance + relative * |expected|; NaN exactly where expected; a half result that equals the reference in
     every bit was not computed by a half kernel."""

@@ -16,7 +16,7 @@ def packed_planes(rng, batch):
 
 
 @DTYPES
-@pytest.mark.parametrize('batch,extra,shared,stride', [(1, 64, True, 176), (3, 5, False, 120), (17, 0, True, 112)])
+@pytest.mark.parametrize('batch,extra,shared,stride', [(1, 64, True, 176), (3, 5, False, 120), (17, 0, True, 112), (2, 3, True, 117)])
 def test_expand_tokens(device, dtype, batch, extra, shared, stride):
     rng = np.random.default_rng(batch)
     masks, values, squares = packed_planes(rng, batch)
@@ -84,27 +84,45 @@ def test_policy_map(device, dtype, batch):
 
 
 @DTYPES
-@pytest.mark.parametrize('batch,depth', [(1, 8), (3, 33), (2, 256)])
-def test_promotion_logits(device, dtype, batch, depth):
+@pytest.mark.parametrize('batch,depth', [(1, 8), (3, 33), (2, 264)])
+def test_attention_policy(device, dtype, batch, depth):
     rng = np.random.default_rng(depth)
-    m, k, w = rng.normal(size=(batch, 64, 64)).astype(dtype), rng.normal(size=(batch, 64, depth)).astype(dtype), rng.normal(size=(4, depth)).astype(dtype)
-    flat = Output((batch, 4288), dtype)
-    device.launch('promotion_logits', dtype == np.float16, flat, m, k, w, batch, depth, 0.25)
-    r = k[:, 56:].astype(np.float64) @ w.astype(np.float64).T  # (batch, 8, 4)
-    promotions = 0.25 * m[:, 48:56, 56:].astype(np.float64)[..., None] + (r[..., :3] + r[..., 3:])[:, None]
-    expected = np.concatenate([0.25 * m.astype(np.float64).reshape(batch, -1), promotions.reshape(batch, -1)], 1)
-    reference.assert_close(flat.array.astype(np.float32), expected, *((2e-3, 2e-3) if dtype == np.float16 else (2e-5, 1e-5)))
+    queries_keys, w = rng.normal(size=(batch, 64, 2, depth)).astype(dtype), rng.normal(size=(4, depth)).astype(dtype)
+    places = rng.permutation(4288)[:1858].astype(np.int32)
+    q, k = queries_keys.astype(np.float64).transpose(2, 0, 1, 3)
+    m = q @ k.transpose(0, 2, 1) / np.sqrt(depth)
+    r = k[:, 56:] @ w.astype(np.float64).T  # (batch, 8, 4)
+    promotions = m[:, 48:56, 56:, None] + (r[..., :3] + r[..., 3:])[:, None]
+    expected = np.concatenate([m.reshape(batch, -1), promotions.reshape(batch, -1)], 1)[:, places]
+    everything = Output((batch, 1858))
+    device.launch('attention_policy', dtype == np.float16, everything, queries_keys, w, places, None, None, batch, depth)
+    reference.assert_close(everything.array, expected, 2e-5, 1e-5)
+    counts = np.array([7, 0, 30])[:batch]
+    first = np.concatenate([[0], counts.cumsum()]).astype(np.uint32)
+    moves = rng.integers(0, 1858, size=max(1, counts.sum())).astype(np.uint16)
+    some = Output(moves.shape)
+    device.launch('attention_policy', dtype == np.float16, some, queries_keys, w, places, moves, first, batch, depth)
+    expected = np.concatenate([expected[p, moves[first[p]:first[p + 1]]] for p in range(batch)])
+    reference.assert_close(some.array[:len(expected)], expected, 2e-5, 1e-5)
 
 
 @DTYPES
-@pytest.mark.parametrize('batch', [1, 65])
+@pytest.mark.parametrize('batch,width', [(1, 128), (17, 9)])
 @pytest.mark.parametrize('wdl', [True, False])
-def test_values(device, dtype, batch, wdl):
+@pytest.mark.parametrize('moves_left', [True, False])
+def test_values(device, dtype, batch, width, wdl, moves_left):
     rng = np.random.default_rng(batch)
-    value, moves = (rng.normal(size=(batch, 3 if wdl else 1)) * 20).astype(dtype), (rng.normal(size=batch) * 50).astype(dtype)
+    outputs, y = [], []
+    for rows in (3 if wdl else 1, 1):
+        hidden, w, b = rng.normal(size=(batch, width)), rng.normal(size=(rows, width)), rng.normal(size=rows)
+        outputs += [hidden.astype(dtype), w.astype(dtype), b.astype(dtype), width]
+        hidden, w, b = (a.astype(np.float64) for a in outputs[-4:-1])
+        y.append(hidden @ w.T + b)
+    if not moves_left:
+        outputs[4:] = None, None, None, 0
+        y[1] = np.zeros((batch, 1))
     out = Output((batch, 3))
-    device.launch('values', dtype == np.float16, out, value, moves, batch, wdl)
-    y = value.astype(np.float64)
-    p = reference.softmax(y)
-    q, d = (p[:, 0] - p[:, 2], p[:, 1]) if wdl else (np.tanh(y[:, 0]), np.zeros(batch))
-    reference.assert_close(out.array, np.stack([q, d, np.maximum(moves, 0)], 1), 2e-6, 1e-6)
+    device.launch('values', dtype == np.float16, out, *outputs, batch, wdl)
+    p = reference.softmax(y[0])
+    q, d = (p[:, 0] - p[:, 2], p[:, 1]) if wdl else (np.tanh(y[0][:, 0]), np.zeros(batch))
+    reference.assert_close(out.array, np.stack([q, d, np.maximum(y[1][:, 0], 0)], 1), 2e-5, 1e-5)

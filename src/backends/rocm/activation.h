@@ -22,3 +22,19 @@ __device__ inline float activate(nn::Activation activation, float x) {
   }
   return x;
 }
+
+// f.operator()<kActivation>(): one branch for all of a thread's values, where a switch for each would take longer than the maths.
+template <class F>
+__device__ inline void with_activation(nn::Activation activation, F&& f) {
+  using nn::Activation;
+  switch (activation) {
+    case Activation::kNone: return f.template operator()<Activation::kNone>();
+    case Activation::kRelu: return f.template operator()<Activation::kRelu>();
+    case Activation::kRelu2: return f.template operator()<Activation::kRelu2>();
+    case Activation::kSwish: return f.template operator()<Activation::kSwish>();
+    case Activation::kSelu: return f.template operator()<Activation::kSelu>();
+    case Activation::kTanh: return f.template operator()<Activation::kTanh>();
+    case Activation::kSigmoid: return f.template operator()<Activation::kSigmoid>();
+    case Activation::kMish: return f.template operator()<Activation::kMish>();
+  }
+}

@@ -4,7 +4,8 @@
 
 #include "wave.h"
 
-struct Floats8 { float x[8]; };
+template <int kWidth> struct Floats { float x[kWidth]; };
+using Floats8 = Floats<8>;
 
 __device__ inline float to_float(float x) { return x; }
 __device__ inline float to_float(__half x) { return __half2float(x); }
@@ -21,8 +22,8 @@ __device__ inline T* at(T* p, unsigned offset) {
 // p must be 16-byte aligned.
 __device__ inline Floats8 load8(const half* p) {
   const uint4 w = *reinterpret_cast<const uint4*>(p);
-  const float2 a = __half22float2(__builtin_bit_cast(__half2, w.x)), b = __half22float2(__builtin_bit_cast(__half2, w.y)),
-               c = __half22float2(__builtin_bit_cast(__half2, w.z)), d = __half22float2(__builtin_bit_cast(__half2, w.w));
+  const float2 a = __half22float2(halves_of(w.x)), b = __half22float2(halves_of(w.y)),
+               c = __half22float2(halves_of(w.z)), d = __half22float2(halves_of(w.w));
   return {{a.x, a.y, b.x, b.y, c.x, c.y, d.x, d.y}};
 }
 
@@ -39,4 +40,28 @@ __device__ inline void store8(__half* p, const Floats8& y) {
 __device__ inline void store8(float* p, const Floats8& y) {
   reinterpret_cast<float4*>(p)[0] = float4{y.x[0], y.x[1], y.x[2], y.x[3]};
   reinterpret_cast<float4*>(p)[1] = float4{y.x[4], y.x[5], y.x[6], y.x[7]};
+}
+
+// kWidth neighbouring values, 1, 2 or 8, in accesses of up to 16 bytes; p is aligned to them.
+template <int kWidth, class T>
+__device__ inline Floats<kWidth> load(const T* p) {
+  static_assert(kWidth == 1 || kWidth == 2 || kWidth == 8);
+  if constexpr (kWidth == 8) {
+    return load8(p);
+  } else if constexpr (kWidth == 1) {
+    return {{to_float(*p)}};
+  } else {
+    float2 y;
+    if constexpr (sizeof(T) == 2) y = __half22float2(halves_of(*reinterpret_cast<const uint32_t*>(p)));
+    else y = *reinterpret_cast<const float2*>(p);
+    return {{y.x, y.y}};
+  }
+}
+
+template <int kWidth, class T>
+__device__ inline void store(T* p, const Floats<kWidth>& y) {
+  if constexpr (kWidth == 8) store8(p, y);
+  else if constexpr (kWidth == 1) put(p, y.x[0]);
+  else if constexpr (sizeof(T) == 2) *reinterpret_cast<uint32_t*>(p) = pack_halves(y.x[0], y.x[1]);
+  else *reinterpret_cast<float2*>(p) = float2{y.x[0], y.x[1]};
 }

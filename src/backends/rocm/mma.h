@@ -207,7 +207,7 @@ __device__ inline float dot2(uint32_t a, uint32_t b, float sum) {
   typedef _Float16 Half2 __attribute__((ext_vector_type(2)));
   return __builtin_amdgcn_fdot2(__builtin_bit_cast(Half2, a), __builtin_bit_cast(Half2, b), sum, false);
 #else
-  const float2 x = __half22float2(__builtin_bit_cast(__half2, a)), y = __half22float2(__builtin_bit_cast(__half2, b));
+  const float2 x = __half22float2(halves_of(a)), y = __half22float2(halves_of(b));
   return fmaf(x.y, y.y, fmaf(x.x, y.x, sum));
 #endif
 }

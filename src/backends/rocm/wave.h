@@ -51,6 +51,13 @@ __device__ inline float lane_xor(float x) {
   return __builtin_bit_cast(float, lane_xor<kMask>(__builtin_bit_cast(uint32_t, x)));
 }
 
+// The compiler moves no instruction across: what was ordered by hand, such as loads ahead of the work that hides them, stays so.
+__device__ inline void keep_order() {
+#if defined(__AMDGCN__)
+  __builtin_amdgcn_sched_barrier(0);
+#endif
+}
+
 // Sum and maximum over the 32 lanes of an aligned group; every lane gets the result.
 __device__ inline float group_sum(float x) {
   x += lane_xor<1>(x);
@@ -119,9 +126,32 @@ __device__ inline float fast_rsqrt(float x) {
 #endif
 }
 
+// x, of which the compiler now knows nothing: what is computed from it inside a loop stays there and takes no registers outside.
+__device__ inline size_t opaque(size_t x) {
+#if defined(__AMDGCN__)
+  asm volatile("" : "+s"(x));
+#elif defined(__CUDA_ARCH__)
+  asm volatile("" : "+l"(x));
+#endif
+  return x;
+}
+
+// A word as two halves and back; __half2 is not trivially copyable everywhere, which bit_cast asks for.
+__device__ inline __half2 halves_of(uint32_t x) {
+  __half2 y;
+  __builtin_memcpy(static_cast<void*>(&y), &x, sizeof y);
+  return y;
+}
+
+__device__ inline uint32_t word_of(__half2 x) {
+  uint32_t y;
+  __builtin_memcpy(&y, static_cast<const void*>(&x), sizeof y);
+  return y;
+}
+
 // Two floats in one word of halves; the second form may round toward zero, where that is one instruction instead of three.
 __device__ inline uint32_t pack_halves(float low, float high) {
-  return __builtin_bit_cast(uint32_t, __halves2half2(__float2half_rn(low), __float2half_rn(high)));
+  return word_of(__halves2half2(__float2half_rn(low), __float2half_rn(high)));
 }
 
 __device__ inline uint32_t pack_halves_fast(float low, float high) {

@@ -190,7 +190,7 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-constexpr int kManyBlocks = 512;  // from here on the device is full, and waves of twice the queries do less
+constexpr int kManyBlocks = 512;  // a guess, never measured: the device is full from here on, and waves of twice the queries do less
 
 // launcher --------------------------------------------------------------------
 static void check_attention(int head_dim, int in_stride, int out_stride) {

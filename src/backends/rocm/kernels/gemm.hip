@@ -1,9 +1,14 @@
-// gemm: y = act(x w^T + bias) + skip, our own matrix product for targets whose libraries are missing or weak; strided batch.
+// gemm: y = act(x w^T + bias) + skip, our own matrix product for targets whose libraries are missing or weak; strided batch, split-K.
 //
-// A block makes 64 rows x 64 columns; the tile is transposed for the matrix instructions (their rows are our columns), so that a
-// lane ends with eight neighbouring columns of a row: one 16-byte store. Operands are read straight into fragments; a
-// block reads 64 rows of x and of w for each k, 32 multiply-adds a byte, so that the first-level cache limits it. What is not made of
-// 16-byte pieces, and float, takes the plain kernel.
+// A block makes a tile of y. It copies the tiles' next kDeep of k from memory to registers while the matrix instructions work on the last
+// ones in LDS. The product is transposed for these (their rows are our columns), so that a lane ends with eight neighbouring
+// columns of a row: one 16-byte store. LDS pieces of 16 bytes are swizzled, so that neither copying nor reading meets bank conflicts.
+//
+// Floor of a tile of 128 x 128: 128 * 128 * depth multiply-adds and 512 * depth bytes, 32 multiply-adds a byte (16 for 64 x 64, 6 for 16 x 64)
+// of which w comes from memory once and the rest from the second-level cache: bound by matrix instructions from 64 rows a compute
+// unit on, below by reading w. A wave's 64 x 32 share issues 8 WMMA for 12 LDS loads on gfx11, for 6 on gfx12.
+#include <string>
+
 #include "../activation.h"
 #include "../mma.h"
 #include "error.h"
@@ -11,126 +16,294 @@
 
 namespace rocm {
 
-constexpr int kTile = 64, kThreads = 128;
+// A tile of y and how it is made. kStages 2: the next tiles of x and w are written while others still read the last ones.
+template <int kTile>
+struct Shape;
+template <> struct Shape<0> { static constexpr int kThreads = 64, kDeep = 64, kStages = 1; };
+template <> struct Shape<1> { static constexpr int kThreads = 128, kDeep = 64, kStages = 1; };
+template <> struct Shape<2> { static constexpr int kThreads = 128, kDeep = 32, kStages = 2; };
+template <> struct Shape<3> { static constexpr int kThreads = 128, kDeep = 32, kStages = 1; };
+template <> struct Shape<4> { static constexpr int kThreads = 256, kDeep = 32, kStages = 2; };
 
-__global__ void __launch_bounds__(kThreads)
+// How many rows of waves a block has: the one that makes a wave's share of the tile closest to a square.
+constexpr int wave_rows(GemmTile tile, int waves) {
+  int best = 0;
+  for (int n = 1; n <= waves; n *= 2) {
+    const auto share = [&](int n) { return tile.rows / n + tile.cols * n / waves; };
+    if (tile.rows / n >= 16 && tile.cols * n / waves >= kRows && (!best || share(n) < share(best))) best = n;
+  }
+  return best;
+}
+
+// The part of depth that a block sums: from `first` to `end`, in whole steps but for the last.
+struct Range {
+  int first, end;
+};
+__device__ inline Range split_range(int depth, int deep, int split, int splits) {
+  const int steps = (depth + deep - 1) / deep;
+  return {steps * split / splits * deep, min(depth, steps * (split + 1) / splits * deep)};
+}
+
+template <int kTile, bool kParts>  // kParts: sums go to `parts`, else y is finished; its cols are a multiple of 8 then
+__global__ void __launch_bounds__(Shape<kTile>::kThreads)
     gemm_half(half* y,           // (batch, rows, cols)
+              float* parts,      // (splits, batch, rows, ld)
               const half* x,     // (batch, rows, depth)
               const half* w,     // (batch, cols, depth); or one for all
               const half* bias,  // (cols) or null
               const half* skip,  // like y, or null
-              int rows, int cols, int depth, long w_stride, nn::Activation activation) {
-  constexpr int kColTiles = kTile / kRows, kRowTiles = kTile / 16 * kWave / kThreads;
-  const unsigned row0 = blockIdx.y * kTile + threadIdx.x / kWave * (16 * kRowTiles), col0 = blockIdx.x * kTile;
-  x += size_t(blockIdx.z) * rows * depth, w += blockIdx.z * w_stride;
-  y += size_t(blockIdx.z) * rows * cols;
-  if (skip) skip += size_t(blockIdx.z) * rows * cols;
+              int batch, int rows, int cols, int depth, int ld, size_t w_stride, nn::Activation activation) {
+  constexpr GemmTile kBlock = kGemmTiles[kTile];
+  constexpr int kThreads = Shape<kTile>::kThreads, kDeep = Shape<kTile>::kDeep, kStages = Shape<kTile>::kStages;
+  constexpr int kWaves = kThreads / kWave, kWaveRows = wave_rows(kBlock, kWaves), kWaveCols = kWaves / kWaveRows;
+  constexpr int kMyRows = kBlock.rows / kWaveRows, kMyCols = kBlock.cols / kWaveCols;  // a wave's share of the tile
+  constexpr int kRowTiles = kMyRows / 16, kColTiles = kMyCols / kRows;
+  constexpr int kPieces = kDeep / 8;  // of 16 bytes, of a row of the tile of x or w
+  constexpr int kCopies = kBlock.rows * kPieces / kThreads, kWCopies = kBlock.cols * kPieces / kThreads;  // pieces a thread copies
+  static_assert(kBlock.rows * kPieces % kThreads == 0 && kBlock.cols * kPieces % kThreads == 0 && kThreads % kPieces == 0);
+  __shared__ uint4 tiles[kStages][(kBlock.rows + kBlock.cols) * kPieces];  // rows of x, then those of w at their a_slot
 
-  // Rows and columns beyond the matrix repeat its last; their results are not stored.
-  unsigned w_row[kColTiles][kAPieces], x_row[kRowTiles][kBPieces];
-  for (int c = 0; c < kColTiles; ++c)
-    for (int t = 0; t < kAPieces; ++t) w_row[c][t] = min(col0 + c * kRows + a_row(t), unsigned(cols - 1)) * depth;
-  for (int r = 0; r < kRowTiles; ++r)
-    for (int t = 0; t < kBPieces; ++t) x_row[r][t] = min(row0 + r * 16 + lane_column(t), unsigned(rows - 1)) * depth;
+  const unsigned row0 = blockIdx.y * kBlock.rows, col0 = blockIdx.x * kBlock.cols;
+  const int index = blockIdx.z % batch, split = blockIdx.z / batch;
+  const Range range = split_range(depth, kDeep, split, gridDim.z / batch);
+  const int length = range.end - range.first;
+  x += (size_t(index) * rows + row0) * depth + range.first;
+  w += index * w_stride + size_t(col0) * depth + range.first;
 
+  // Slot s holds its piece p at p ^ swizzle(s): eight lanes that read one piece of neighbouring slots reach all banks.
+  const auto swizzle = [](int slot) { return slot / (8 / kPieces) % kPieces; };
+
+  // What this thread copies: the same piece of kCopies rows of x and kWCopies of w. Rows beyond the matrix repeat its last; their results
+  // are not stored.
+  const int my_piece = threadIdx.x % kPieces, my_row = threadIdx.x / kPieces;
+  constexpr int kStep = kThreads / kPieces;
+  unsigned from[kCopies + kWCopies];  // bytes
+  int to[kCopies + kWCopies];
+#pragma unroll
+  for (int i = 0; i < kCopies + kWCopies; ++i) {
+    const int row = my_row + (i < kCopies ? i : i - kCopies) * kStep;
+    const int slot = i < kCopies ? row : a_slot(row);
+    const unsigned left = i < kCopies ? rows - row0 : cols - col0;
+    from[i] = (min(unsigned(row), left - 1) * depth + my_piece * 8) * sizeof(half);
+    to[i] = ((i < kCopies ? 0 : kBlock.rows) + slot) * kPieces + (my_piece ^ swizzle(slot));
+  }
+  const auto load = [&](int i, unsigned k) {
+    return *reinterpret_cast<const uint4*>(at(reinterpret_cast<const char*>(i < kCopies ? x : w), from[i] + k * unsigned(sizeof(half))));
+  };
+
+  // The first step takes what the whole ones leave, so that only it has to look where k ends; beyond is zero.
+  int steps = (length + kDeep - 1) / kDeep;
+  int k_next = length - (steps - 1) * kDeep;
+  uint4 copy[kCopies + kWCopies];
+#pragma unroll
+  for (int i = 0; i < kCopies + kWCopies; ++i) copy[i] = my_piece * 8 < k_next && steps > 0 ? load(i, 0) : uint4{0, 0, 0, 0};
+
+  const int wave = threadIdx.x / kWave, my_row0 = wave / kWaveCols * kMyRows, my_col0 = wave % kWaveCols * kMyCols;
   FragD sums[kColTiles][kRowTiles] = {};
-  for (int k = 0; k < depth; k += kK) {
-    FragA a[kColTiles];
-    FragB b[kRowTiles];
+  const auto multiply = [&](const uint4 (&tile)[(kBlock.rows + kBlock.cols) * kPieces]) __attribute__((always_inline)) {
 #pragma unroll
-    for (int c = 0; c < kColTiles; ++c)
+    for (int k = 0; k < kDeep; k += kK) {
+      FragA a[kColTiles];
+      FragB b[kRowTiles];
 #pragma unroll
-      for (int t = 0; t < kAPieces; ++t) a[c].x[t] = load_16_bytes(w, w_row[c][t] + k + clamp_k(piece_k(t), depth - k));
+      for (int t = 0; t < kAPieces; ++t) {
+        const int slot = kBlock.rows + my_col0 + lane_slot(t), piece = ((k + piece_k(t)) / 8) ^ swizzle(lane_slot(t));
 #pragma unroll
-    for (int r = 0; r < kRowTiles; ++r)
-#pragma unroll
-      for (int t = 0; t < kBPieces; ++t) {
-        b[r].x[t] = load_16_bytes(x, x_row[r][t] + k + clamp_k(piece_k(t), depth - k));
-        if (piece_k(t) >= depth - k) b[r].x[t] = {0, 0, 0, 0};
+        for (int c = 0; c < kColTiles; ++c) a[c].x[t] = tile[(slot + c * kRows) * kPieces + piece];
       }
 #pragma unroll
-    for (int c = 0; c < kColTiles; ++c)
+      for (int t = 0; t < kBPieces; ++t) {
+        const int slot = my_row0 + lane_column(t), piece = ((k + piece_k(t)) / 8) ^ swizzle(lane_column(t));
 #pragma unroll
-      for (int r = 0; r < kRowTiles; ++r) sums[c][r] = mma(a[c], b[r], sums[c][r]);
+        for (int r = 0; r < kRowTiles; ++r) b[r].x[t] = tile[(slot + r * 16) * kPieces + piece];
+      }
+#pragma unroll
+      for (int c = 0; c < kColTiles; ++c)
+#pragma unroll
+        for (int r = 0; r < kRowTiles; ++r) sums[c][r] = mma(a[c], b[r], sums[c][r]);
+    }
+  };
+  const auto step = [&](auto stage, bool more) __attribute__((always_inline)) {  // stage is a constant, so that all LDS addresses are
+#pragma unroll
+    for (int i = 0; i < kCopies + kWCopies; ++i) tiles[stage][to[i]] = copy[i];
+    __syncthreads();
+    if (more) {
+#pragma unroll
+      for (int i = 0; i < kCopies + kWCopies; ++i) copy[i] = load(i, k_next);
+      k_next = min(k_next + kDeep, length - kDeep);
+    }
+    multiply(tiles[stage]);
+    keep_order();  // the next step's stores wait for the loads
+    if constexpr (kStages == 1) __syncthreads();
+  };
+  if constexpr (kStages == 1) {
+    for (; steps > 0; --steps) step(std::integral_constant<int, 0>{}, steps > 1);
+  } else {
+    // One barrier a step is enough: what is written was read before the last one. The last turn reads its tiles once more, for nobody.
+    if (steps % 2) step(std::integral_constant<int, 1>{}, steps > 1);
+#pragma unroll 1
+    for (; steps > 1; steps -= 2) {
+      step(std::integral_constant<int, 0>{}, true);
+      step(std::integral_constant<int, 1>{}, true);
+    }
   }
 
+  if constexpr (!kParts) {
+#pragma unroll
+    for (int c = 0; bias && c < kColTiles; ++c) {
+      const Floats8 add = load8(bias + min(col0 + my_col0 + c * kRows + lane_row(), unsigned(cols - 8)));
+#pragma unroll
+      for (int r = 0; r < kRowTiles; ++r)
+#pragma unroll
+        for (int e = 0; e < 8 * kColumns; ++e) sums[c][r].x[e] += add.x[e % 8];
+    }
+    with_activation(activation, [&]<nn::Activation kActivation>() {
+#pragma unroll
+      for (auto& column : sums)
+#pragma unroll
+        for (FragD& d : column)
+#pragma unroll
+          for (float& z : d.x) z = activate(kActivation, z);
+    });
+  }
+  const size_t first = (size_t(index) * rows + row0) * cols + col0;
+  if constexpr (kParts) parts += ((size_t(split) * batch + index) * rows + row0) * ld + col0;
 #pragma unroll
   for (int c = 0; c < kColTiles; ++c) {
-    const unsigned col = col0 + c * kRows + lane_row();
-    if (col >= unsigned(cols)) continue;
-    const Floats8 add = bias ? load8(bias + col) : Floats8{};
+    const unsigned col = my_col0 + c * kRows + lane_row();
+    if (col0 + col >= unsigned(cols)) continue;
 #pragma unroll
     for (int r = 0; r < kRowTiles; ++r)
 #pragma unroll
       for (int t = 0; t < kColumns; ++t) {
-        const unsigned row = row0 + r * 16 + lane_column(t);
-        if (row >= unsigned(rows)) continue;
-        const Floats8 rest = skip ? load8(at(skip, row * cols + col)) : Floats8{};
+        const unsigned row = my_row0 + r * 16 + lane_column(t);
+        if (row0 + row >= unsigned(rows)) continue;
         Floats8 z;
 #pragma unroll
-        for (int e = 0; e < 8; ++e) z.x[e] = activate(activation, sums[c][r].x[8 * t + e] + add.x[e]) + rest.x[e];
-        store8(at(y, row * cols + col), z);
+        for (int e = 0; e < 8; ++e) z.x[e] = sums[c][r].x[8 * t + e];
+        if constexpr (kParts) {
+          store8(at(parts, row * ld + col), z);
+        } else {
+          const Floats8 rest = skip ? load8(at(skip + first, row * cols + col)) : Floats8{};
+#pragma unroll
+          for (int e = 0; e < 8; ++e) z.x[e] += rest.x[e];
+          store8(at(y + first, row * cols + col), z);
+        }
       }
   }
 }
 
-// Any sizes: a thread makes 4 x 4 of a tile of 64 x 64, 16 deep steps through LDS.
-template <class T>
-__global__ void __launch_bounds__(256)
-    gemm_plain(T* y, const T* x, const T* w, const T* bias, const T* skip, int rows, int cols, int depth, long w_stride,
-               nn::Activation activation) {
-  constexpr int kDeep = 16;
-  __shared__ float left[kDeep][kTile + 1], right[kDeep][kTile + 1];
-  const int row0 = blockIdx.y * kTile, col0 = blockIdx.x * kTile, r0 = threadIdx.x / 16, c0 = threadIdx.x % 16;
-  x += size_t(blockIdx.z) * rows * depth, w += blockIdx.z * w_stride;
-  const size_t first = size_t(blockIdx.z) * rows * cols;
-  float sums[4][4] = {};
-  for (int k0 = 0; k0 < depth; k0 += kDeep) {
-    for (int i = threadIdx.x; i < kDeep * kTile; i += 256) {
-      const int k = i % kDeep, r = i / kDeep;
-      const bool inside = k0 + k < depth;
-      left[k][r] = inside && row0 + r < rows ? to_float(x[size_t(row0 + r) * depth + k0 + k]) : 0;
-      right[k][r] = inside && col0 + r < cols ? to_float(w[size_t(col0 + r) * depth + k0 + k]) : 0;
+// float, and half of any depth: no matrix instructions. A thread makes 4 x 4 to 8 x 8 of the tile. Each step takes 16 of k through LDS, where k
+// comes first, so that a thread's operands are neighbours: bound by multiply-adds and, in the small tiles, by these reads.
+template <class T, int kTile>
+__global__ void __launch_bounds__(Shape<kTile>::kThreads)
+    gemm_plain(T* y, float* parts, const T* x, const T* w, const T* bias, const T* skip, int batch, int rows, int cols, int depth, int ld,
+               size_t w_stride, nn::Activation activation) {
+  constexpr GemmTile kBlock = kGemmTiles[kTile];
+  constexpr int kThreads = Shape<kTile>::kThreads, kDeep = 16;
+  constexpr int kMyCols = kTile == 4 ? 8 : 4, kMyRows = kBlock.rows * kBlock.cols / kThreads / kMyCols, kAcross = kBlock.cols / kMyCols;
+  __shared__ float left[kDeep][kBlock.rows + 4], right[kDeep][kBlock.cols + 4];  // 4 more: writers of a row's k reach more banks
+  const int row0 = blockIdx.y * kBlock.rows, col0 = blockIdx.x * kBlock.cols;
+  const int index = blockIdx.z % batch, split = blockIdx.z / batch;
+  const Range range = split_range(depth, kDeep, split, gridDim.z / batch);
+  const int r0 = threadIdx.x / kAcross * kMyRows, c0 = threadIdx.x % kAcross * kMyCols;
+  x += size_t(index) * rows * depth, w += index * w_stride;
+
+  const bool vectors = sizeof(T) == 4 && depth % 4 == 0;
+  const auto copy = [&](auto& tile, const T* matrix, int first, int size, int k0) {
+    constexpr int kSize = sizeof(tile[0]) / 4 - 4;
+    for (int i = threadIdx.x; i < kSize * kDeep / 4; i += kThreads) {
+      const int k = i % (kDeep / 4) * 4, r = i / (kDeep / 4);
+      const T* const p = matrix + size_t(min(first + r, size - 1)) * depth + k0 + k;  // beyond the matrix its last row, not stored
+      float v[4] = {};
+      if (vectors) {
+        if (k0 + k < range.end) __builtin_memcpy(v, __builtin_assume_aligned(p, 16), 16);
+      } else {
+#pragma unroll
+        for (int e = 0; e < 4; ++e)
+          if (k0 + k + e < range.end) v[e] = to_float(p[e]);
+      }
+#pragma unroll
+      for (int e = 0; e < 4; ++e) tile[k + e][r] = v[e];
     }
+  };
+  float sums[kMyRows][kMyCols] = {};
+#pragma unroll 1
+  for (int k0 = range.first; k0 < range.end; k0 += kDeep) {
+    copy(left, x, row0, rows, k0);
+    copy(right, w, col0, cols, k0);
     __syncthreads();
+#pragma unroll 4
     for (int k = 0; k < kDeep; ++k)
 #pragma unroll
-      for (int i = 0; i < 4; ++i)
+      for (int i = 0; i < kMyRows; ++i)
 #pragma unroll
-        for (int j = 0; j < 4; ++j) sums[i][j] = fmaf(left[k][r0 + 16 * i], right[k][c0 + 16 * j], sums[i][j]);
+        for (int j = 0; j < kMyCols; ++j) sums[i][j] = fmaf(left[k][r0 + i], right[k][c0 + j], sums[i][j]);
     __syncthreads();
   }
+  if (!parts) {
 #pragma unroll
-  for (int i = 0; i < 4; ++i)
+    for (int j = 0; bias && j < kMyCols; ++j) {
+      const float add = to_float(bias[min(col0 + c0 + j, cols - 1)]);
 #pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      const int row = row0 + r0 + 16 * i, col = col0 + c0 + 16 * j;
+      for (int i = 0; i < kMyRows; ++i) sums[i][j] += add;
+    }
+    with_activation(activation, [&]<nn::Activation kActivation>() {
+#pragma unroll
+      for (auto& row : sums)
+#pragma unroll
+        for (float& z : row) z = activate(kActivation, z);
+    });
+  }
+#pragma unroll
+  for (int i = 0; i < kMyRows; ++i)
+#pragma unroll
+    for (int j = 0; j < kMyCols; ++j) {
+      const int row = row0 + r0 + i, col = col0 + c0 + j;
       if (row >= rows || col >= cols) continue;
-      const size_t to = first + size_t(row) * cols + col;
-      put(y + to, activate(activation, sums[i][j] + (bias ? to_float(bias[col]) : 0)) + (skip ? to_float(skip[to]) : 0));
+      const size_t line = size_t(index) * rows + row, to = line * cols + col;
+      if (parts) parts[(size_t(split) * batch * rows + line) * ld + col] = sums[i][j];
+      else put(y + to, sums[i][j] + (skip ? to_float(skip[to]) : 0));
     }
 }
 
 // launcher --------------------------------------------------------------------
 template <class T>
 void launch_gemm(hipStream_t stream, T* y, const T* x, const T* w, const T* bias, const T* skip, int batch, int rows, int cols, int depth,
-                 bool one_w, nn::Activation activation) {
-  if (batch <= 0 || rows <= 0 || cols <= 0 || depth <= 0 || batch > 65535 || (rows + kTile - 1) / kTile > 65535)
+                 bool one_w, nn::Activation activation, int tile, int splits, float* parts) {
+  const auto fail = [&](const std::string& why) {
     throw Error("a matrix product of " + std::to_string(batch) + " x (" + std::to_string(rows) + ", " + std::to_string(depth) + ") by (" +
-                std::to_string(depth) + ", " + std::to_string(cols) + ") is outside what the kernel can do; use a smaller batch");
-  const dim3 grid((cols + kTile - 1) / kTile, (rows + kTile - 1) / kTile, batch);
-  const long w_stride = one_w ? 0 : long(cols) * depth;
-  if constexpr (std::is_same_v<T, half>)
-    if (depth % 8 == 0 && cols % 8 == 0) {
-      hipLaunchKernelGGL(gemm_half, grid, dim3(kThreads), 0, stream, y, x, w, bias, skip, rows, cols, depth, w_stride, activation);
-      return;
+                std::to_string(depth) + ", " + std::to_string(cols) + ") " + why);
+  };
+  if (batch <= 0 || rows <= 0 || cols <= 0 || depth <= 0 || splits <= 0 || size_t(batch) * splits > 65535 || tile < 0 ||
+      tile >= int(std::size(kGemmTiles)) || (rows - 1) / kGemmTiles[tile].rows >= 65535)
+    fail("is outside what the kernel can do; use a smaller batch");
+  if (size_t(depth) * 128 * sizeof(T) > 0xffffffff || size_t(cols) * 128 * sizeof(float) > 0xffffffff) fail("has rows too long for the kernel");
+  const bool in_parts = gemm_parts_bytes<T>(batch, rows, cols, splits) > 0;
+  if (in_parts && !parts) fail("was given no memory for its parts");
+  const int ld = (cols + 7) / 8 * 8;
+  const auto run = [&](auto kernel, int tile, int threads) {
+    const dim3 grid((cols - 1) / kGemmTiles[tile].cols + 1, (rows - 1) / kGemmTiles[tile].rows + 1, batch * splits);
+    hipLaunchKernelGGL(kernel, grid, dim3(threads), 0, stream, y, in_parts ? parts : nullptr, x, w, bias, skip, batch, rows, cols, depth, ld,
+                       one_w ? 0 : size_t(cols) * depth, activation);
+  };
+  const auto choose = [&]<int kTile>(std::integral_constant<int, kTile>) {
+    if (kTile != tile) return;
+    if constexpr (std::is_same_v<T, half>) {
+      if (depth % 8) run(gemm_plain<half, 2>, 2, Shape<2>::kThreads);
+      else run(in_parts ? gemm_half<kTile, true> : gemm_half<kTile, false>, kTile, Shape<kTile>::kThreads);
+    } else {
+      run(gemm_plain<float, kTile>, kTile, Shape<kTile>::kThreads);
     }
-  hipLaunchKernelGGL(gemm_plain<T>, grid, dim3(256), 0, stream, y, x, w, bias, skip, rows, cols, depth, w_stride, activation);
+  };
+  choose(std::integral_constant<int, 0>{}), choose(std::integral_constant<int, 1>{}), choose(std::integral_constant<int, 2>{});
+  choose(std::integral_constant<int, 3>{}), choose(std::integral_constant<int, 4>{});
+  if (in_parts) launch_gemm_finish<float>(stream, y, parts, splits, bias, skip, size_t(batch) * rows, cols, ld, activation);
 }
 
 template void launch_gemm(hipStream_t, float*, const float*, const float*, const float*, const float*, int, int, int, int, bool,
-                          nn::Activation);
+                          nn::Activation, int, int, float*);
 template void launch_gemm(hipStream_t, half*, const half*, const half*, const half*, const half*, int, int, int, int, bool,
-                          nn::Activation);
+                          nn::Activation, int, int, float*);
 
 }  // namespace rocm

@@ -23,14 +23,31 @@ void launch_layer_norm(hipStream_t stream, T* y,  // (rows, cols)
                        const T* gain, const T* shift,  // (cols)
                        int rows, int cols, float alpha, nn::Activation activation, float eps);
 
-// gemm.hip: y = act(x w^T + bias) + skip for each of `batch` products; one_w: all with the same w. bias and skip may be null.
+// gemm.hip: y = act(x w^T + bias) + skip for each of `batch` products. A block makes a tile of y; with splits > 1 each of that many
+// blocks sums a part of depth into `parts`, and gemm_finish adds them up.
+struct GemmTile {
+  int rows, cols;
+};
+inline constexpr GemmTile kGemmTiles[] = {{16, 64}, {32, 64}, {64, 64}, {128, 64}, {128, 128}};
 template <class T>
-void launch_gemm(hipStream_t stream, T* y,  // (batch, rows, cols)
+void launch_gemm(hipStream_t stream, T* y,  // (batch, rows, cols); may be skip
                  const T* x,                // (batch, rows, depth)
-                 const T* w,                // (batch or 1, cols, depth)
+                 const T* w,                // (batch, cols, depth), or (cols, depth) with one_w
                  const T* bias,             // (cols) or null
                  const T* skip,             // (batch, rows, cols) or null
-                 int batch, int rows, int cols, int depth, bool one_w, nn::Activation activation);
+                 int batch, int rows, int cols, int depth, bool one_w, nn::Activation activation, int tile, int splits,
+                 float* parts);  // gemm_parts_bytes() of memory, or null where that is 0
+
+// How much memory for parts a product needs. Rows of half that are not made of 16-byte pieces are stored by gemm_finish as well.
+template <class T>
+inline size_t gemm_parts_bytes(int batch, int rows, int cols, int splits) {
+  return splits > 1 || (sizeof(T) == 2 && cols % 8) ? size_t(splits) * batch * rows * ((cols + 7) / 8 * 8) * sizeof(float) : 0;
+}
+
+// gemm_finish.hip: y = act(sum of `splits` parts (rows, ld) + bias) + skip. y may be parts or skip.
+template <class Part, class T>
+void launch_gemm_finish(hipStream_t stream, T* y, const Part* parts, int splits, const T* bias, const T* skip, size_t rows, int cols, int ld,
+                        nn::Activation activation);
 
 // expand_planes.hip: packed planes as token rows (batch * 64, stride): 112 plane values, `extra` columns of the encoding, zeros. The encoding
 // is (64, extra) for all positions, or (batch * 64, extra). masks and values: (batch, 112).
@@ -47,17 +64,54 @@ template <class T>
 void launch_bias_activation(hipStream_t stream, T* y, const T* x, const T* bias, const T* skip, const T* multiply, const T* add, int rows,
                             int cols, nn::Activation activation);
 
+// gate, shift = split(w2 act(w1 mean(z) + b1) + b2) with the mean of each channel over the 64 squares; z -> sigmoid(gate) z + shift
+template <class T>
+struct SqueezeExcitation {
+  const T *w1, *b1;  // (width, channels), (width)
+  const T *w2, *b2;  // (2 * channels, width), (2 * channels)
+  int width;
+};
+
+// squeeze_excitation.hip: y = act(se(x + bias) + skip). bias and skip may be null; y may be x or skip.
+template <class T>
+void launch_squeeze_excitation(hipStream_t stream, T* y,  // (batch * 64, channels)
+                               const T* x, const T* bias, const T* skip, const SqueezeExcitation<T>& se, int batch, int channels,
+                               nn::Activation activation);
+
+// winograd.hip: v = the transformed tiles of x (batch * 64, channels), (36, batch * 4, channels), and y = act(se(m transformed back + bias) +
+// skip) from products of that shape, which se overwrites. bias, se and skip may be null; y may be skip.
+template <class T>
+void launch_winograd_input(hipStream_t stream, T* v, const T* x, int batch, int channels);
+template <class T>
+void launch_winograd_output(hipStream_t stream, T* y, T* m, const T* bias, const T* skip, const SqueezeExcitation<T>* se, int batch,
+                            int channels, nn::Activation activation);
+
+// patches.hip: out (batch * 64, 3, 3, channels): the surroundings of each square of x (batch * 64, channels), zero beyond the board.
+template <class T>
+void launch_patches(hipStream_t stream, T* out, const T* x, int batch, int channels);
+
 // policy_map.hip: out[i] = logits of position p at table[moves[i]], i = first_move[p] ... first_move[p + 1] - 1; without moves all 1858.
 template <class T>
 void launch_policy_map(hipStream_t stream, float* out, const T* logits, const int* table, const uint16_t* moves,
                        const uint32_t* first_move, int batch, int width);
 
-// policy_map.hip: from products m (batch, 64, 64) and keys k (batch * 64, depth), the flat attention policy (batch, 4096 + 192).
+// attention_policy.hip: like launch_policy_map, from queries_keys (batch * 64, 2 * depth), without the products that nobody reads.
+// promotions: (4, depth), the weights of queen, rook, bishop and common.
 template <class T>
-void launch_promotion_logits(hipStream_t stream, T* flat, const T* m, const T* k, const T* w, int batch, int depth, float scale);
+void launch_attention_policy(hipStream_t stream, float* out, const T* queries_keys, const T* promotions, const int* places,
+                             const uint16_t* moves, const uint32_t* first_move, int batch, int depth);
 
-// values.hip: (batch, 3) of q, d, m from value (batch, 3) or, without wdl, (batch, 1), and moves left (batch) or null.
+// The last layer of a head, w hidden + b.
 template <class T>
-void launch_values(hipStream_t stream, float* out, const T* value, const T* moves, int batch, bool wdl);
+struct LastLayer {
+  const T* hidden;  // (batch, width)
+  const T *w, *b;   // (outputs, width), (outputs)
+  int width;
+};
+
+// values.hip: (batch, 3) of q, d, m from the value head's three outputs or, without wdl, its one, and moves left's one; moves.hidden
+// may be null.
+template <class T>
+void launch_values(hipStream_t stream, float* out, const LastLayer<T>& value, const LastLayer<T>& moves, int batch, bool wdl);
 
 }  // namespace rocm

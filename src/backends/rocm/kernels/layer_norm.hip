@@ -4,6 +4,8 @@
 // 4.6 KB a row. A row belongs to 32 lanes, which hold it in registers (a wave of 64 has two rows); the variance is taken about
 // the mean, in float. Rows that are too wide for that, or not made of 16-byte pieces, take a block each and are read three times,
 // from the cache.
+#include <algorithm>
+
 #include "../activation.h"
 #include "../half.h"
 #include "kernels.h"
@@ -103,8 +105,13 @@ void launch_layer_norm(hipStream_t stream, T* y, const T* x, const T* bias, cons
   const int pieces = (cols + 255) / 256;
   const bool plain = bias && skip && activation == nn::Activation::kNone && cols == pieces * 256;
   const auto lanes = [&](auto* kernel) {
-    hipLaunchKernelGGL(kernel, dim3((rows + 3) / 4), dim3(128), 0, stream, y, x, bias, skip, gain, shift, rows, cols, 1.0f / cols,
-                       alpha, activation, eps);
+    const int most = ((size_t{1} << 32) / (cols * sizeof(T)) - 1) / 4 * 4;  // rows a launch: the kernel counts bytes in 32 bits
+    for (int done = 0; done < rows; done += most) {
+      const int some = std::min(most, rows - done);
+      const size_t from = size_t(done) * cols;
+      hipLaunchKernelGGL(kernel, dim3((some + 3) / 4), dim3(128), 0, stream, y + from, x + from, bias, skip ? skip + from : nullptr, gain, shift,
+                         some, cols, 1.0f / cols, alpha, activation, eps);
+    }
   };
   if (cols % 8 != 0 || pieces > 8)
     hipLaunchKernelGGL(layer_norm_block<T>, dim3(rows), dim3(kWideThreads), 0, stream, y, x, bias, skip, gain, shift, cols, alpha,

@@ -1,36 +1,50 @@
-// values: q, d and m of each position from the last layers of the value and moves-left heads. A few bytes a position.
+// values: the last layers of the value and moves-left heads, and q, d and m of each position from them. A block a position, 32 lanes
+// an output; a few hundred bytes a position: launch bound.
 #include "../half.h"
 #include "kernels.h"
 
 namespace rocm {
 
+constexpr int kOutputLanes = 32, kOutputs = 4;  // three of the value head, one of moves left
+
 template <class T>
-__global__ void __launch_bounds__(64)
-    values(float* out,     // (batch, 3): q, d, m
-           const T* value,  // (batch, 3) win, draw, loss logits; or (batch, 1) whose tanh is q
-           const T* moves,  // (batch) or null
-           int batch, bool wdl) {
-  const int i = blockIdx.x * 64 + threadIdx.x;
-  if (i >= batch) return;
+__global__ void __launch_bounds__(kOutputLanes * kOutputs)
+    values(float* out,  // (batch, 3): q, d, m
+           LastLayer<T> value, LastLayer<T> moves, bool wdl) {
+  __shared__ float outputs[kOutputs];
+  const size_t position = blockIdx.x;
+  const int output = threadIdx.x / kOutputLanes, lane = threadIdx.x % kOutputLanes;
+  const bool of_value = output < kOutputs - 1;
+  const T *hidden = of_value ? value.hidden : moves.hidden, *w = of_value ? value.w : moves.w, *b = of_value ? value.b : moves.b;
+  const int width = of_value ? value.width : moves.width, row = of_value ? output : 0;
+  const bool used = of_value ? row < (wdl ? 3 : 1) : hidden != nullptr;
+  float sum = 0;
+  if (used)
+    for (int c = lane; c < width; c += kOutputLanes) sum = fmaf(to_float(hidden[position * width + c]), to_float(w[row * width + c]), sum);
+  sum = group_sum(sum);
+  if (lane == 0) outputs[output] = used ? sum + to_float(b[row]) : 0;
+  __syncthreads();
+  if (threadIdx.x > 0) return;
+
   float q, d = 0;
   if (wdl) {
-    const float w = to_float(value[3 * i]), draw = to_float(value[3 * i + 1]), loss = to_float(value[3 * i + 2]);
-    const float top = fmaxf(w, fmaxf(draw, loss)), a = expf(w - top), b = expf(draw - top), c = expf(loss - top), sum = a + b + c;
-    q = (a - c) / sum, d = b / sum;
+    const float top = fmaxf(outputs[0], fmaxf(outputs[1], outputs[2]));
+    const float win = expf(outputs[0] - top), draw = expf(outputs[1] - top), loss = expf(outputs[2] - top), all = win + draw + loss;
+    q = (win - loss) / all, d = draw / all;
   } else {
-    q = tanhf(to_float(value[i]));
+    q = tanhf(outputs[0]);
   }
-  const float m = moves ? to_float(moves[i]) : 0;
-  out[3 * i] = q, out[3 * i + 1] = d, out[3 * i + 2] = m < 0 ? 0 : m;
+  const float m = outputs[3];
+  out[3 * position] = q, out[3 * position + 1] = d, out[3 * position + 2] = m < 0 ? 0 : m;
 }
 
 // launcher --------------------------------------------------------------------
 template <class T>
-void launch_values(hipStream_t stream, float* out, const T* value, const T* moves, int batch, bool wdl) {
-  hipLaunchKernelGGL(values<T>, dim3((batch + 63) / 64), dim3(64), 0, stream, out, value, moves, batch, wdl);
+void launch_values(hipStream_t stream, float* out, const LastLayer<T>& value, const LastLayer<T>& moves, int batch, bool wdl) {
+  hipLaunchKernelGGL(values<T>, dim3(batch), dim3(kOutputLanes * kOutputs), 0, stream, out, value, moves, wdl);
 }
 
-template void launch_values(hipStream_t, float*, const float*, const float*, int, bool);
-template void launch_values(hipStream_t, float*, const half*, const half*, int, bool);
+template void launch_values(hipStream_t, float*, const LastLayer<float>&, const LastLayer<float>&, int, bool);
+template void launch_values(hipStream_t, float*, const LastLayer<half>&, const LastLayer<half>&, int, bool);
 
 }  // namespace rocm

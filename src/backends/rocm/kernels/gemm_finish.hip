@@ -1,0 +1,69 @@
+// gemm_finish: y = act(sum of parts + bias) + skip, what a matrix product leaves to be done: after split-K, whose parts are float, or after
+// a library that returned the bare product. Memory bound: parts once, y once; a thread takes eight neighbouring columns.
+#include "../activation.h"
+#include "../half.h"
+#include "kernels.h"
+
+namespace rocm {
+
+template <class Part, class T, bool kWhole>  // kWhole: cols is a multiple of 8, so that all rows are 16-byte aligned
+__global__ void __launch_bounds__(256)
+    gemm_finish(T* y,               // (rows, cols); may be parts or skip
+                const Part* parts,  // (splits, rows, ld)
+                int splits,
+                const T* bias,  // (cols) or null
+                const T* skip,  // (rows, cols) or null
+                size_t rows, int cols, int ld, nn::Activation activation) {
+  const unsigned pieces = (cols + 7) / 8;
+  const size_t piece = size_t(blockIdx.x) * 256 + threadIdx.x, row = piece / pieces;
+  if (row >= rows) return;
+  const int col = piece % pieces * 8, inside = kWhole ? 8 : min(8, cols - col);
+  const size_t to = row * cols + col;
+  Floats8 z{};
+  for (int s = 0; s < splits; ++s) {
+    const Part* const part = parts + (s * rows + row) * ld + col;
+    if constexpr (kWhole) {
+      const Floats8 p = load8(part);
+#pragma unroll
+      for (int e = 0; e < 8; ++e) z.x[e] += p.x[e];
+    } else {
+#pragma unroll
+      for (int e = 0; e < 8; ++e)
+        if (e < inside) z.x[e] += to_float(part[e]);
+    }
+  }
+  if constexpr (kWhole) {
+    const Floats8 b = bias ? load8(bias + col) : Floats8{}, rest = skip ? load8(skip + to) : Floats8{};
+#pragma unroll
+    for (int e = 0; e < 8; ++e) z.x[e] += b.x[e];
+    with_activation(activation, [&]<nn::Activation kActivation>() {
+#pragma unroll
+      for (float& x : z.x) x = activate(kActivation, x);
+    });
+#pragma unroll
+    for (int e = 0; e < 8; ++e) z.x[e] += rest.x[e];
+    store8(y + to, z);
+  } else {
+#pragma unroll
+    for (int e = 0; e < 8; ++e)
+      if (e < inside)
+        put(y + to + e, activate(activation, z.x[e] + (bias ? to_float(bias[col + e]) : 0)) + (skip ? to_float(skip[to + e]) : 0));
+  }
+}
+
+// launcher --------------------------------------------------------------------
+template <class Part, class T>
+void launch_gemm_finish(hipStream_t stream, T* y, const Part* parts, int splits, const T* bias, const T* skip, size_t rows, int cols, int ld,
+                        nn::Activation activation) {
+  const size_t threads = rows * ((cols + 7) / 8);
+  const auto run = [&](auto kernel) {
+    hipLaunchKernelGGL(kernel, dim3((threads + 255) / 256), dim3(256), 0, stream, y, parts, splits, bias, skip, rows, cols, ld, activation);
+  };
+  cols % 8 == 0 ? run(gemm_finish<Part, T, true>) : run(gemm_finish<Part, T, false>);
+}
+
+template void launch_gemm_finish(hipStream_t, float*, const float*, int, const float*, const float*, size_t, int, int, nn::Activation);
+template void launch_gemm_finish(hipStream_t, half*, const float*, int, const half*, const half*, size_t, int, int, nn::Activation);
+template void launch_gemm_finish(hipStream_t, half*, const half*, int, const half*, const half*, size_t, int, int, nn::Activation);
+
+}  // namespace rocm

@@ -1,0 +1,44 @@
+// The excitation of a position by its block: from the channels' sums over squares to the gate and shift of each channel.
+#pragma once
+#include <string>
+
+#include "activation.h"
+#include "half.h"
+#include "error.h"
+#include "kernels/kernels.h"
+
+constexpr int kSumParts = 4;  // of the 64 squares of a channel, added by different threads
+
+// Bytes of shared memory that excite() works in.
+inline size_t squeeze_excitation_lds(int channels, int width) {
+  const size_t bytes = sizeof(float) * (size_t(kSumParts) * channels + width);
+  if (bytes > 48 * 1024)
+    throw Error("squeeze and excitation of " + std::to_string(channels) + " channels through " + std::to_string(width) +
+                " needs more shared memory than a block can have; use the back end cpu");
+  return bytes;
+}
+
+// In: lds[part * channels + c] are sums over a quarter of the squares. Out: lds[channels + c] is the gate, lds[2 * channels + c] the shift.
+template <class T, int kThreads>
+__device__ inline void excite(float* lds, const rocm::SqueezeExcitation<T>& se, int channels, nn::Activation activation) {
+  float *mean = lds, *gates = lds + channels, *hidden = lds + kSumParts * channels;
+  __syncthreads();
+  for (int c = threadIdx.x; c < channels; c += kThreads)
+    mean[c] = (lds[c] + lds[channels + c] + lds[2 * channels + c] + lds[3 * channels + c]) * (1.0f / 64);
+  __syncthreads();
+  for (int unit = threadIdx.x / 32; unit < se.width; unit += kThreads / 32) {  // 32 lanes each
+    const T* row = se.w1 + size_t(unit) * channels;
+    float sum = 0;
+    for (int c = threadIdx.x % 32; c < channels; c += 32) sum = fmaf(to_float(row[c]), mean[c], sum);
+    sum = group_sum(sum);
+    if (threadIdx.x % 32 == 0) hidden[unit] = activate(activation, sum + to_float(se.b1[unit]));
+  }
+  __syncthreads();
+  for (int c = threadIdx.x; c < 2 * channels; c += kThreads) {
+    const T* row = se.w2 + size_t(c) * se.width;
+    float sum = to_float(se.b2[c]);
+    for (int unit = 0; unit < se.width; ++unit) sum = fmaf(to_float(row[unit]), hidden[unit], sum);
+    gates[c] = c < channels ? sigmoid(sum) : sum;
+  }
+  __syncthreads();
+}
