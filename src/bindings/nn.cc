@@ -189,7 +189,8 @@ py::tuple evaluate(BackendHandle& self, const Masks& masks, const Floats& values
   return py::make_tuple(policy, q, d, m);
 }
 
-std::vector<double> time_batches(BackendHandle& self, const Masks& masks, const Floats& values, int count) {
+std::vector<double> time_batches(BackendHandle& self, const Masks& masks, const Floats& values, int count,
+                                 const std::vector<std::uint16_t>& moves) {
   const auto planes = planes_of(masks, values);
   const int most = self.backend->info().max_batch;
   if (planes.empty() || planes.size() > static_cast<std::size_t>(most))
@@ -200,6 +201,18 @@ std::vector<double> time_batches(BackendHandle& self, const Masks& masks, const 
   batch.size = static_cast<int>(planes.size());
   batch.planes = planes.data();
   batch.values = out.data();
+  std::vector<std::uint16_t> wanted;
+  std::vector<std::uint32_t> first_move{0};
+  for (std::size_t i = 0; i < planes.size(); ++i) {
+    wanted.insert(wanted.end(), moves.begin(), moves.end());
+    first_move.push_back(static_cast<std::uint32_t>(wanted.size()));
+  }
+  std::vector<float> policy(wanted.size());
+  if (!wanted.empty()) {
+    batch.moves = wanted.data();
+    batch.first_move = first_move.data();
+    batch.policy = policy.data();
+  }
 
   py::gil_scoped_release release;
   const auto session = self.backend->open();
@@ -265,7 +278,8 @@ void bind_nn(py::module_& m) {
       .def_readonly("name", &BackendHandle::name)
       .def_property_readonly("info", &info_of)
       .def("evaluate", &evaluate, py::arg("masks"), py::arg("values"))
-      .def("time_batches", &time_batches, py::arg("masks"), py::arg("values"), py::arg("count"));
+      .def("time_batches", &time_batches, py::arg("masks"), py::arg("values"), py::arg("count"),
+           py::arg("moves") = std::vector<std::uint16_t>());
 
   m.def("registered_backends", [] {
     std::vector<std::tuple<std::string, std::string, bool>> all;

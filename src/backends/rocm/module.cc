@@ -1,33 +1,62 @@
-// The extension module of the ROCm back end. Loading it registers the back ends; devices() says what they could run on.
-#include <hip/hip_runtime.h>
+// The extension module of the ROCm back end. Loading it registers the back ends; the functions are for lc0rocm/rocm.py, which decides.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
-#include <string>
+#include <climits>
+#include <memory>
+#include <vector>
 
-#include "error.h"
+#include "backends/rocm/device.h"
+#include "backends/rocm/plan_table.h"
+#include "backends/rocm/session.h"
 
 namespace py = pybind11;
 
-static py::list devices() {
+namespace {
+
+py::list devices() {
   int count = 0;
   const hipError_t error = hipGetDeviceCount(&count);
-  if (error != hipSuccess && error != hipErrorNoDevice) {
-    throw Error(std::string("ROCm cannot list its devices: ") + hipGetErrorString(error) + "; is the amdgpu driver loaded?");
-  }
+  if (error == hipErrorNoDevice) count = 0;
+  else rocm::check(error, "listing the GPUs (is the amdgpu driver loaded?)");
   py::list list;
   for (int i = 0; i < count; ++i) {
-    hipDeviceProp_t p;
-    if (hipError_t e = hipGetDeviceProperties(&p, i)) throw Error(std::string("hipGetDeviceProperties: ") + hipGetErrorString(e));
+    const rocm::Device device = rocm::read_device(i);
     using namespace py::literals;
-    list.append(py::dict("name"_a = p.name, "architecture"_a = p.gcnArchName, "memory"_a = p.totalGlobalMem,
-                         "compute_units"_a = p.multiProcessorCount, "wave"_a = p.warpSize, "integrated"_a = p.integrated != 0));
+    list.append(py::dict("name"_a = device.name, "architecture"_a = device.architecture, "memory"_a = device.memory,
+                         "compute_units"_a = device.compute_units, "wave"_a = device.wave, "integrated"_a = device.integrated));
   }
   return list;
 }
+
+std::vector<int> ladder(int most) {
+  std::vector<int> steps;
+  for (int step = 1; step <= most; step = rocm::ladder_step(step + 1, INT_MAX)) steps.push_back(step);
+  return steps;
+}
+
+// `with _rocm.Measuring():` in Python.
+struct MeasuringBlock {
+  std::unique_ptr<rocm::Measuring> measuring;
+};
+
+}  // namespace
 
 PYBIND11_MODULE(ROCM_MODULE, m) {
   m.doc() = "The ROCm back end of lc0rocm.";
   m.def("devices", &devices,
         "The GPUs in HIP's order: name, architecture (gfx1100, ...), memory in bytes, compute_units (work-group processors on RDNA), "
         "wave (lanes), integrated. Empty without one; throws Error when the driver does not answer.");
+  m.def("ladder", &ladder, py::arg("most"), "The sizes up to `most` that batches are rounded up to.");
+
+  m.def("load_plans", &rocm::load_plans, py::arg("text"), "Adds plans, 'key winner microseconds' a line; skips lines that are none.");
+  m.def("save_plans", &rocm::save_plans, "All plans, as load_plans takes them.");
+  m.def("clear_plans", &rocm::clear_plans);
+  m.def("shun", &rocm::shun, py::arg("library"), py::arg("shun") = true,
+        "Never calls hipblaslt, rocblas or miopen from now on; for one that failed its probe.");
+  m.def("interrupt_measuring", &rocm::interrupt_measuring, py::arg("stop"), "Ends measurements in all threads, until called with False.");
+  py::class_<MeasuringBlock>(m, "Measuring", "A with-block in which this thread measures shapes that have no plan yet.")
+      .def(py::init<>())
+      .def("__enter__", [](MeasuringBlock& self) { self.measuring = std::make_unique<rocm::Measuring>(); })
+      .def("__exit__", [](MeasuringBlock& self, const py::args&) { self.measuring.reset(); });
 }

@@ -1,0 +1,100 @@
+// Every contender is warmed up, then all take turns for some rounds, so that a change of clock or temperature meets each of them; the
+// median of the rounds counts.
+#include "backends/rocm/auction.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "backends/rocm/plan_table.h"
+#include "error.h"
+
+namespace rocm {
+namespace {
+
+constexpr int kWarmUps = 3, kRounds = 7, kMostRepeats = 20;
+constexpr float kRoundMicroseconds = 500;  // of one contender, where its repeats suffice
+constexpr float kHopeless = 1.4f;          // times the best of the first round: out
+constexpr float kMargin = 0.97f;
+
+struct Timer {
+  hipEvent_t begin = nullptr, end = nullptr;
+  Timer() {
+    check(hipEventCreate(&begin), "making an event");
+    check(hipEventCreate(&end), "making an event");
+  }
+  ~Timer() {
+    if (begin) (void)hipEventDestroy(begin);
+    if (end) (void)hipEventDestroy(end);
+  }
+};
+
+struct Runner {
+  const Contender* contender;
+  int repeats = 1;
+  std::vector<float> times = {};  // microseconds a run
+
+  bool run(Stream& stream, const Timer& timer, int repeats) {
+    check(hipEventRecord(timer.begin, stream), "measuring");
+    for (int i = 0; i < repeats; ++i)
+      if (!contender->run()) return false;
+    check(hipEventRecord(timer.end, stream), "measuring");
+    check(hipEventSynchronize(timer.end), "measuring " + contender->name);
+    float ms = 0;
+    check(hipEventElapsedTime(&ms, timer.begin, timer.end), "measuring");
+    times.push_back(ms * 1000 / repeats);
+    return true;
+  }
+
+  float median() const {
+    std::vector<float> t = times;
+    std::nth_element(t.begin(), t.begin() + t.size() / 2, t.end());
+    return t[t.size() / 2];
+  }
+};
+
+// One step of a contender; false takes it out.
+template <class F>
+bool survives(F&& step) {
+  try {
+    return step();
+  } catch (const Error&) {
+    return false;
+  }
+}
+
+const Runner* best(const std::vector<Runner>& runners, bool ours) {
+  const Runner* best = nullptr;
+  for (const Runner& r : runners)
+    if (r.contender->ours == ours && (!best || r.median() < best->median())) best = &r;
+  return best;
+}
+
+}  // namespace
+
+std::optional<Winner> auction(Stream& stream, const std::vector<Contender>& contenders) {
+  const Timer timer;
+  std::vector<Runner> runners;
+  for (const Contender& c : contenders) {
+    Runner r{&c};
+    if (!measuring()) return std::nullopt;
+    if (!survives([&] { return c.good() && r.run(stream, timer, kWarmUps) && r.run(stream, timer, 1); })) continue;
+    r.repeats = std::clamp(int(kRoundMicroseconds / std::max(r.times.back(), 1e-3f)), 1, kMostRepeats);
+    r.times.clear();
+    runners.push_back(std::move(r));
+  }
+  for (int round = 0; round < kRounds; ++round) {
+    std::erase_if(runners, [&](Runner& r) { return !measuring() || !survives([&] { return r.run(stream, timer, r.repeats); }); });
+    if (!measuring()) return std::nullopt;
+    if (round > 0) continue;
+    float first = INFINITY;
+    for (const Runner& r : runners) first = std::min(first, r.times[0]);
+    std::erase_if(runners, [&](const Runner& r) { return r.times[0] > kHopeless * first; });
+  }
+  if (runners.empty()) return std::nullopt;
+  const bool holder = contenders.front().ours;
+  const Runner *held = best(runners, holder), *other = best(runners, !holder);
+  const Runner* const winner = !held || (other && other->median() < kMargin * held->median()) ? other : held;
+  return Winner{winner->contender->name, winner->median()};
+}
+
+}  // namespace rocm

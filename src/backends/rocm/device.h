@@ -1,0 +1,85 @@
+// A GPU and its memory: what it is, ROCm calls that throw, and memory that frees itself.
+#pragma once
+#include <hip/hip_runtime.h>
+
+#include <cstddef>
+#include <memory>
+#include <source_location>
+#include <string>
+#include <utility>
+
+#include "error.h"
+
+namespace rocm {
+
+struct OutOfMemory : Error {
+  using Error::Error;
+};
+
+// Throws Error unless `error` is success: what was being done, HIP's words, the place in the source, and what helps.
+void check(hipError_t error, const std::string& doing, std::source_location where = std::source_location::current());
+
+// Facts of a device, read once.
+struct Device {
+  int index = 0;
+  std::string name, architecture;  // "AMD Radeon RX 7900 XTX", "gfx1100" without features; "sm_90", "emulated32"
+  int compute_units = 0;           // work-group processors on RDNA
+  int wave = 32;
+  bool integrated = false;
+  std::size_t memory = 0;
+};
+Device read_device(int index);  // throws Error
+int device_count();  // 0 also without a driver
+std::string why_no_device();  // empty where there is one; else one sentence
+
+// Device memory, aligned to 256 bytes; zero bytes are a null pointer.
+class DeviceMemory {
+ public:
+  DeviceMemory() = default;
+  explicit DeviceMemory(std::size_t bytes);  // throws OutOfMemory
+  DeviceMemory(DeviceMemory&& other) noexcept
+      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
+  DeviceMemory& operator=(DeviceMemory&& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    return *this;
+  }
+  ~DeviceMemory();
+  template <class T>
+  T* as() const {
+    return static_cast<T*>(data_);
+  }
+  std::size_t bytes() const { return bytes_; }
+
+ private:
+  void* data_ = nullptr;
+  std::size_t bytes_ = 0;
+};
+
+// Memory that the host and the device pass to each other. An integrated GPU has one piece that both see; else each side has its
+// own, the host's pinned, and a copy between them is queued.
+class Mailbox {
+ public:
+  Mailbox(const Device& device, std::size_t bytes);  // throws OutOfMemory
+
+  template <class T>
+  T* host(std::size_t offset = 0) const {
+    return reinterpret_cast<T*>(static_cast<std::byte*>(host_.get()) + offset);
+  }
+  template <class T>
+  T* device(std::size_t offset = 0) const {
+    return reinterpret_cast<T*>(static_cast<std::byte*>(device_) + offset);
+  }
+  void send(hipStream_t stream, std::size_t bytes);   // to the device
+  void fetch(hipStream_t stream, std::size_t bytes);  // to the host: there when the stream has been waited for
+
+ private:
+  struct Free {
+    void operator()(void* memory) const { (void)hipHostFree(memory); }
+  };
+  DeviceMemory apart_;  // none on an integrated GPU
+  std::unique_ptr<void, Free> host_;
+  void* device_ = nullptr;
+};
+
+}  // namespace rocm

@@ -1,0 +1,27 @@
+// Products of matrices behind one call: rocBLAS, hipBLASLt or our own kernel (kernels/gemm.hip), whichever won the shape's auction.
+#pragma once
+#include "backends/rocm/stream.h"
+#include "nn/network.h"
+
+namespace rocm {
+
+// y = act(x w^T + bias) + skip for each of `batch` products. All row-major, dense and 16-byte aligned, none in the stream's workspace. y may
+// be skip.
+template <class T>
+struct Product {
+  T* y;           // (batch, rows, cols)
+  const T* x;     // (batch, rows, depth)
+  const T* w;     // (batch or 1, cols, depth)
+  const T* bias = nullptr;  // (cols), added to every row
+  const T* skip = nullptr;  // (batch, rows, cols)
+  int rows = 0, cols = 0, depth = 0;
+  int batch = 1;
+  bool one_w = true;  // all products have the same w
+  nn::Activation activation = nn::Activation::kNone;
+};
+
+// Queues the product. T: float or half, accumulated in float. Never waits for the device, except while measuring(). Throws Error.
+template <class T>
+void gemm(Stream& stream, const Product<T>& product);
+
+}  // namespace rocm

@@ -1,0 +1,175 @@
+#include "backends/rocm/gemm_library.h"
+
+#include <dlfcn.h>
+
+#include <cstdlib>
+#include <filesystem>
+#include <map>
+#include <mutex>
+
+#include "backends/rocm/plan_table.h"
+#include "error.h"
+
+namespace rocm {
+namespace {
+
+using nn::Activation;
+
+// Both libraries keep their kernels in a folder named like them beside the shared library, with the architecture in each file's name.
+bool has_kernels(const std::string& library, const std::string& architecture, void* function) {
+  namespace fs = std::filesystem;
+  const char* chosen = std::getenv(library == "rocblas" ? "ROCBLAS_TENSILE_LIBPATH" : "HIPBLASLT_TENSILE_LIBPATH");
+  Dl_info info;
+  if (!chosen && (!dladdr(function, &info) || !info.dli_fname)) return false;
+  std::error_code error;
+  const fs::path folder = chosen ? fs::path(chosen) : fs::weakly_canonical(info.dli_fname, error).parent_path() / library;
+  for (fs::recursive_directory_iterator file(folder, error), end; !error && file != end; file.increment(error)) {
+    const std::string name = file->path().filename().string();
+    const std::size_t at = name.find(architecture);
+    if (at != std::string::npos && !std::isalnum(static_cast<unsigned char>(name[at + architecture.size()]))) return true;
+  }
+  return false;
+}
+
+class RocblasProduct : public LibraryProduct {
+ public:
+  explicit RocblasProduct(const GemmShape& shape) : s_(shape) { fuses_skip = s_.skip && s_.activation == Activation::kNone; }
+
+  bool run(Stream& stream, const GemmPointers& p, void* d, void*) override {
+    const auto type = s_.half ? rocblas_datatype_f16_r : rocblas_datatype_f32_r;
+    const float one = 1, beta = fuses_skip ? 1 : 0;
+    const void* const c = fuses_skip ? p.skip : d;
+    const rocblas_stride y_stride = rocblas_stride(s_.rows) * s_.cols, x_stride = rocblas_stride(s_.rows) * s_.depth;
+    return rocblas_gemm_strided_batched_ex(
+               stream.rocblas(), rocblas_operation_transpose, rocblas_operation_none, s_.cols, s_.rows, s_.depth, &one, p.w, type,
+               s_.depth, s_.one_w ? 0 : rocblas_stride(s_.cols) * s_.depth, p.x, type, s_.depth, x_stride, &beta, c, type, s_.cols,
+               y_stride, d, type, s_.cols, y_stride, s_.batch, rocblas_datatype_f32_r, rocblas_gemm_algo_standard, 0,
+               rocblas_gemm_flags_none) == rocblas_status_success;
+  }
+
+ private:
+  const GemmShape s_;
+};
+
+// A descriptor that destroys itself.
+template <class T, hipblasStatus_t (*destroy)(T)>
+struct Owned {
+  T value = nullptr;
+  Owned() = default;
+  Owned(const Owned&) = delete;
+  ~Owned() {
+    if (value) (void)destroy(value);
+  }
+};
+
+class HipblasltProduct : public LibraryProduct {
+ public:
+  // Whether the algorithm of that rank exists; if not, rank is less by those that do. fuse: with all of the epilogue, else the bare product.
+  bool find(hipblasLtHandle_t handle, const GemmShape& s, int& rank, bool fuse) {
+    constexpr int kMost = 6;
+    const hipDataType type = s.half ? HIP_R_16F : HIP_R_32F;
+    std::uint32_t epilogue = HIPBLASLT_EPILOGUE_DEFAULT;
+    if (fuse) {
+      switch (s.activation) {
+        case Activation::kNone: epilogue = s.bias ? HIPBLASLT_EPILOGUE_BIAS : HIPBLASLT_EPILOGUE_DEFAULT; break;
+        case Activation::kRelu: epilogue = s.bias ? HIPBLASLT_EPILOGUE_RELU_BIAS : HIPBLASLT_EPILOGUE_RELU; break;
+        case Activation::kSwish: epilogue = s.bias ? HIPBLASLT_EPILOGUE_SWISH_BIAS_EXT : HIPBLASLT_EPILOGUE_SWISH_EXT; break;
+        case Activation::kSigmoid: epilogue = s.bias ? HIPBLASLT_EPILOGUE_SIGMOID_BIAS_EXT : HIPBLASLT_EPILOGUE_SIGMOID_EXT; break;
+        default: return false;
+      }
+      if (s.skip && s.activation != Activation::kNone) return false;  // the library adds before it activates
+      fuses_bias = s.bias, fuses_activation = s.activation != Activation::kNone, fuses_skip = s.skip;
+    }
+    const std::int32_t transposed = HIPBLAS_OP_T, plain = HIPBLAS_OP_N, bias_type = type;
+    bool good = hipblasLtMatmulDescCreate(&desc_.value, HIPBLAS_COMPUTE_32F, HIP_R_32F) == HIPBLAS_STATUS_SUCCESS &&
+                set(HIPBLASLT_MATMUL_DESC_TRANSA, transposed) && set(HIPBLASLT_MATMUL_DESC_TRANSB, plain) &&
+                set(HIPBLASLT_MATMUL_DESC_EPILOGUE, epilogue) && (!fuses_bias || set(HIPBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, bias_type)) &&
+                layout(w_, type, s.depth, s.cols, s.batch, s.one_w ? 0 : std::int64_t(s.cols) * s.depth) &&
+                layout(x_, type, s.depth, s.rows, s.batch, std::int64_t(s.rows) * s.depth) &&
+                layout(y_, type, s.cols, s.rows, s.batch, std::int64_t(s.rows) * s.cols);
+    Owned<hipblasLtMatmulPreference_t, hipblasLtMatmulPreferenceDestroy> preference;
+    const std::uint64_t most_workspace = 32 << 20;
+    good = good && hipblasLtMatmulPreferenceCreate(&preference.value) == HIPBLAS_STATUS_SUCCESS &&
+           hipblasLtMatmulPreferenceSetAttribute(preference.value, HIPBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, &most_workspace,
+                                                 sizeof most_workspace) == HIPBLAS_STATUS_SUCCESS;
+    hipblasLtMatmulHeuristicResult_t results[kMost];
+    int count = 0;
+    good = good && hipblasLtMatmulAlgoGetHeuristic(handle, desc_.value, w_.value, x_.value, y_.value, y_.value, preference.value, kMost,
+                                                   results, &count) == HIPBLAS_STATUS_SUCCESS;
+    for (int i = 0; good && i < count; ++i) {
+      if (results[i].state != HIPBLAS_STATUS_SUCCESS || results[i].workspaceSize > most_workspace || rank-- > 0) continue;
+      algorithm_ = results[i].algo;
+      workspace = results[i].workspaceSize;
+      return true;
+    }
+    return false;
+  }
+
+  bool run(Stream& stream, const GemmPointers& p, void* d, void* workspace_pointer) override {
+    if (fuses_bias && p.bias != bias_) {
+      if (!set(HIPBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias)) return false;
+      bias_ = p.bias;
+    }
+    const float one = 1, beta = fuses_skip ? 1 : 0;  // of the scale type
+    return hipblasLtMatmul(stream.hipblaslt(), desc_.value, &one, p.w, w_.value, p.x, x_.value, &beta, fuses_skip ? p.skip : d, y_.value,
+                           d, y_.value, &algorithm_, workspace_pointer, workspace, stream) == HIPBLAS_STATUS_SUCCESS;
+  }
+
+ private:
+  using Layout = Owned<hipblasLtMatrixLayout_t, hipblasLtMatrixLayoutDestroy>;
+
+  template <class V>
+  bool set(hipblasLtMatmulDescAttributes_t attribute, const V& value) {
+    return hipblasLtMatmulDescSetAttribute(desc_.value, attribute, &value, sizeof value) == HIPBLAS_STATUS_SUCCESS;
+  }
+
+  static bool layout(Layout& l, hipDataType type, int stored_rows, int stored_cols, std::int32_t batch, std::int64_t stride) {
+    return hipblasLtMatrixLayoutCreate(&l.value, type, stored_rows, stored_cols, stored_rows) == HIPBLAS_STATUS_SUCCESS &&
+           hipblasLtMatrixLayoutSetAttribute(l.value, HIPBLASLT_MATRIX_LAYOUT_BATCH_COUNT, &batch, sizeof batch) == HIPBLAS_STATUS_SUCCESS &&
+           hipblasLtMatrixLayoutSetAttribute(l.value, HIPBLASLT_MATRIX_LAYOUT_STRIDED_BATCH_OFFSET, &stride, sizeof stride) ==
+               HIPBLAS_STATUS_SUCCESS;
+  }
+
+  Owned<hipblasLtMatmulDesc_t, hipblasLtMatmulDescDestroy> desc_;
+  Layout w_, x_, y_;
+  hipblasLtMatmulAlgo_t algorithm_{};
+  const void* bias_ = nullptr;
+};
+
+}  // namespace
+
+bool library_usable(const std::string& library, const std::string& architecture) {
+  if (shuns(library)) return false;
+  if (!architecture.starts_with("gfx")) return true;  // a stand-in
+  static std::mutex mutex;
+  static std::map<std::string, bool> known;
+  const std::scoped_lock lock(mutex);
+  const auto [entry, fresh] = known.try_emplace(library + ' ' + architecture);
+  if (fresh) {
+    void* const function = library == "rocblas" ? reinterpret_cast<void*>(&rocblas_create_handle) : reinterpret_cast<void*>(&hipblasLtCreate);
+    entry->second = has_kernels(library, architecture, function);
+  }
+  return entry->second;
+}
+
+std::unique_ptr<LibraryProduct> LibraryProduct::rocblas(Stream& stream, const GemmShape& shape) {
+  try {
+    stream.rocblas();
+  } catch (const Error&) {
+    return nullptr;
+  }
+  return std::make_unique<RocblasProduct>(shape);
+}
+
+std::unique_ptr<LibraryProduct> LibraryProduct::hipblaslt(Stream& stream, const GemmShape& shape, int rank) {
+  try {
+    for (bool fuse : {true, false}) {
+      if (auto product = std::make_unique<HipblasltProduct>(); product->find(stream.hipblaslt(), shape, rank, fuse)) return product;
+      if (!shape.bias && !shape.skip && shape.activation == Activation::kNone) break;  // nothing to fuse: they would be the same
+    }
+  } catch (const Error&) {
+  }
+  return nullptr;
+}
+
+}  // namespace rocm

@@ -1,0 +1,42 @@
+// A product of a given shape over numbers that are known here, for measuring and checking the ways to compute it.
+#pragma once
+#include <functional>
+#include <vector>
+
+#include "backends/rocm/gemm.h"
+#include "backends/rocm/gemm_library.h"
+
+namespace rocm {
+
+template <class T>
+class GemmTrial {
+ public:
+  GemmTrial(Stream& stream, const GemmShape& shape);  // throws OutOfMemory
+  ~GemmTrial() { (void)hipStreamSynchronize(stream_); }  // work in flight uses the memory
+  GemmTrial(const GemmTrial&) = delete;
+
+  // Each product takes another copy of w: the weights of a net come from memory, not from a cache that holds the last product's.
+  Product<T> product();
+
+  // Whether compute(product) gives what it should, in a sample of rows and columns. Waits; false if compute returns false.
+  bool good(const std::function<bool(const Product<T>&)>& compute);
+
+ private:
+  struct Sample {
+    int batch, row, col;
+    double expected;
+  };
+  float value(std::size_t i) const;  // element i of x, w, bias and skip
+  void fill(const DeviceMemory& memory);
+  double expected(int batch, int row, int col) const;
+
+  Stream& stream_;
+  const GemmShape s_;
+  std::size_t w_step_;  // elements from one copy of w to the next
+  std::vector<T> pattern_;
+  std::vector<Sample> samples_;  // row by row; made at the first check
+  DeviceMemory x_, w_, bias_, skip_, y_;  // all but y repeat the pattern
+  std::size_t copies_, copy_ = 0;
+};
+
+}  // namespace rocm

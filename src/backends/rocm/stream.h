@@ -1,0 +1,83 @@
+// What one thread needs to evaluate: a stream, the library handles bound to it, workspaces and memory for activations. No lock,
+// nothing shared.
+#pragma once
+#include <hip/hip_runtime.h>
+#include <hipblaslt/hipblaslt.h>
+#include <miopen/miopen.h>
+#include <rocblas/rocblas.h>
+
+#include <memory>
+#include <vector>
+
+#include "backends/rocm/device.h"
+
+namespace rocm {
+
+class GemmPlans;  // gemm.cc: what this thread keeps of planned products (descriptors, chosen algorithms)
+class ConvolutionPlans;  // conv.cc: likewise
+
+// Device memory given out and taken back like a stack. What does not fit is allocated apart, so that the pass that finds out how much
+// is needed already works.
+class Arena {
+ public:
+  // Takes back, at its end, all that was given out since its start. The device may still use it: its work is in order.
+  class Scope {
+   public:
+    explicit Scope(Arena& arena) : arena_(arena), top_(arena.top_) {}
+    ~Scope() { arena_.top_ = top_; }
+    Scope(const Scope&) = delete;
+
+   private:
+    Arena& arena_;
+    std::size_t top_;
+  };
+
+  void* take(std::size_t bytes);  // aligned to 256; throws OutOfMemory
+  std::size_t peak() const { return peak_; }  // bytes that were out at once
+  bool outgrown() const { return peak_ > memory_.bytes(); }
+  // Room for so many bytes. Nothing is out and the device is idle; all that was given out before has moved. Throws OutOfMemory.
+  void reserve(std::size_t bytes);
+
+ private:
+  DeviceMemory memory_;
+  std::vector<DeviceMemory> apart_;
+  std::size_t top_ = 0, peak_ = 0;
+};
+
+class Stream {
+ public:
+  explicit Stream(const Device& device);
+  ~Stream();
+  Stream(const Stream&) = delete;
+
+  const Device& device() const { return device_; }
+  operator hipStream_t() const { return stream_; }
+  void wait();  // until all queued work is done; throws Error for what failed in it
+
+  // Made at first use: creating one costs time and memory, and a library may be missing. Throw Error.
+  rocblas_handle rocblas();
+  hipblasLtHandle_t hipblaslt();
+  miopenHandle_t miopen();
+
+  // Memory for one product or convolution at a time, grown to the largest wish. It may move when it grows, so wishes come
+  // before a graph is captured (a pass that is run once before capture makes them all).
+  void* workspace(std::size_t bytes);
+
+  GemmPlans& gemm_plans();  // in gemm.cc
+  ConvolutionPlans& convolution_plans();  // in conv.cc
+  Arena& arena() { return arena_; }
+
+ private:
+  Device device_;
+  hipStream_t stream_ = nullptr;
+  rocblas_handle rocblas_ = nullptr;
+  hipblasLtHandle_t hipblaslt_ = nullptr;
+  miopenHandle_t miopen_ = nullptr;
+  DeviceMemory rocblas_workspace_, workspace_;
+  std::vector<DeviceMemory> outgrown_;  // work in flight and captured graphs may still use them
+  Arena arena_;
+  std::shared_ptr<GemmPlans> gemm_plans_;  // shared only because it can be destroyed where the class is not known
+  std::shared_ptr<ConvolutionPlans> convolution_plans_;
+};
+
+}  // namespace rocm

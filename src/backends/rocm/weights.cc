@@ -1,0 +1,50 @@
+// One array at a time is decoded, converted and copied, so that the host never holds more than the file and the largest of them.
+#include "backends/rocm/weights.h"
+
+#include <algorithm>
+#include <bit>
+#include <cstdint>
+
+namespace rocm {
+namespace {
+
+// Rounded to nearest even; 0x7c00 and above, the sign apart, is what half cannot hold.
+std::uint16_t half_bits(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value), sign = bits >> 16 & 0x8000, rest = bits & 0x7fffffff;
+  if (rest < 113u << 23)  // below 2^-14: adding 1/2 leaves the multiple of 2^-24 in the mantissa's end
+    return sign | (std::bit_cast<std::uint32_t>(std::bit_cast<float>(rest) + 0.5f) - (126u << 23));
+  return sign | std::min<std::uint32_t>((rest - (112u << 23) + 0xfff + (rest >> 13 & 1)) >> 13, 0x7fff);
+}
+
+// `values` in the bits of the type of the first argument.
+Floats stored(float, const std::string&, Floats values) { return values; }
+std::vector<int> stored(int, const std::string&, const Floats& values) { return {values.begin(), values.end()}; }
+std::vector<std::uint16_t> stored(half, const std::string& key, const Floats& values) {
+  std::vector<std::uint16_t> halves(values.size());
+  std::uint16_t largest = 0;
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    halves[i] = half_bits(values[i]);
+    largest = std::max<std::uint16_t>(largest, halves[i] & 0x7fff);
+  }
+  if (largest >= 0x7c00)
+    throw Error("a weight of " + key + " is beyond the range of fp16: use the back end rocm, which computes in fp32, for this network");
+  return halves;
+}
+
+}  // namespace
+
+template <class T>
+const T* Weights::array(const std::string& key, const std::function<Floats()>& make) {
+  const std::lock_guard lock(mutex_);
+  if (const auto found = arrays_.find(key); found != arrays_.end()) return found->second.as<T>();
+  const auto values = stored(T{}, key, make());
+  DeviceMemory memory(values.size() * sizeof(T));
+  check(hipMemcpy(memory.as<void>(), values.data(), memory.bytes(), hipMemcpyHostToDevice), "copying " + key + " to the GPU");
+  return arrays_.emplace(key, std::move(memory)).first->second.as<T>();
+}
+
+template const float* Weights::array(const std::string&, const std::function<Floats()>&);
+template const half* Weights::array(const std::string&, const std::function<Floats()>&);
+template const int* Weights::array(const std::string&, const std::function<Floats()>&);
+
+}  // namespace rocm

@@ -1,0 +1,82 @@
+// gemm() and the plan table for test_rocm_gemm.py, callable through ctypes: one stream, host arrays.
+#include <memory>
+
+#include "backends/rocm/gemm_trial.h"
+#include "backends/rocm/kernels/kernels.h"
+#include "backends/rocm/plan_table.h"
+
+namespace {
+
+thread_local std::string error, plans, faults;
+std::unique_ptr<rocm::Stream> stream;
+
+template <class F>
+int guarded(F&& f) {
+  try {
+    f();
+    return 0;
+  } catch (const std::exception& e) {
+    error = e.what();
+    return 1;
+  }
+}
+
+rocm::DeviceMemory upload(const void* from, std::size_t bytes) {
+  rocm::DeviceMemory memory(from ? bytes : 0);
+  if (from) rocm::check(hipMemcpy(memory.as<void>(), from, bytes, hipMemcpyHostToDevice), "uploading");
+  return memory;
+}
+
+template <class T>
+void product(void* y, const void* x, const void* w, const void* bias, const void* skip, int batch, int rows, int cols, int depth, bool one_w,
+             bool in_place, int activation) {
+  const std::size_t y_bytes = sizeof(T) * batch * rows * cols;
+  const auto dx = upload(x, sizeof(T) * batch * rows * depth), dw = upload(w, sizeof(T) * (one_w ? 1 : batch) * cols * depth),
+             db = upload(bias, sizeof(T) * cols), ds = upload(skip, y_bytes), dy = upload(y, y_bytes);
+  T* const to = in_place ? ds.as<T>() : dy.as<T>();
+  if (!faults.empty()) hip_emulated_configure(faults.c_str());
+  rocm::gemm<T>(*stream, {to, dx.as<T>(), dw.as<T>(), db.as<T>(), ds.as<T>(), rows, cols, depth, batch, one_w,
+                          static_cast<nn::Activation>(activation)});
+  stream->wait();
+  if (!faults.empty()) hip_emulated_configure("");
+  rocm::check(hipMemcpy(y, to, y_bytes, hipMemcpyDeviceToHost), "downloading");
+}
+
+}  // namespace
+
+extern "C" {
+const char* last_error() { return error.c_str(); }
+int open_stream() { return guarded([] { stream = std::make_unique<rocm::Stream>(rocm::read_device(0)); }); }
+void close_stream() { stream.reset(); }
+void configure(const char* settings) { hip_emulated_configure(settings); }
+void fail_in_products(const char* settings) { faults = settings; }  // after the arrays are there
+
+int run_product(int half_type, void* y, void* x, void* w, void* bias, void* skip, int batch, int rows, int cols, int depth, int one_w,
+                int in_place, int activation, int measure) {
+  return guarded([&] {
+    const auto measuring = measure ? std::make_unique<rocm::Measuring>() : nullptr;
+    (half_type ? product<half> : product<float>)(y, x, w, bias, skip, batch, rows, cols, depth, one_w, in_place, activation);
+  });
+}
+
+// Whether the check of an auction accepts a product whose bias, or last row, or all is left out; 1 or 0, -1 for an error.
+int trial_accepts(int without_bias, int without_last_row, int without_all) {
+  int accepted = -1;
+  guarded([&] {
+    const rocm::GemmShape shape{9, 24, 40, 1, true, true, true};
+    accepted = rocm::GemmTrial<half>(*stream, shape).good([&](rocm::Product<half> p) {
+      if (without_bias) p.bias = nullptr;
+      if (without_last_row) p.rows -= 1;
+      if (!without_all) rocm::gemm(*stream, p);
+      return true;
+    });
+  });
+  return accepted;
+}
+
+const char* save_plans() { return (plans = rocm::save_plans()).c_str(); }
+void load_plans(const char* text) { rocm::load_plans(text); }
+void clear_plans() { rocm::clear_plans(); }
+void shun(const char* library, int shunned) { rocm::shun(library, shunned); }
+void interrupt_measuring(int stop) { rocm::interrupt_measuring(stop); }
+}

@@ -1,0 +1,241 @@
+"""The ROCm back ends against golden outputs and the spec's vectors: every net, both precisions, both wave widths of the emulation."""
+import ctypes
+import importlib
+import importlib.util
+import json
+import pathlib
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from lc0rocm import _core, net
+
+pytest.importorskip("lc0rocm._rocm", reason="built without the ROCm back end")
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "scripts"))
+import make_net
+
+NETS = ["ab-nosmolgen-64x2", "ab-pedense-multihead-64x2", "ab-pedense-multihead-96x2", "ab-pemap-128x3", "ab-pemap-64x2",
+        "classical-24x2", "maia-1100", "maia-1500", "maia-1900", "se-armageddon-16x1", "se-attn-48x2", "se-mish-32x2", "se-relu-32x2"]
+KINDS = ["rocm", "rocm-fp16"]
+SMALL = {"max_batch": 8, "streams": 1, "warm_up": False}  # quick to make
+
+
+@pytest.fixture(params=["", "_wave64"], ids=["wave32", "wave64"], scope="module")
+def wave(request):
+    try:
+        importlib.import_module("lc0rocm._rocm" + request.param)
+    except ImportError:
+        pytest.skip("one wave width a device, but in the emulation")
+    return request.param
+
+
+@pytest.fixture
+def emulation():
+    """Sets up the emulated machine anew; see settings.h."""
+    package = pathlib.Path(importlib.util.find_spec("lc0rocm").origin).parent
+    path = package / "librocm_emulated.so"
+    if not path.exists():
+        pytest.skip("only the emulated machine can be set up")
+    configure = ctypes.CDLL(str(path)).hip_emulated_configure
+    yield lambda words: configure(words.encode())
+    configure(b"")
+
+
+def golden(shared, name, count):
+    with np.load(shared / "golden" / f"{name}.npz") as data:
+        arrays = {key: data[key][:count] for key in data.files}
+    return (arrays["plane_mask"], arrays["plane_value"]), tuple(arrays[key] for key in ("policy_logits", "q", "d", "m"))
+
+
+def check(kind, outputs, expected):
+    """fp32: logits to 2e-3, q and d to 1e-4, m to 1e-3 of it. fp16: logits to 3 % of their range, q and d to 0.01, m to 1 %; and not by
+    chance the numbers of fp32."""
+    half = "fp16" in kind
+    policy, q, d, m = (np.asarray(x, float) for x in outputs)
+    expected_policy, expected_q, expected_d, expected_m = (np.asarray(x, float) for x in expected)
+    assert all(np.isfinite(x).all() for x in (policy, q, d, m))
+    allowed = 0.03 * np.ptp(expected_policy, axis=-1, keepdims=True) if half else 2e-3
+    assert (np.abs(policy - expected_policy) <= allowed).all()
+    np.testing.assert_allclose(q, expected_q, atol=0.01 if half else 1e-4)
+    np.testing.assert_allclose(d, expected_d, atol=0.01 if half else 1e-4)
+    np.testing.assert_allclose(m, expected_m, rtol=0.01 if half else 1e-3, atol=1e-3)
+    if half:
+        assert np.abs(policy - expected_policy).max() > 1e-5, "fp16 that agrees to the last digit was not computed in fp16"
+
+
+def backend(kind, shared, name, **options):
+    return _core.Backend(kind, net.load(shared / "nets" / f"{name}.pb.gz").core(), SMALL | options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", NETS)
+def test_golden(shared, wave, kind, name):
+    planes, expected = golden(shared, name, 2)
+    check(kind, backend(kind + wave, shared, name).evaluate(*planes), expected)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_spec_nets(shared, wave, kind):
+    folder = shared / "spec" / "nets"
+    backends = {}
+    for line in map(json.loads, (folder / "expected.jsonl").read_text().splitlines()):
+        heads = {key: line[key] for key in ("policy_head", "value_head") if key in line}
+        key = line["net"], *heads.items()
+        if key in backends:
+            continue  # one position a net and head
+        backends[key] = file = net.load(folder / line["net"])
+        masks, values = _core.Game(line["fen"], line["moves"]).planes(file.architecture()["input_format"], line["history_fill"])
+        policy, *scalars = _core.Backend(kind + wave, file.core(**heads), SMALL).evaluate(masks[None], values[None])
+        indices, logits = zip(*line["logits"].values())
+        check(kind, (policy[:, list(indices)], *scalars), ([logits], [line["q"]], [line["d"]], [line["m"]]))
+    assert len({key[0] for key in backends}) >= 17
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("size, max_batch", [(1, 8), (3, 8), (17, 32), (9, 5)])
+def test_batches(shared, kind, size, max_batch):
+    planes, expected = golden(shared, "ab-pemap-64x2", size)
+    check(kind, backend(kind, shared, "ab-pemap-64x2", max_batch=max_batch).evaluate(*planes), expected)
+
+
+# Sizes that no kernel likes: heads of 12 channels, an encoding of 3 a square, odd widths.
+ODD = {
+    "map": {"embedding": 36, "heads": 3, "dff": 50, "smolgen": (3, 10, 7), "gates": True, "policy_size": 20, "value_size": 5, "head_hidden": 9},
+    "dense": {"embedding": 44, "heads": 2, "d_model": 24, "dff": 30, "pe": "dense", "preprocessing": 3, "ffn_activation": "relu2"},
+    "tower": {"body": "tower", "filters": 21, "blocks": 2, "se_ratio": 3, "policy": "convolution", "value_size": 3, "head_hidden": 7},
+    "classical": {"body": "tower", "filters": 12, "blocks": 1, "policy": "classical", "policy_size": 5, "value": "classical"},
+    "both": {"body": "both", "filters": 24, "blocks": 1, "se_ratio": 4, "embedding": 32, "heads": 4, "dff": 40},
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ODD)
+def test_odd_sizes(tmp_path, kind, name):
+    make_net.write_net(make_net.make_net(encoders=2, seed=3, **ODD[name]), tmp_path / "odd.pb")
+    core = net.load(tmp_path / "odd.pb").core()
+    planes = tuple(np.stack(a) for a in zip(*(_core.Game(moves=["e2e4", "e7e5", "g1f3"][:i]).planes(1) for i in range(3))))
+    check(kind, _core.Backend(kind, core, SMALL).evaluate(*planes), _core.Backend("cpu", core, {}).evaluate(*planes))
+
+
+def test_graphs_repeat_plain_runs(shared, wave):
+    planes, _ = golden(shared, "ab-pemap-64x2", 3)
+    plain = backend("rocm-fp16" + wave, shared, "ab-pemap-64x2", graphs=False).evaluate(*planes)
+    captured = backend("rocm-fp16" + wave, shared, "ab-pemap-64x2")
+    for _ in range(3):  # plain and captured, then replayed
+        for got, wanted in zip(captured.evaluate(*planes), plain):
+            np.testing.assert_array_equal(got, wanted)
+
+
+def test_graph_follows_its_input(shared):
+    captured = backend("rocm", shared, "ab-nosmolgen-64x2")
+    planes, expected = golden(shared, "ab-nosmolgen-64x2", 6)
+    for i in range(0, 6, 2):
+        check("rocm", captured.evaluate(*(a[i:i + 2] for a in planes)), [e[i:i + 2] for e in expected])
+
+
+def test_sessions_at_once(shared):
+    both = backend("rocm", shared, "ab-pemap-64x2", streams=2)
+    planes, expected = golden(shared, "ab-pemap-64x2", 6)
+    outputs = {}
+
+    def work(first):
+        for size in (3, 2, 3):  # plain, plain, a graph
+            part = slice(first, first + size)
+            outputs[first, size] = both.evaluate(*(a[part] for a in planes))
+
+    threads = [threading.Thread(target=work, args=(first,)) for first in (0, 3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(outputs) == 4
+    for (first, size), output in outputs.items():
+        check("rocm", output, [e[first:first + size] for e in expected])
+
+
+def test_policy_of_legal_moves(shared):
+    """The search asks for the moves of each position alone; `check` compares what it gets."""
+    core = net.load(shared / "nets" / "ab-pemap-64x2.pb.gz").core()
+    both = _core.Backend("check", core, {"rocm": SMALL, "cpu": {}, "freq": 1.0, "atol": 1e-3, "rtol": 0.0})
+    search = _core.Search()
+    search.set_backend(both, "fen_only", 1.359, 1000)
+    search.set_position(_core.STARTPOS, ["e2e4", "c7c5"])
+    search.start({"Threads": 1, "MinibatchSize": 4}, {"nodes": 40})
+    assert search.result()["best_move"]
+
+
+def test_no_allocation_after_warm_up(shared, emulation):
+    warm = backend("rocm-fp16", shared, "ab-pemap-64x2", max_batch=5, warm_up=True)  # 5 is no step of the ladder
+    emulation("fail=alloc:1+")
+    planes, expected = golden(shared, "ab-pemap-64x2", 5)
+    for size in (1, 3, 5):
+        check("rocm-fp16", warm.evaluate(*(a[:size] for a in planes)), [e[:size] for e in expected])
+
+
+def test_too_little_memory_shrinks_batches(shared, emulation):
+    emulation("memory=40")
+    planes, expected = golden(shared, "ab-pemap-64x2", 2)
+    small = backend("rocm", shared, "ab-pemap-64x2", max_batch=4096)
+    assert 1 <= small.info["max_batch"] < 4096
+    assert f"batches of up to {small.info['max_batch']}" in small.info["device"]
+    check("rocm", small.evaluate(*planes), expected)
+
+
+def test_memory_that_runs_out_later(shared, emulation):
+    planes, expected = golden(shared, "ab-pemap-64x2", 4)
+    cold = backend("rocm", shared, "ab-pemap-64x2")
+    emulation("fail=alloc:1")
+    check("rocm", cold.evaluate(*planes), expected)
+
+
+def test_integrated_gpu(shared, emulation):
+    emulation("integrated=1")
+    planes, expected = golden(shared, "ab-pemap-64x2", 3)
+    check("rocm", backend("rocm", shared, "ab-pemap-64x2").evaluate(*planes), expected)
+
+
+def test_refused_launch(shared, emulation):
+    """It ends the evaluation; one that is refused while a graph is captured only loses the graph."""
+    planes, expected = golden(shared, "ab-nosmolgen-64x2", 1)
+    ended, went_on = 0, 0
+    for launch in range(10, 100, 7):
+        cold = backend("rocm", shared, "ab-nosmolgen-64x2")
+        emulation(f"fail=launch:{launch}")
+        try:
+            check("rocm", cold.evaluate(*planes), expected)
+            went_on += 1
+        except _core.Error:
+            ended += 1
+        emulation("")
+        check("rocm", cold.evaluate(*planes), expected)
+    assert ended > 0 and went_on > 1
+
+
+def test_no_device(emulation):
+    emulation("devices=0")
+    why_not = {name: why for name, why, _ in _core.registered_backends()}
+    assert "no GPU" in why_not["rocm"] and "no GPU" in why_not["rocm-fp16"]
+
+
+def test_weights_beyond_fp16(shared):
+    architecture, arrays = net.load(shared / "nets" / "ab-pemap-64x2.pb.gz").read()
+    arrays["encoder.0.ffn.dense1_w"] = arrays["encoder.0.ffn.dense1_w"][:3] + (1e5,)
+    core = _core.Network(architecture, arrays)
+    _core.Backend("rocm", core, SMALL)
+    with pytest.raises(_core.Error, match="encoder.0.ffn.dense1_w .* fp16"):
+        _core.Backend("rocm-fp16", core, SMALL)
+
+
+@pytest.mark.parametrize("options", [{"gpu": 1}, {"gpu": -1}, {"max_batch": 0}, {"streams": 0}, {"graphs": 1}])
+def test_bad_options(shared, options):
+    with pytest.raises(_core.Error, match=next(iter(options))):
+        backend("rocm", shared, "ab-nosmolgen-64x2", **options)
+
+
+def test_moves_left_switched_off(shared):
+    planes, _ = golden(shared, "ab-pemap-64x2", 1)
+    without = backend("rocm", shared, "ab-pemap-64x2", mlh=False)
+    assert not without.info["moves_left"] and not without.evaluate(*planes)[3].any()

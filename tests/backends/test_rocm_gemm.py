@@ -1,0 +1,227 @@
+"""gemm(): libraries and our own kernel behind one call, the auction between them, and what happens when one of them fails."""
+import ctypes as C
+import importlib.util
+import pathlib
+import sys
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'kernels'))
+import reference  # noqa: E402
+
+
+class Products:
+    def __init__(self, wave):
+        package = pathlib.Path(importlib.util.find_spec('lc0rocm').origin).parent
+        path = package / f'librocm_products{"_wave64" if wave == 64 else ""}.so'
+        if not path.exists():
+            pytest.skip('built without -Drocm=emulated -Dtests=true')
+        self.lib = C.CDLL(str(path))
+        self.lib.last_error.restype = self.lib.save_plans.restype = C.c_char_p
+
+    def check(self, status):
+        if status:
+            raise RuntimeError(self.lib.last_error().decode())
+
+    def reopen(self):
+        self.lib.close_stream()
+        self.check(self.lib.open_stream())
+
+    def run(self, x, w, bias=None, skip=None, activation='none', in_place=False, measure=False):
+        """x (batch, rows, depth), w (1 or batch, cols, depth)."""
+        batch, rows, depth = x.shape
+        y = np.full((batch, rows, w.shape[1]), np.nan, x.dtype)
+        pointer = lambda a: None if a is None else np.ascontiguousarray(a).ctypes.data_as(C.c_void_p)
+        self.check(self.lib.run_product(x.dtype == np.float16, pointer(y), pointer(x), pointer(w), pointer(bias), pointer(skip), batch, rows,
+                                        w.shape[1], depth, len(w) == 1, in_place, reference.ACTIVATIONS.index(activation), measure))
+        return y
+
+    def plans(self):
+        return dict(line.split()[:2] for line in self.lib.save_plans().decode().splitlines())
+
+    def learn(self, arrays, in_place=False):
+        """The keys of a product's plans."""
+        self.lib.clear_plans()
+        self.reopen()
+        self.run(**arrays, in_place=in_place, measure=True)
+        return list(self.plans())
+
+    def force(self, keys, winner):
+        self.lib.load_plans(''.join(f'{key} {winner} 1\n' for key in keys).encode())
+        self.reopen()
+
+
+@pytest.fixture(params=[32, 64])
+def products(request):
+    p = Products(request.param)
+    p.lib.configure(b'')
+    p.lib.fail_in_products(b'')
+    p.lib.clear_plans()
+    p.reopen()
+    yield p
+    p.lib.fail_in_products(b'')
+    p.lib.configure(b'')
+    p.lib.close_stream()
+
+
+def make(batch, rows, cols, depth, dtype, one_w=False, bias=True, skip=False, activation='none'):
+    rng = np.random.default_rng(rows)
+    normal = lambda *shape: rng.normal(size=shape).astype(dtype)
+    return dict(x=normal(batch, rows, depth), w=normal(1 if one_w else batch, cols, depth), bias=normal(cols) if bias else None,
+                skip=normal(batch, rows, cols) if skip else None, activation=activation)
+
+
+def expected(x, w, bias, skip, activation):
+    z = x.astype(np.float64) @ w.astype(np.float64).transpose(0, 2, 1) + (0 if bias is None else bias)
+    return reference.activate(activation, z) + (0 if skip is None else skip)
+
+
+def close(y, case):
+    depth = case['x'].shape[-1]
+    reference.assert_close(y, expected(**case), *((1e-3 * depth ** 0.5, 3e-3) if y.dtype == np.float16 else (1e-5 * depth ** 0.5, 1e-5)))
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float16])
+def test_default(products, dtype):
+    case = make(2, 5, 16, 24, dtype, skip=True, activation='mish')
+    close(products.run(**case), case)
+
+
+OWN = ['own:16x64:k1', 'own:32x64:k2', 'own:64x64:k1', 'own:128x64:k4', 'own:128x128:k1']
+CANDIDATES = ['rocblas', 'hipblaslt:0', 'hipblaslt:1', 'hipblaslt:3', *OWN]
+CASES = [  # batch, rows, cols, depth, one w, bias, skip, activation
+    (1, 1, 16, 64, True, True, False, 'none'), (1, 3, 24, 272, True, True, True, 'none'), (3, 17, 40, 136, False, True, True, 'mish'),
+    (2, 64, 64, 64, True, False, True, 'relu'), (1, 17, 13, 64, True, True, False, 'swish'), (1, 3, 5, 31, True, True, True, 'sigmoid'),
+    (36, 4, 16, 24, False, False, False, 'none'), (1, 192, 72, 64, True, True, False, 'relu_2'),
+]
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float16])
+@pytest.mark.parametrize('case', CASES, ids=str)
+def test_all_candidates_agree(products, dtype, case):
+    batch, rows, cols, depth, one_w, bias, skip, activation = case
+    arrays = make(batch, rows, cols, depth, dtype, one_w, bias, skip, activation)
+    for in_place in [False, True] if skip else [False]:
+        known = products.learn(arrays, in_place)
+        for candidate in CANDIDATES:
+            products.force(known, candidate)
+            close(products.run(**arrays, in_place=in_place), arrays)
+
+
+@pytest.mark.parametrize('order', ['reverse', 'random:3'])
+def test_order_of_threads_does_not_matter(products, order):
+    arrays = make(1, 70, 72, 136, np.float16, activation='swish')
+    known = products.learn(arrays)
+    for candidate in OWN:
+        products.force(known, candidate)
+        products.lib.configure(b'')
+        first = products.run(**arrays)
+        products.lib.configure(f'order={order}'.encode())
+        np.testing.assert_array_equal(products.run(**arrays), first)
+
+
+def test_the_auction_names_a_winner_once(products):
+    arrays = make(1, 64, 64, 64, np.float16, activation='relu')
+    close(products.run(**arrays, measure=True), arrays)
+    [(key, winner)] = products.plans().items()
+    assert key.endswith('/half/gemm/b1/r64/c64/d64/w1/bias/relu') and key.startswith('emulated') and 'rocblas5.2.0' in key
+    assert winner in ['rocblas', *[f'hipblaslt:{i}' for i in range(6)]]  # the emulated kernels cannot beat a BLAS
+    products.lib.load_plans(f'{key} own:32x64:k2 1\n'.encode())
+    products.reopen()
+    products.run(**arrays, measure=True)
+    assert products.plans() == {key: 'own:32x64:k2'}  # known: not measured again
+
+
+def test_not_measuring_names_none(products):
+    products.run(**make(1, 64, 64, 64, np.float16))
+    assert products.plans() == {}
+
+
+def test_rows_share_the_plan_of_their_bucket(products):
+    for rows in (60, 64, 70):
+        products.run(**make(1, rows, 16, 64, np.float16), measure=True)
+    assert len(products.plans()) == 1
+    products.run(**make(1, 90, 16, 64, np.float16), measure=True)
+    assert [key.split('/')[6] for key in products.plans()] == ['r64', 'r96']
+
+
+def test_an_interrupted_auction_names_none(products):
+    products.lib.interrupt_measuring(1)
+    arrays = make(1, 8, 16, 64, np.float16)
+    close(products.run(**arrays, measure=True), arrays)
+    products.lib.interrupt_measuring(0)
+    assert products.plans() == {}
+    products.run(**arrays, measure=True)  # the default of before was not the last word
+    assert len(products.plans()) == 1
+
+
+@pytest.fixture
+def without_libraries(products):
+    for library in (b'hipblaslt', b'rocblas'):
+        products.lib.shun(library, 1)
+    products.reopen()
+    yield products
+    for library in (b'hipblaslt', b'rocblas'):
+        products.lib.shun(library, 0)
+
+
+def test_a_shunned_library_takes_no_part(without_libraries):
+    products = without_libraries
+    arrays = make(1, 8, 16, 64, np.float16)
+    close(products.run(**arrays, measure=True), arrays)
+    [(key, winner)] = products.plans().items()
+    assert winner.startswith('own:') and 'blas' not in key
+    products.lib.load_plans(f'{key} hipblaslt:0 1\n'.encode())  # a table from elsewhere does not bring it back
+    products.reopen()
+    close(products.run(**arrays), arrays)
+
+
+@pytest.mark.parametrize('candidate', ['rocblas', 'hipblaslt:0', 'hipblaslt:1'])
+def test_a_failing_library_is_replaced(products, candidate):
+    arrays = make(1, 8, 16, 64, np.float16, skip=True, activation='mish')
+    products.force(products.learn(arrays), candidate)
+    products.run(**arrays)
+    products.lib.fail_in_products(b'fail=gemm:1+')
+    close(products.run(**arrays), arrays)
+    close(products.run(**arrays), arrays)
+
+
+def test_a_library_without_a_handle_is_replaced(products):
+    arrays = make(1, 8, 16, 64, np.float16)
+    for nth in (1, 2, 3):
+        products.lib.fail_in_products(b'')
+        products.reopen()
+        products.lib.fail_in_products(f'fail=alloc:{nth}'.encode())
+        close(products.run(**arrays), arrays)
+
+
+@pytest.mark.parametrize('fault', ['gemm:1+', 'gemm:9', 'launch:3', 'alloc:7', 'alloc:1+'])
+def test_the_auction_survives(products, fault):
+    """Candidates that fail are out; without memory for an auction there is none."""
+    arrays = make(1, 8, 16, 128, np.float16, skip=True, activation='mish')
+    products.run(**arrays)
+    products.lib.fail_in_products(f'fail={fault}'.encode())
+    close(products.run(**arrays, measure=True), arrays)
+    if fault == 'gemm:1+':
+        assert all(winner.startswith('own:') for winner in products.plans().values())
+
+
+def test_the_auctions_check_sees_what_is_wrong(products):
+    assert products.lib.trial_accepts(0, 0, 0) == 1
+    for left_out in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
+        assert products.lib.trial_accepts(*left_out) == 0
+
+
+def test_plan_files_are_read_with_care(products):
+    products.lib.load_plans(b'a own:64x64:k2 12.5\nbroken\nb rocblas fast\nc rocblas 1 more\n\nd nonsense 3\n')
+    assert products.plans() == {'a': 'own:64x64:k2', 'd': 'nonsense'}
+    arrays = make(1, 8, 16, 64, np.float16)
+    for winner in ('nonsense', 'own:17x3:k9', 'hipblaslt:99', 'hipblaslt:-1', 'hipblaslt:x'):
+        products.force(products.learn(arrays), winner)
+        close(products.run(**arrays), arrays)
+
+
+def test_bad_sizes_are_one_sentence(without_libraries):
+    with pytest.raises(RuntimeError, match='use a smaller batch'):
+        without_libraries.run(**make(70000, 1, 8, 8, np.float16))
