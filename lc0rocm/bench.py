@@ -97,7 +97,9 @@ def backendbench(settings: Settings) -> int:
     json, threads = settings["json"], settings["Threads"]
     loaded = loading.load_for(settings, unplayable=True)
     backend, most = loaded.backend, settings["max-batch-size"]
-    masks, values = _core.Game(*split(settings["fen"] or POSITIONS[0])).planes(backend.info["input_format"])
+    game = _core.Game(*split(settings["fen"] or POSITIONS[0]))
+    moves = game.policy_indices(backend.info["input_format"])  # a search asks for the logits of the legal moves
+    masks, values = game.planes(backend.info["input_format"])
     masks, values = np.tile(masks, (most, 1)), np.tile(values, (most, 1))
     sizes = range(settings["start-batch-size"], most + 1, settings["batch-step"])
     count = max(2, math.ceil(settings["batches"] / threads))  # a thread; its first batch counts apart
@@ -105,10 +107,10 @@ def backendbench(settings: Settings) -> int:
     if not json:
         print("\n".join(loaded.messages))
     try:
-        _time_threads(backend, masks, values, threads, 2)  # warm-up
+        _time_threads(backend, masks, values, threads, 2, moves)  # warm-up
         with report.progress("timing", len(sizes), json or not sys.stdout.isatty()) as step:
             for size in sizes:
-                ends = _time_threads(backend, masks[:size], values[:size], threads, count)
+                ends = _time_threads(backend, masks[:size], values[:size], threads, count, moves)
                 rows.append(batch_statistics(size, ends, backend.info["max_batch"]))
                 if not json:
                     if (len(rows) - 1) % 32 == 0 and (len(rows) == 1 or not settings["header-only-once"]):
@@ -124,7 +126,7 @@ def backendbench(settings: Settings) -> int:
     return 130 if interrupted else 0
 
 
-def _time_threads(backend: _core.Backend, masks, values, threads: int, count: int) -> list[list[float]]:
+def _time_threads(backend: _core.Backend, masks, values, threads: int, count: int, moves) -> list[list[float]]:
     """For each thread the seconds, since the start of all, at which each of its batches ended."""
     ends: list = [None] * threads
     start = time.perf_counter()
@@ -132,7 +134,7 @@ def _time_threads(backend: _core.Backend, masks, values, threads: int, count: in
     def work(thread: int) -> None:
         offset = time.perf_counter() - start
         try:
-            ends[thread] = [offset + end for end in backend.time_batches(masks, values, count)]
+            ends[thread] = [offset + end for end in backend.time_batches(masks, values, count, moves)]
         except Error as error:
             ends[thread] = error
 

@@ -1,10 +1,8 @@
 """Which back end evaluates: what is built, what can run here, and what `auto` takes."""
 from typing import NamedTuple
 
-from lc0rocm import _core
+from lc0rocm import _core, rocm
 from lc0rocm._core import Error
-
-_PREFERENCE = ("rocm-auto", "cpu")  # of `auto`, best first
 
 
 class BackendChoice(NamedTuple):
@@ -14,33 +12,42 @@ class BackendChoice(NamedTuple):
 
 
 def backends() -> dict[str, BackendChoice]:
-    return {entry[0]: BackendChoice(*entry) for entry in _core.registered_backends()}
+    """All that there are. Looks for a GPU, which may take seconds."""
+    return {name: find(name) for name in backend_names()[1:]}
 
 
 def backend_names() -> tuple[str, ...]:
-    return ("auto", *backends())
+    """What the option Backend takes. Asks no GPU: GUIs want the list at once."""
+    return ("auto", *sorted({entry[0] for entry in _core.registered_backends()} | set(rocm.NAMES)))
+
+
+def find(name: str) -> BackendChoice:
+    """The back end of that name. Raises Error if there is none."""
+    if name in rocm.NAMES:
+        return BackendChoice(name, rocm.load().why_not, True)
+    for entry in _core.registered_backends():
+        if entry[0] == name:
+            return BackendChoice(*entry)
+    raise Error(f"there is no back end '{name}'; there are {', '.join(backend_names())}")
 
 
 def choose(name: str) -> tuple[BackendChoice, str]:
     """The back end for the option Backend and one line that says what was chosen and why. Raises Error where it cannot
     run here."""
-    known = backends()
     if name != "auto":
-        if name not in known:
-            raise Error(f"there is no back end '{name}'; there are {', '.join(backend_names())}")
-        if known[name].why_not:
-            raise Error(f"back end {name} cannot run here: {known[name].why_not}")
-        return known[name], f"back end {name}, as set"
-    reasons = []
-    for candidate in _PREFERENCE:
-        if candidate not in known:
-            reasons.append(f"{candidate} is not built into this package")
-        elif known[candidate].why_not:
-            reasons.append(f"{candidate} cannot run: {known[candidate].why_not}")
-        else:
-            why = "; ".join(reasons) or "a GPU that it supports is here"
-            return known[candidate], f"back end {candidate}, chosen by auto: {why}"
-    raise Error("no back end can evaluate networks here: " + "; ".join(reasons))
+        choice = find(name)
+        if choice.why_not:
+            raise Error(f"back end {name} cannot run here: {choice.why_not}")
+        return choice, f"back end {name}, as set"
+    gpu, cpu = find("rocm-auto"), find("cpu")
+    reason = gpu.why_not
+    if not reason and all(device.emulated for device in rocm.load().devices):
+        reason = "its GPU is emulated, which is for tests"
+    if not reason:
+        return gpu, "back end rocm-auto, chosen by auto: a GPU that it supports is here"
+    if cpu.why_not:
+        raise Error(f"no back end can evaluate networks here: rocm-auto: {reason}; cpu: {cpu.why_not}")
+    return cpu, f"back end cpu, chosen by auto: rocm-auto cannot run: {reason}"
 
 
 def backends_report() -> tuple[list[str], list[list]]:

@@ -67,6 +67,10 @@ _CHECK = _own(
          "Allowed difference in units of what two 32-bit back ends may differ; 16 bits need about 100.")
 ) + NETWORK
 
+_TUNE = _own(
+    spin("", "max-batch-size", 256, 1, 1024, "Largest batch to measure."),
+    check("", "again", False, "Forget all that was measured on this machine, and measure it anew.")) + NETWORK
+
 
 def _bench(settings: Settings) -> int:
     from lc0rocm import bench
@@ -104,6 +108,11 @@ def _backends(settings: Settings) -> int:
     return 0
 
 
+def _tune(settings: Settings) -> int:
+    from lc0rocm import tune
+    return tune.tune(settings)
+
+
 def _options(settings: Settings) -> int:
     from lc0rocm import report
     if settings["json"]:
@@ -132,6 +141,7 @@ COMMANDS = {command.name: command for command in (
             "lc0rocm check --backend=cpu-bf16 --against=cpu --tolerance=100"),
     Command("backends", "what can evaluate networks on this machine, and what cannot and why", _backends, _own(),
             takes_network=False),
+    Command("tune", "measure on the GPU what loading a network has no time for", _tune, _TUNE, "lc0rocm tune net.pb.gz"),
     Command("options", "every option of the engine", _options,
             _own(check("", "markdown", False, "Print docs/options.md.")), takes_network=False),
 )}

@@ -23,6 +23,12 @@ def _folders(user_variable: str, user: str, mac: str, system_variable: str, syst
             yield pathlib.Path(base).expanduser() / name
 
 
+def cache_folder() -> pathlib.Path:
+    """Where measurements of this machine are kept."""
+    home = "~/Library/Caches" if sys.platform == "darwin" else os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return pathlib.Path(home).expanduser() / "lc0rocm"
+
+
 def config_flags(path: str | None) -> tuple[list[str], pathlib.Path | None]:
     """The flags of a configuration file and where it is: path, or with None the first lc0rocm.config or lc0.config
     found; "" means none. One flag a line, leading dashes optional; # starts a comment line. Raises Error."""

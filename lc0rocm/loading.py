@@ -1,7 +1,7 @@
 """From option values to a loaded back end: finds the network, reads it, chooses the back end."""
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Callable, NamedTuple
 
-from lc0rocm import _core, backend_options, choose, config
+from lc0rocm import _core, backend_options, choose, config, report, rocm
 from lc0rocm._core import Error
 from lc0rocm.options import Settings
 
@@ -33,9 +33,10 @@ def find_network(weights: str, unplayable: bool = False) -> tuple[str, str]:
                 "~/.local/share/lc0rocm")
 
 
-def load_backend(weights: str = "<autodiscover>", backend: str = "auto", options: str = "",
-                 unplayable: bool = False) -> Loaded:
-    """A back end for the values of WeightsFile, Backend and BackendOptions. Raises Error with what to do."""
+def load_backend(weights: str = "<autodiscover>", backend: str = "auto", options: str = "", unplayable: bool = False,
+                 say: Callable[[str], None] = lambda line: None, hurry: bool = False) -> Loaded:
+    """A back end for the values of WeightsFile, Backend and BackendOptions. say: takes a line for the user before what
+    may take long. hurry: a clock runs, so that nothing is measured. Raises Error with what to do."""
     parameters = backend_options.parse(options)
     choice, reason = choose.choose(backend)
     if not _needs_network(choice.name, parameters):
@@ -43,19 +44,52 @@ def load_backend(weights: str = "<autodiscover>", backend: str = "auto", options
     path, message = find_network(weights, unplayable)
     from lc0rocm import net
     file = net.load(path)
-    network = file.core(str(parameters.get("policy_head", "vanilla")), str(parameters.get("value_head", "winner")))
-    core_backend = _core.Backend(choice.name, network, parameters)
-    return Loaded(core_backend, file, network, [message, f"{reason}; runs on {core_backend.info['device']}"])
+    heads = [str(parameters.get("policy_head", "vanilla")), str(parameters.get("value_head", "winner"))]
+    network = file.core(*heads)
+    name, parameters, notes = _prepare(choice.name, parameters, path, heads, say)
+    try:
+        core_backend = _create(name, network, parameters | ({"tune": False} if hurry else {}), say)
+    except Error as error:
+        if choice.name != "rocm-auto":
+            raise
+        notes.append(f"{name} failed although its check had passed: {error}")
+        core_backend = _core.Backend("cpu", network, {})
+    return Loaded(core_backend, file, network, [message, *notes, f"{reason}; runs on {core_backend.info['device']}"])
+
+
+def _prepare(name: str, parameters: dict, path: str, heads: list[str], say) -> tuple[str, dict, list[str]]:
+    """Makes the GPU back ends that are named, also those that another one combines, into what this machine runs."""
+    if name in rocm.NAMES:
+        from lc0rocm import auto
+        return auto.prepare(name, parameters, path, heads, say)
+    notes: list[str] = []
+    for key, part in parameters.items():
+        if isinstance(part, dict):
+            child, options, more = _prepare(part.get("backend", key), part, path, heads, say)
+            parameters = parameters | {key: options | {"backend": child}}
+            notes += more
+    return name, parameters, notes
+
+
+_MEASURING_S = 15.0  # at most, when a network is loaded; `lc0rocm tune` takes as long as it needs
+
+
+def _create(name: str, network: _core.Network, parameters: dict, say) -> _core.Backend:
+    """On a real GPU, shapes that were never met are measured now, so that none has to be in a game."""
+    if name not in rocm.NAMES or not parameters.get("tune", not rocm.load().devices[parameters["gpu"]].emulated):
+        return _core.Backend(name, network, parameters)
+    say(f"preparing {name}: what this network and GPU have not been measured for yet takes at most {_MEASURING_S:.0f} s more")
+    with rocm.measuring(_MEASURING_S):
+        return _core.Backend(name, network, parameters)
 
 
 def _needs_network(name: str, parameters: dict) -> bool:
     """Whether a back end, or one that it combines, evaluates a network."""
-    known = choose.backends()
     parts = {key: part for key, part in parameters.items() if isinstance(part, dict)}
-    return any(_needs_network(part.get("backend", key), part) for key,
-               part in parts.items()) or (name in known and known[name].needs_network)
+    return any(_needs_network(part.get("backend", key), part) for key, part in parts.items()) or (
+        name in choose.backend_names()[1:] and choose.find(name).needs_network)
 
 
 def load_for(settings: Settings, unplayable: bool = False) -> Loaded:
-    """load_backend for the present values of the options."""
-    return load_backend(settings["WeightsFile"], settings["Backend"], settings["BackendOptions"], unplayable)
+    """load_backend for the present values of the options; lines about what takes long go to standard error."""
+    return load_backend(settings["WeightsFile"], settings["Backend"], settings["BackendOptions"], unplayable, report.note)

@@ -51,11 +51,11 @@ class Run:
 
 
 class Player:
-    """send: writes lines, all of a call together; called from the caller's thread and from a reporting one. The methods
-    are for one thread."""
+    """send: writes lines, all of a call together; log: into the log file alone. Both are called from the caller's thread
+    and from a reporting one. The methods are for one thread."""
 
-    def __init__(self, settings: Settings, send: Callable[[Sequence[str]], None]):
-        self.settings, self.send = settings, send
+    def __init__(self, settings: Settings, send: Callable[[Sequence[str]], None], log: Callable[[Sequence[str]], None]):
+        self.settings, self.send, self.log = settings, send, log
         self.search = _core.Search()
         self.loaded: "Loaded | None" = None
         self.loaded_from: tuple | None = None
@@ -70,15 +70,15 @@ class Player:
 
     # commands --------------------------------------------------------------------------------------------------------
 
-    def load(self) -> None:
-        """Loads what WeightsFile, Backend and BackendOptions name, unless it is loaded. Raises Error."""
+    def load(self, hurry: bool = False) -> None:
+        """Loads what WeightsFile, Backend and BackendOptions name, unless it is loaded. hurry: a clock runs. Raises Error."""
         from lc0rocm import loading  # here: uci has to be answered before numpy and protobuf are there
         wanted = tuple(self.settings[name] for name in ("WeightsFile", "Backend", "BackendOptions"))
         if self.loaded and wanted == self.loaded_from:
             return
         self.abort()
         self.loaded = self.loaded_from = None
-        self.loaded = loading.load_backend(*wanted)
+        self.loaded = loading.load_backend(*wanted, say=lambda line: self.send(["info string " + line]), hurry=hurry)
         self.loaded_from = wanted
         self.send(["info string " + message for message in self.loaded.messages])
 
@@ -113,10 +113,10 @@ class Player:
         game = _core.Game(self.fen, self.moves[:-1]) if pondering else self.game
         expected = _canonical(game, self.moves[-1]) if pondering else ""
         run = Run(request, game, expected, self.clock_start)
-        target = self._report
+        target = self._report_search
         if game.legal_moves():
             try:
-                self.load()
+                self.load(hurry=True)
                 self._prepare(run)
                 self._launch(run)
             except Error as error:
@@ -245,15 +245,26 @@ class Player:
             score = "mate 0" if run.game.in_check else "cp 0"
             self.send([f"info depth 0 seldepth 0 time {run.elapsed_ms()} nodes 0 score {score}", "bestmove (none)"])
 
+    def _report_search(self, run: Run) -> None:
+        try:
+            self._report(run)
+        except Exception as error:  # a mistake of ours in a report must not lose the move
+            self.send([f"info string error: internal error: {type(error).__name__}: {error}"])
+            while self.search.running:
+                self.search.wait(_WITHOUT_NEWS_MS / 1000)
+            if not run.silent:
+                self.send([f"bestmove {run.game.uci(self.search.result()['best_move'], self.settings['UCI_Chess960'])}"])
+
     def _report(self, run: Run) -> None:
         while True:
             update = self.search.wait(_WITHOUT_NEWS_MS / 1000)
             running = self.search.running
             if update is None and not running:
                 break
-            live = self.settings["LogLiveStats"] and self.settings["VerboseMoveStats"]
             if not run.silent:
-                self.send(self._update_lines(run, update or self.search.update(), live))
+                self.send(self._update_lines(run, update or self.search.update()))
+                if self.settings["LogLiveStats"]:
+                    (self.send if self.settings["VerboseMoveStats"] else self.log)(self._stats_lines(run))
         try:
             result = self.search.result()
         except Error as error:
@@ -264,7 +275,9 @@ class Player:
         if run.silent:
             return
         chess960 = self.settings["UCI_Chess960"]
-        lines = self._update_lines(run, self.search.update(), self.settings["VerboseMoveStats"])
+        lines = self._update_lines(run, self.search.update())
+        if self.settings["VerboseMoveStats"]:
+            lines += self._stats_lines(run)
         best = f"bestmove {run.game.uci(result['best_move'], chess960)}"
         if result["ponder"]:
             after = _core.Game(self.fen, self._moves_of(run) + [result["best_move"]])
@@ -293,7 +306,7 @@ class Player:
     def _moves_of(self, run: Run) -> list[str]:
         return self.moves[:-1] if run.expected_reply else self.moves
 
-    def _update_lines(self, run: Run, update: "_core.Update", with_stats: bool) -> list[str]:
+    def _update_lines(self, run: Run, update: "_core.Update") -> list[str]:
         info, chess960 = self.loaded.backend.info, self.settings["UCI_Chess960"]
         start = self._moves_of(run)
         if run.expected_reply:
@@ -311,10 +324,11 @@ class Player:
         lines = ["info string " + message for message in update["messages"]]
         lines += scores.info_lines(update, self.settings, has_wdl=info["wdl"], has_moves_left=info["moves_left"],
                                    moves=as_gui_writes)
-        if with_stats:
-            stats = self.search.move_stats()
-            lines += scores.move_stats_lines(stats[-1:] if run.expected_reply else stats)
         return lines
+
+    def _stats_lines(self, run: Run) -> list[str]:
+        stats = self.search.move_stats()
+        return scores.move_stats_lines(stats[-1:] if run.expected_reply else stats)
 
 
 _CASTLING = {"e1h1", "e1a1", "e8h8", "e8a8"}  # king takes rook, where a GUI without Chess960 wants e1g1

@@ -22,6 +22,12 @@ def write_json(value: Any) -> None:
     print(json.dumps(value, indent=2))
 
 
+def note(line: str) -> None:
+    """Tells a person why nothing happens for a while."""
+    if sys.stderr.isatty():
+        print(line, file=sys.stderr, flush=True)
+
+
 @contextlib.contextmanager
 def progress(title: str, total: int, wanted: bool = True) -> Iterator[Callable[[], None]]:
     """Yields a function to call after each of `total` steps. Shows a bar only to a person: on a terminal."""
