@@ -47,8 +47,8 @@ def tune(settings: Settings) -> int:
             finished.set()
 
     with report.progress("measuring", len(steps), not settings["json"]) as step_done:
-        threading.Thread(target=work).start()
         try:
+            threading.Thread(target=work).start()
             finished.wait()  # not join(), which forgets the thread when it is interrupted
         except KeyboardInterrupt:
             stop.set()

@@ -188,7 +188,8 @@ def test_tune_keeps_what_it_measured(weights):
 
 def test_tune_can_be_interrupted(weights):
     process = subprocess.Popen([sys.executable, "-m", "lc0rocm", "tune", weights, "--backend=rocm-fp16", "--backend-opts=streams=1",
-                                "--max-batch-size=1024", "--json"], cwd="/", stdout=subprocess.PIPE, text=True)
+                                "--max-batch-size=1024", "--json"], cwd="/", stdout=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a background job ignores it
     time.sleep(2)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)

@@ -81,9 +81,11 @@ class HipblasltProduct : public LibraryProduct {
       fuses_bias = s.bias, fuses_activation = s.activation != Activation::kNone, fuses_skip = s.skip;
     }
     const std::int32_t transposed = HIPBLAS_OP_T, plain = HIPBLAS_OP_N, bias_type = type;
+    const void* const some_bias = this;  // not read while algorithms are looked for, but a null pointer may mean that there is no bias
     bool good = hipblasLtMatmulDescCreate(&desc_.value, HIPBLAS_COMPUTE_32F, HIP_R_32F) == HIPBLAS_STATUS_SUCCESS &&
                 set(HIPBLASLT_MATMUL_DESC_TRANSA, transposed) && set(HIPBLASLT_MATMUL_DESC_TRANSB, plain) &&
-                set(HIPBLASLT_MATMUL_DESC_EPILOGUE, epilogue) && (!fuses_bias || set(HIPBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, bias_type)) &&
+                set(HIPBLASLT_MATMUL_DESC_EPILOGUE, epilogue) &&
+                (!fuses_bias || (set(HIPBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, bias_type) && set(HIPBLASLT_MATMUL_DESC_BIAS_POINTER, some_bias))) &&
                 layout(w_, type, s.depth, s.cols, s.batch, s.one_w ? 0 : std::int64_t(s.cols) * s.depth) &&
                 layout(x_, type, s.depth, s.rows, s.batch, std::int64_t(s.rows) * s.depth) &&
                 layout(y_, type, s.cols, s.rows, s.batch, std::int64_t(s.rows) * s.cols);
