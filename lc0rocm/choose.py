@@ -59,6 +59,8 @@ def backends_report() -> tuple[list[str], list[list]]:
     rows = []
     for entry in backends().values():
         state = "no: " + entry.why_not if entry.why_not else "yes"
+        if entry.name in rocm.NAMES and not entry.why_not:
+            state += ", on " + "; ".join(map(str, rocm.load().devices))
         if entry.name == auto:
             state += ", and the choice of auto"
         rows.append([entry.name, "yes" if entry.needs_network else "no", state])
