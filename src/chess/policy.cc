@@ -33,6 +33,7 @@ constexpr std::uint16_t convolution_index(Square from, Square to, PieceType prom
 struct Tables {
   std::array<Move, kPolicySize> moves{};
   std::array<std::uint16_t, kPolicySize> convolution{}, attention{};
+  std::array<float, 64 * 64> position{};
   std::uint16_t plain[64][64]{};       // [from][to]
   std::uint16_t promotion[8][8][3]{};  // [from file][to file][piece]
 
@@ -45,10 +46,12 @@ struct Tables {
       return static_cast<std::uint16_t>(index++);
     };
     for (Square from = 0; from < 64; ++from) {
+      position[64 * from + from] = -1;
       const Bitboard targets = diagonal_attacks(from, 0) | straight_attacks(from, 0) | kGeometry.knight[from];
       for (Bitboard rest = targets; rest;) {
         const Square to = pop_lowest(rest);
         plain[from][to] = add(from, to, kNoPiece, 64 * from + to);
+        position[64 * from + to] = 1;
       }
     }
     for (int from = 0; from < 8; ++from) {
@@ -86,5 +89,6 @@ Move policy_move(std::uint16_t index) { return kTables.moves[index]; }
 
 const std::uint16_t* convolution_policy_map() { return kTables.convolution.data(); }
 const std::uint16_t* attention_policy_map() { return kTables.attention.data(); }
+const float* position_map() { return kTables.position.data(); }
 
 }  // namespace chess

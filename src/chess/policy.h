@@ -21,4 +21,8 @@ Move policy_move(std::uint16_t index);
 const std::uint16_t* convolution_policy_map();  // (1858)
 const std::uint16_t* attention_policy_map();    // (1858)
 
+// The constant position encoding of attention bodies (networks.md 4.3), (64, 64): 1 where a man on the first square might go to the
+// second on an empty board, -1 on the diagonal.
+const float* position_map();
+
 }  // namespace chess

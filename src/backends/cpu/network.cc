@@ -1,7 +1,6 @@
 #include "backends/cpu/network.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "backends/cpu/attention.h"
@@ -20,16 +19,12 @@ Floats position_map(const nn::Network& network) {
   constexpr int kWidth = chess::kPlanes + 64;
   const Floats weights = network.get("ip_emb_w");
   const std::size_t embedding = weights.size() / kWidth;
-  std::vector<std::array<float, 64>> map(64);
-  for (int square = 0; square < 64; ++square) map[square][square] = -1;
-  for (std::uint16_t i = 0; i < chess::kPolicySize; ++i)
-    if (const chess::Move move = chess::policy_move(i); move.promotion() == chess::kNoPiece)
-      map[move.from()][move.to()] = 1;
+  const float* map = chess::position_map();
   Floats table(64 * embedding);
   for (int square = 0; square < 64; ++square)
     for (std::size_t e = 0; e < embedding; ++e)
       for (int other = 0; other < 64; ++other)
-        table[square * embedding + e] += map[square][other] * weights[e * kWidth + chess::kPlanes + other];
+        table[square * embedding + e] += map[square * 64 + other] * weights[e * kWidth + chess::kPlanes + other];
   return table;
 }
 

@@ -32,16 +32,6 @@ Floats squares_first(const Floats& values, int channels) {
   return turned;
 }
 
-// The constant position encoding (networks.md 4.3).
-Floats position_map() {
-  Floats map(kSquares * kSquares);
-  for (int square = 0; square < kSquares; ++square) map[square * kSquares + square] = -1;
-  for (int i = 0; i < chess::kPolicySize; ++i)
-    if (const chess::Move move = chess::policy_move(i); move.promotion() == chess::kNoPiece)
-      map[move.from() * kSquares + move.to()] = 1;
-  return map;
-}
-
 Floats policy_places(nn::PolicyHead head) {
   Floats places(chess::kPolicySize);
   std::iota(places.begin(), places.end(), 0);
@@ -140,7 +130,9 @@ class Reader {
     e.dense = {array("ip_emb_w", [&] { return pad_groups(network_.get("ip_emb_w"), in, padded); }), array("ip_emb_b"),
                channels, padded};
     if (a.filters == 0 && a.dense_embedding) e.preprocess = dense("ip_emb_preproc");
-    if (a.filters == 0 && !a.dense_embedding) e.map = array("position map", position_map);
+    if (a.filters == 0 && !a.dense_embedding) e.map = array("position map", [] {
+      return Floats(chess::position_map(), chess::position_map() + kSquares * kSquares);
+    });
     if (a.dense_embedding) {
       e.norm = norm("ip_emb_ln");
       e.feed_forward = feed_forward("ip_emb_ffn", "ip_emb_ffn_ln");
