@@ -29,9 +29,10 @@ static const T* once(const T*& known, F&& find) {
 
 template <class T>
 Convolution<T>::Convolution(Weights& weights, const std::string& name) : weights_(&weights), name_(name) {
-  const nn::Convolution c = weights.network().convolution(name);
-  out = c.biases.size();
-  in = c.weights.size() / 9 / out;
+  const nn::Network& network = weights.network();
+  out = network.size(name + (network.has(name + ".bn_means") ? ".bn_means" : ".biases"));
+  if (out == 0) throw Error("the network has no convolution " + name);
+  in = network.size(name + ".weights") / 9 / out;
 }
 
 template <class T>
