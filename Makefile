@@ -7,7 +7,7 @@ venv = .venv
 export PATH := $(CURDIR)/$(venv)/bin:$(PATH)
 stamp = $(venv)/.ready-$(ROCM)
 sources = $(shell find src lc0rocm nets -type f -not -path '*/__pycache__/*') meson.build meson_options.txt pyproject.toml \
-          $(wildcard tests/*/*.cc tests/*/meson.build)
+          $(wildcard tests/*/*.cc tests/*/*.h tests/*/meson.build)
 
 .PHONY: bench test clean
 

@@ -1,31 +1,11 @@
-// conv3x3() and the plan table for test_rocm_conv.py, callable through ctypes: one stream, host arrays.
-#include <cstring>
-#include <memory>
-
+// conv3x3() for test_rocm_conv.py.
 #include "backends/rocm/conv.h"
 #include "backends/rocm/plan_table.h"
+#include "rocm_calls.h"
 
 namespace {
 
-thread_local std::string error, plans;
-std::unique_ptr<rocm::Stream> stream;
-
-template <class F>
-int guarded(F&& f) {
-  try {
-    f();
-    return 0;
-  } catch (const std::exception& e) {
-    error = e.what();
-    return 1;
-  }
-}
-
-rocm::DeviceMemory upload(const void* from, std::size_t bytes) {
-  rocm::DeviceMemory memory(from ? bytes : 0);
-  if (from) rocm::check(hipMemcpy(memory.as<void>(), from, bytes, hipMemcpyHostToDevice), "uploading");
-  return memory;
-}
+using calls::guarded, calls::stream, calls::upload;
 
 nn::Array array(const float* data, std::size_t size) {
   return {.encoding = nn::Array::Encoding::kFloat32, .data = reinterpret_cast<const std::byte*>(data), .size = size};
@@ -52,12 +32,6 @@ void convolve(void* y, const void* x, const float* weights, const float* biases,
 }  // namespace
 
 extern "C" {
-const char* last_error() { return error.c_str(); }
-int open_stream() { return guarded([] { stream = std::make_unique<rocm::Stream>(rocm::read_device(0)); }); }
-void close_stream() { stream.reset(); }
-void configure(const char* settings) { hip_emulated_configure(settings); }
-size_t live_objects() { return hip_emulated_live_objects(); }
-
 int run_convolution(int half_type, void* y, void* x, float* weights, float* biases, void* se, void* skip, int batch, int in, int out, int width,
                     int in_place, int activation, int measure) {
   return guarded([&] {
@@ -65,9 +39,4 @@ int run_convolution(int half_type, void* y, void* x, float* weights, float* bias
     (half_type ? convolve<half> : convolve<float>)(y, x, weights, biases, se, skip, batch, in, out, width, in_place, activation);
   });
 }
-
-const char* save_plans() { return (plans = rocm::save_plans()).c_str(); }
-void load_plans(const char* text) { rocm::load_plans(text); }
-void clear_plans() { rocm::clear_plans(); }
-void shun(const char* library, int shunned) { rocm::shun(library, shunned); }
 }

@@ -1,31 +1,14 @@
-// gemm() and the plan table for test_rocm_gemm.py, callable through ctypes: one stream, host arrays.
-#include <memory>
-
+// gemm() for test_rocm_gemm.py.
 #include "backends/rocm/gemm_trial.h"
 #include "backends/rocm/kernels/kernels.h"
 #include "backends/rocm/plan_table.h"
+#include "rocm_calls.h"
 
 namespace {
 
-thread_local std::string error, plans, faults;
-std::unique_ptr<rocm::Stream> stream;
+using calls::guarded, calls::stream, calls::upload;
 
-template <class F>
-int guarded(F&& f) {
-  try {
-    f();
-    return 0;
-  } catch (const std::exception& e) {
-    error = e.what();
-    return 1;
-  }
-}
-
-rocm::DeviceMemory upload(const void* from, std::size_t bytes) {
-  rocm::DeviceMemory memory(from ? bytes : 0);
-  if (from) rocm::check(hipMemcpy(memory.as<void>(), from, bytes, hipMemcpyHostToDevice), "uploading");
-  return memory;
-}
+thread_local std::string faults;
 
 template <class T>
 void product(void* y, const void* x, const void* w, const void* bias, const void* skip, int batch, int rows, int cols, int depth, bool one_w,
@@ -45,10 +28,6 @@ void product(void* y, const void* x, const void* w, const void* bias, const void
 }  // namespace
 
 extern "C" {
-const char* last_error() { return error.c_str(); }
-int open_stream() { return guarded([] { stream = std::make_unique<rocm::Stream>(rocm::read_device(0)); }); }
-void close_stream() { stream.reset(); }
-void configure(const char* settings) { hip_emulated_configure(settings); }
 void fail_in_products(const char* settings) { faults = settings; }  // after the arrays are there
 
 int run_product(int half_type, void* y, void* x, void* w, void* bias, void* skip, int batch, int rows, int cols, int depth, int one_w,
@@ -73,10 +52,4 @@ int trial_accepts(int without_bias, int without_last_row, int without_all) {
   });
   return accepted;
 }
-
-const char* save_plans() { return (plans = rocm::save_plans()).c_str(); }
-void load_plans(const char* text) { rocm::load_plans(text); }
-void clear_plans() { rocm::clear_plans(); }
-void shun(const char* library, int shunned) { rocm::shun(library, shunned); }
-void interrupt_measuring(int stop) { rocm::interrupt_measuring(stop); }
 }

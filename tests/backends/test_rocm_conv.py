@@ -1,35 +1,19 @@
 """conv3x3(): Winograd, patches and MIOpen behind one call, the auction between them, and what happens when MIOpen fails."""
 import ctypes as C
-import importlib.util
 import pathlib
 import sys
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'kernels'))
+sys.path[:0] = [str(pathlib.Path(__file__).parents[1] / 'kernels'), str(pathlib.Path(__file__).parent)]
 import reference  # noqa: E402
+from rocm_calls import Calls  # noqa: E402
 
 WAYS = ['winograd', 'patches', 'miopen']
 
 
-class Convolutions:
-    def __init__(self, wave):
-        package = pathlib.Path(importlib.util.find_spec('lc0rocm').origin).parent
-        path = package / f'librocm_convolutions{"_wave64" if wave == 64 else ""}.so'
-        if not path.exists():
-            pytest.skip('built without -Drocm=emulated -Dtests=true')
-        self.lib = C.CDLL(str(path))
-        self.lib.last_error.restype = self.lib.save_plans.restype = C.c_char_p
-
-    def check(self, status):
-        if status:
-            raise RuntimeError(self.lib.last_error().decode())
-
-    def reopen(self):
-        self.lib.close_stream()
-        self.check(self.lib.open_stream())
-
+class Convolutions(Calls):
     def run(self, x, w, bias, se=None, skip=None, activation='relu', in_place=False, measure=False):
         """x (batch, 64, in), w (out, in, 3, 3), se (w1, b1, w2, b2)."""
         out, channels = w.shape[:2]
@@ -42,12 +26,11 @@ class Convolutions:
         return y
 
     def plans(self):
-        return {key: winner for key, winner in (line.split()[:2] for line in self.lib.save_plans().decode().splitlines()) if '/conv3x3/' in key}
+        return {key: winner for key, winner in super().plans().items() if '/conv3x3/' in key}
 
     def force(self, way, **case):
         self.run(**case, measure=True)
-        self.lib.load_plans(''.join(f'{key} {way} 1\n' for key in self.plans()).encode())
-        self.reopen()
+        self.load(self.plans(), way)
 
 
 @pytest.fixture(params=[32, 64])

@@ -1,33 +1,17 @@
 """gemm(): libraries and our own kernel behind one call, the auction between them, and what happens when one of them fails."""
 import ctypes as C
-import importlib.util
 import pathlib
 import sys
 
 import numpy as np
 import pytest
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / 'kernels'))
+sys.path[:0] = [str(pathlib.Path(__file__).parents[1] / 'kernels'), str(pathlib.Path(__file__).parent)]
 import reference  # noqa: E402
+from rocm_calls import Calls  # noqa: E402
 
 
-class Products:
-    def __init__(self, wave):
-        package = pathlib.Path(importlib.util.find_spec('lc0rocm').origin).parent
-        path = package / f'librocm_products{"_wave64" if wave == 64 else ""}.so'
-        if not path.exists():
-            pytest.skip('built without -Drocm=emulated -Dtests=true')
-        self.lib = C.CDLL(str(path))
-        self.lib.last_error.restype = self.lib.save_plans.restype = C.c_char_p
-
-    def check(self, status):
-        if status:
-            raise RuntimeError(self.lib.last_error().decode())
-
-    def reopen(self):
-        self.lib.close_stream()
-        self.check(self.lib.open_stream())
-
+class Products(Calls):
     def run(self, x, w, bias=None, skip=None, activation='none', in_place=False, measure=False):
         """x (batch, rows, depth), w (1 or batch, cols, depth)."""
         batch, rows, depth = x.shape
@@ -37,19 +21,12 @@ class Products:
                                         w.shape[1], depth, len(w) == 1, in_place, reference.ACTIVATIONS.index(activation), measure))
         return y
 
-    def plans(self):
-        return dict(line.split()[:2] for line in self.lib.save_plans().decode().splitlines())
-
     def learn(self, arrays, in_place=False):
         """The keys of a product's plans."""
         self.lib.clear_plans()
         self.reopen()
         self.run(**arrays, in_place=in_place, measure=True)
         return list(self.plans())
-
-    def force(self, keys, winner):
-        self.lib.load_plans(''.join(f'{key} {winner} 1\n' for key in keys).encode())
-        self.reopen()
 
 
 @pytest.fixture(params=[32, 64])
@@ -105,7 +82,7 @@ def test_all_candidates_agree(products, dtype, case):
     for in_place in [False, True] if skip else [False]:
         known = products.learn(arrays, in_place)
         for candidate in CANDIDATES:
-            products.force(known, candidate)
+            products.load(known, candidate)
             close(products.run(**arrays, in_place=in_place), arrays)
 
 
@@ -114,7 +91,7 @@ def test_order_of_threads_does_not_matter(products, order):
     arrays = make(1, 70, 72, 136, np.float16, activation='swish')
     known = products.learn(arrays)
     for candidate in OWN:
-        products.force(known, candidate)
+        products.load(known, candidate)
         products.lib.configure(b'')
         first = products.run(**arrays)
         products.lib.configure(f'order={order}'.encode())
@@ -180,7 +157,7 @@ def test_a_shunned_library_takes_no_part(without_libraries):
 @pytest.mark.parametrize('candidate', ['rocblas', 'hipblaslt:0', 'hipblaslt:1'])
 def test_a_failing_library_is_replaced(products, candidate):
     arrays = make(1, 8, 16, 64, np.float16, skip=True, activation='mish')
-    products.force(products.learn(arrays), candidate)
+    products.load(products.learn(arrays), candidate)
     products.run(**arrays)
     products.lib.fail_in_products(b'fail=gemm:1+')
     close(products.run(**arrays), arrays)
@@ -218,7 +195,7 @@ def test_plan_files_are_read_with_care(products):
     assert products.plans() == {'a': 'own:64x64:k2', 'd': 'nonsense'}
     arrays = make(1, 8, 16, 64, np.float16)
     for winner in ('nonsense', 'own:17x3:k9', 'hipblaslt:99', 'hipblaslt:-1', 'hipblaslt:x'):
-        products.force(products.learn(arrays), winner)
+        products.load(products.learn(arrays), winner)
         close(products.run(**arrays), arrays)
 
 
