@@ -8,9 +8,10 @@ Stages, in the order in which they run; a failing one does not stop the others, 
   build      meson, with -Drocm=cuda, into build/check-cuda
   kernels    tests/kernels on the GPU
   golden     every net of DATA/nets against DATA/golden, fp32 and fp16
+  play       bench, tune and bench again with rocm-auto from the command line, on a tower and an attention net
   bench      positions a second of five kinds of nets by batch size, fp16 and fp32, after measuring which kernels to use
   soak       8 threads with batches of random sizes for a minute, every answer compared
-  memcheck   compute-sanitizer on a small net, and racecheck likewise
+  memcheck   compute-sanitizer on a small net of either body, and racecheck likewise
 
 Needs Python packages meson, ninja, numpy, protobuf, pybind11, pytest, and oneDNN's two wheels for the CPU back end (left out
 where they are missing). Writes OUT/report.md, OUT/results.json and OUT/log.txt. Exit code 1 if a stage failed.
@@ -20,6 +21,7 @@ import importlib.metadata
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 import sys
@@ -27,7 +29,7 @@ import tempfile
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-LIMITS_S = {"build": 240, "kernels": 120, "golden": 100, "bench": 240, "soak": 100, "memcheck": 90, "racecheck": 90}
+LIMITS_S = {"build": 240, "kernels": 120, "golden": 100, "play": 120, "bench": 360, "soak": 150, "memcheck": 90, "racecheck": 90}
 KINDS = ("rocm-fp16", "rocm")
 BATCHES = (1, 8, 16, 32, 64, 128, 256, 512)
 SMOLGEN = (32, 256, 256)
@@ -122,14 +124,17 @@ class Run:
         tiny = ["--tiny"] if self.options.tiny else []
         command = [*before, sys.executable, "-P", __file__, "--data", self.options.data, "--out", self.options.out, "--rocm",
                    self.options.rocm, *tiny, "--child", *arguments]
-        paths = [str(self.options.folder / "package"), *filter(None, [os.environ.get("PYTHONPATH")])]
-        libraries = [*filter(None, [onednn_folder(), os.environ.get("LD_LIBRARY_PATH")])]
-        environment = {"PYTHONPATH": os.pathsep.join(paths), "LD_LIBRARY_PATH": os.pathsep.join(libraries)}
-        out = self.run(command, most_s, environment)
+        out = self.run(command, most_s, self.installed())
         lines = [line for line in out.splitlines() if line.startswith("result ")]
         if not lines:
             raise Failure(f"no result of {arguments}: {out[-1000:]}")
         return json.loads(lines[-1].removeprefix("result "))
+
+    def installed(self):
+        """What makes Python see the built package."""
+        paths = [str(self.options.folder / "package"), *filter(None, [os.environ.get("PYTHONPATH")])]
+        libraries = [*filter(None, [onednn_folder(), os.environ.get("LD_LIBRARY_PATH")])]
+        return {"PYTHONPATH": os.pathsep.join(paths), "LD_LIBRARY_PATH": os.pathsep.join(libraries)}
 
     def build(self):
         folder, package = self.options.folder, self.options.folder / "package"
@@ -160,13 +165,24 @@ class Run:
             raise Failure(f"outside the bars: {', '.join(bad)}\n\n{text}")
         return text
 
+    def play(self):
+        if not onednn_folder():
+            return "not done: rocm-auto compares with the back end cpu, which needs oneDNN's two wheels"
+        texts = []
+        for net in ("maia-1900", *(() if self.options.tiny else ("ab-pemap-128x3",))):
+            for words in (("bench", "--num-positions=2"), ("tune", "--max-batch-size=8"), ("bench", "--num-positions=2")):
+                out = self.run([sys.executable, "-P", "-m", "lc0rocm", *words, "--backend=rocm-auto",
+                                f"--weights={self.options.data / 'nets' / net}.pb.gz"], environment=self.installed())
+                texts += [f"{net} {words[0]}: {line}" for line in out.splitlines() if re.match("Nodes/second|.*(takes|kept|not used)", line)]
+        return "\n".join(texts)
+
     def bench(self):
         rows, failures = [], []
         nets = list(TINY) if self.options.tiny else list(BENCH_NETS)
         for kind in KINDS:
             for net in nets:
                 try:
-                    rows.append([net, kind, *self.child("bench", net, kind, most_s=60)])
+                    rows.append([net, kind, *self.child("bench", net, kind, most_s=75)])
                 except Failure as failure:
                     failures.append(f"{net} {kind}: {failure}")
         self.results["bench"] = {"batches": list(batches(self.options)), "rows": rows}
@@ -180,14 +196,24 @@ class Run:
         return "\n".join(found)
 
     def memcheck(self):
-        return self.sanitize("memcheck")
+        return "\n".join(self.sanitize("memcheck", kind, "--error-exitcode", "99") for kind in KINDS)
 
     def racecheck(self):
-        return self.sanitize("racecheck")
+        """Of our kernels: it does not understand how cuBLAS's newest (nvjet) wait for their asynchronous copies."""
+        texts = []
+        for kind in KINDS:
+            log = self.options.out / f"racecheck-{kind}.txt"
+            texts.append(self.sanitize("racecheck", kind, "--log-file", log))
+            places = [] if self.options.rocm == "emulated" else re.findall(r"(?:Read|Write) access at (.+)\+0x", log.read_text())
+            if ours := sorted({place for place in places if "rocm::" in place}):
+                raise Failure(f"{kind}: races in {', '.join(ours)}; see {log}")
+            if places:
+                texts.append(f"hazards in the libraries alone: {', '.join(sorted(set(places)))}")
+        return "\n".join(texts)
 
-    def sanitize(self, tool):
-        before = [] if self.options.rocm == "emulated" else ["compute-sanitizer", "--tool", tool, "--error-exitcode", "99"]
-        return "\n".join(self.child("small", kind, before=before) for kind in KINDS)
+    def sanitize(self, tool, kind, *settings):
+        before = [] if self.options.rocm == "emulated" else ["compute-sanitizer", "--tool", tool, *settings]
+        return self.child("small", kind, before=before)
 
 
 class Failure(Exception):
@@ -290,7 +316,7 @@ def bench(options, name, kind):
 
     from lc0rocm import _core
     game = _core.Game()
-    backend = open_backend(kind, make(options, name), batches(options), 12, max_batch=max(batches(options)), streams=1)
+    backend = open_backend(kind, make(options, name), batches(options), 26, max_batch=max(batches(options)), streams=1)
     moves = game.policy_indices(backend.info["input_format"])
     planes = game.planes(backend.info["input_format"])
     speeds = []
@@ -307,7 +333,7 @@ def soak(options, kind):
     import threading
 
     import numpy as np
-    seconds, most, threads = (1, 3, 2) if options.tiny else (30, 256, 8)
+    seconds, most, threads = (1, 3, 2) if options.tiny else (60, 256, 8)
     name = "ab-pemap-64x2" if options.tiny else "ab-pemap-128x3"
     planes, wanted = golden_data(options, name)
     backend = open_backend(kind, options.data / "nets" / f"{name}.pb.gz", (1, most), 5, max_batch=most, streams=threads)
