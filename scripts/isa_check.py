@@ -102,6 +102,14 @@ def expand_tokens():
             np.concatenate([planes, encoding, np.zeros((64, stride - 112 - extra))], 1), 64, 1e-3)
 
 
+def expand_pieces():
+    batch = 2
+    masks, values = rng.integers(0, 2 ** 63, (batch, 112), np.uint64) * 2 + 1, rng.random((batch, 112), np.float32)
+    squares = (masks[:, :12, None] >> np.arange(64, dtype=np.uint64) & 1) * values[:, :12, None]
+    return ('expand_piecesI6__half', (batch * 64 * 12 // 256, 1, 1), 256, [np.full((batch, 64 * 12), np.nan, np.float16), masks, values, i32(batch)],
+            squares.transpose(0, 2, 1).reshape(batch, -1), batch * 64, 1e-3)
+
+
 def policy_map():
     batch, width = 2, 4288
     logits, table = half(batch, width), rng.permutation(width)[:1858].astype(np.int32)
@@ -226,6 +234,7 @@ CASES = {  # label: (source file, case, unit)
     'layer_norm, 300': ('layer_norm', layer_norm_block, 'row'),
     'bias_activation': ('bias_activation', bias_activation, 'row of 32 with everything and mish'),
     'expand_tokens': ('expand_planes', expand_tokens, 'token of 128'),
+    'expand_pieces': ('expand_planes', expand_pieces, 'square of 12 planes'),
     'policy_map': ('policy_map', policy_map, 'move'),
     'attention_policy': ('attention_policy', attention_policy, 'move of 256 channels'),
     'values': ('values', values, 'position'),
