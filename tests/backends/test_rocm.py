@@ -229,6 +229,19 @@ def test_weights_beyond_fp16(shared):
         _core.Backend("rocm-fp16", core, SMALL)
 
 
+@pytest.mark.parametrize("words", ["", "fail=gemm:1+"], ids=["libraries", "our kernels"])
+def test_activations_beyond_fp16_saturate(tmp_path, emulation, words):
+    """Squares of feed-forward sums near 300, whose own products are far beyond fp16 as well."""
+    message = make_net.make_net(embedding=32, encoders=1, heads=2, dff=48, ffn_activation="relu2", encoding="float32")
+    make_net.set_array(message.weights.encoder[0].ffn.dense1_b, [300] * 48, "float32")
+    make_net.set_array(message.weights.encoder[0].ffn.dense2_w, np.linspace(0.5, 1, 48 * 32), "float32")
+    make_net.write_net(message, tmp_path / "large.pb")
+    emulation(words)
+    planes = [a[None] for a in _core.Game().planes(1)]
+    outputs = _core.Backend("rocm-fp16", net.load(tmp_path / "large.pb").core(), SMALL).evaluate(*planes)
+    assert all(np.isfinite(x).all() for x in outputs)
+
+
 @pytest.mark.parametrize("options", [{"gpu": 1}, {"gpu": -1}, {"max_batch": 0}, {"streams": 0}, {"graphs": 1}])
 def test_bad_options(shared, options):
     with pytest.raises(_core.Error, match=next(iter(options))):

@@ -91,6 +91,23 @@ def test_statistics_are_float(device):
     reference.assert_close(y.array, z, 1, 2e-3)
 
 
+@pytest.mark.parametrize('channels', [8, 3])
+def test_results_beyond_half_saturate(device, channels):
+    x, m = np.full((1, 64, channels), 60000, np.float16), np.zeros((36, 4, channels), np.float16)
+    m[0] = 1000  # 32,000 in the first square of each tile
+    se = [np.zeros(shape, np.float16) for shape in ((1, channels), 1, (2 * channels, 1), 2 * channels)]
+    se[3][:channels] = 20  # gates of 1
+    expected = x.copy()
+    expected[0, [0, 4, 32, 36]] = 65504
+    for weights, width in ([None] * 4, 0), (se, 1):
+        y = Output(x.shape, np.float16)
+        device.launch('winograd_output', True, y, Output(m.copy()), None, x, *weights, width, 1, channels, 0)
+        assert (y.array == expected).all()
+    y = Output(x.shape, np.float16)
+    device.launch('squeeze_excitation', True, y, -x, None, -x, *se, 1, 1, channels, 0)
+    assert (y.array == -65504).all()
+
+
 def test_nan_stays_in_its_position(device):
     x, m = normal(6, np.float16, 3, 64, 8), normal(7, np.float16, 36, 12, 8)
     x[1, 5, 3] = m[20, 6, 3] = np.nan

@@ -41,16 +41,13 @@ def test_expand_pieces(device, dtype, batch):
 @DTYPES
 @pytest.mark.parametrize('activation', reference.ACTIVATIONS)
 def test_activations(device, dtype, activation):
-    """Over the whole range of half, NaN and both infinities of the gate's product aside."""
+    """Over the whole range of half, beyond which results saturate; NaN stays."""
     x = np.concatenate([np.linspace(-30, 30, 2001), [60000, -60000, 0, np.nan]]).astype(dtype)[None]
     y = Output(x.shape, dtype)
     device.launch('bias_activation', dtype == np.float16, y, x, None, None, None, None, 1, x.shape[1], reference.ACTIVATIONS.index(activation))
-    with np.errstate(over='ignore'):
-        expected = reference.activate(activation, x.astype(np.float64)).astype(dtype).astype(np.float64)
-    finite = np.isfinite(expected) | np.isnan(expected)
-    assert (y.array[~finite] == expected[~finite]).all()
-    got, want = y.array[finite].astype(np.float64), expected[finite]
-    reference.assert_close(got, want, 1e-3 if dtype == np.float16 else 2e-6, 1e-3 if dtype == np.float16 else 2e-6)
+    most = float(np.finfo(dtype).max)
+    expected = reference.activate(activation, x.astype(np.float64)).clip(-most, most)
+    reference.assert_close(y.array, expected, 1e-3 if dtype == np.float16 else 2e-6, 1e-3 if dtype == np.float16 else 2e-6)
 
 
 @DTYPES

@@ -56,6 +56,18 @@ def test_near_the_limits_of_half(device, cols):
 
 
 @pytest.mark.parametrize('cols', [768, 30])
+def test_infinite_products_saturate(device, cols):
+    """What a library could not keep in half counts as half's largest number."""
+    def overflow(x):
+        x[0, :3] = np.inf, -np.inf, np.inf
+        x[2, 5] = -np.inf
+    with np.errstate(invalid='ignore'):
+        got, _ = run(device, np.float16, 3, cols, False, False, 'none', change=overflow)
+    expected = run(device, np.float16, 3, cols, False, False, 'none', change=lambda x: (overflow(x), np.nan_to_num(x, copy=False)))[1]
+    reference.assert_close(got, expected, 0.05, 2e-3)  # 0.7 of the largest number or all of it: nearly the same row
+
+
+@pytest.mark.parametrize('cols', [768, 30])
 def test_nan_stays_in_its_row(device, cols):
     def poison(x):
         x[1, 7] = np.nan

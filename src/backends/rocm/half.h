@@ -12,6 +12,27 @@ __device__ inline float to_float(__half x) { return __half2float(x); }
 __device__ inline void put(float* p, float x) { *p = x; }
 __device__ inline void put(__half* p, float x) { *p = __float2half_rn(x); }
 
+// Within T's range: what is beyond that of half becomes its largest number, NaN stays.
+constexpr float kMostHalf = 65504;
+template <class T>
+__device__ inline float saturated(float x) {
+  return sizeof(T) == 4 ? x : x > kMostHalf ? kMostHalf : x < -kMostHalf ? -kMostHalf : x;
+}
+
+// The same of several, for a maximum and a branch: nearly always there is nothing to do.
+template <class T, int kCount>
+__device__ inline void saturate(float (&x)[kCount]) {
+  if constexpr (sizeof(T) == 2) {
+    float most = 0;
+#pragma unroll
+    for (float value : x) most = fmaxf(most, fabsf(value));
+    if (most > kMostHalf) {
+#pragma unroll
+      for (float& value : x) value = saturated<T>(value);
+    }
+  }
+}
+
 // Address of element `offset`: unsigned 32-bit offsets from one pointer for all lanes need no 64-bit vector maths.
 template <class T>
 __device__ inline T* at(T* p, unsigned offset) {

@@ -43,6 +43,7 @@ __global__ void __launch_bounds__(kThreads)
 #pragma unroll
     for (int e = 0; e < kWidth; ++e) v.x[e] += a.x[e];
   }
+  saturate<T>(v.x);
   store(y + place, v);
 }
 

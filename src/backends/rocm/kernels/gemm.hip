@@ -187,6 +187,7 @@ __global__ void __launch_bounds__(Shape<kTile>::kThreads)
           const Floats8 rest = skip ? load8(at(skip + first, row * cols + col)) : Floats8{};
 #pragma unroll
           for (int e = 0; e < 8; ++e) z.x[e] += rest.x[e];
+          saturate<half>(z.x);
           store8(at(y + first, row * cols + col), z);
         }
       }
@@ -263,7 +264,7 @@ __global__ void __launch_bounds__(Shape<kTile>::kThreads)
       if (row >= rows || col >= cols) continue;
       const size_t line = size_t(index) * rows + row, to = line * cols + col;
       if (parts) parts[(size_t(split) * batch * rows + line) * ld + col] = sums[i][j];
-      else put(y + to, sums[i][j] + (skip ? to_float(skip[to]) : 0));
+      else put(y + to, saturated<T>(sums[i][j] + (skip ? to_float(skip[to]) : 0)));
     }
 }
 

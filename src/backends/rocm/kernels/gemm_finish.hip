@@ -42,12 +42,14 @@ __global__ void __launch_bounds__(256)
     });
 #pragma unroll
     for (int e = 0; e < 8; ++e) z.x[e] += rest.x[e];
+    saturate<T>(z.x);
     store8(y + to, z);
   } else {
 #pragma unroll
     for (int e = 0; e < 8; ++e)
       if (e < inside)
-        put(y + to + e, activate(activation, z.x[e] + (bias ? to_float(bias[col + e]) : 0)) + (skip ? to_float(skip[to + e]) : 0));
+        put(y + to + e,
+            saturated<T>(activate(activation, z.x[e] + (bias ? to_float(bias[col + e]) : 0)) + (skip ? to_float(skip[to + e]) : 0)));
   }
 }
 

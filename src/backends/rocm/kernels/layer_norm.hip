@@ -47,6 +47,15 @@ __global__ void __launch_bounds__(128)
       sum += t[i].x[e];
     }
   }
+  if (sizeof(T) == 2 && !(fabsf(sum) < INFINITY)) {  // a library's product was beyond half
+    sum = 0;
+#pragma unroll
+    for (Floats8& piece : t) {
+      keep_order();  // else all comparisons come first, whose results do not fit into the scalar registers
+#pragma unroll
+      for (float& value : piece.x) sum += value = saturated<T>(value);
+    }
+  }
   const float mean = group_sum(sum) * share;
   float squares = 0;
 #pragma unroll
@@ -83,7 +92,7 @@ __global__ void __launch_bounds__(kWideThreads)
   if (skip) skip += first;
   const auto value = [&](int c) {
     const float t = activate(activation, to_float(x[c]) + (bias ? to_float(bias[c]) : 0));
-    return fmaf(t, alpha, skip ? to_float(skip[c]) : 0);
+    return saturated<T>(fmaf(t, alpha, skip ? to_float(skip[c]) : 0));
   };
   float sum = 0;
   for (int c = threadIdx.x; c < cols; c += kWideThreads) sum += value(c);

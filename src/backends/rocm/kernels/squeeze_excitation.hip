@@ -44,6 +44,7 @@ __global__ void __launch_bounds__(kThreads)
         Floats<kWidth> out;
 #pragma unroll
         for (int e = 0; e < kWidth; ++e) out.x[e] = activate(kActivation, fmaf(z.x[e], gate[e], shift[e]) + rest.x[e]);
+        saturate<T>(out.x);
         store(at(y, place), out);
       }
     }

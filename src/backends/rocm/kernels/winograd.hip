@@ -131,6 +131,8 @@ __device__ inline void finish_tile(T* y, float (&out)[kWidth][16], int tile, int
       for (float& value : out[e]) value = activate(kActivation, value);
   });
 #pragma unroll
+  for (auto& values : out) saturate<T>(values);
+#pragma unroll
   for (int i = 0; i < 16; ++i) {
     Floats<kWidth> value;
 #pragma unroll
@@ -177,6 +179,7 @@ __global__ void __launch_bounds__(kExciteThreads)
 #pragma unroll
       for (float value : out[e]) sum += value;
       lds[tile * channels + c + e] = sum;
+      saturate<T>(out[e]);
     }
 #pragma unroll
     for (int i = 0; i < 16; ++i) {
