@@ -3,7 +3,7 @@ import pathlib
 
 import pytest
 
-from lc0rocm import Error, options
+from lc0rocm import Error, _core, options
 
 BY_NAME = {option.name: option for option in options.ENGINE}
 
@@ -48,6 +48,14 @@ def test_bad_values(name, text):
 def test_hash_becomes_cache_entries():
     assert options.cache_entries("1") == 2**20 // 140
     assert options.cache_entries("1000000000") == 999999999
+
+
+def test_a_cache_beyond_memory_still_plays():
+    search = _core.Search()
+    search.set_backend(_core.Backend("random", None, {}), "fen_only", 1, int(BY_NAME["NNCacheSize"].high))
+    search.set_position(_core.STARTPOS, [])
+    search.start({"Threads": 1}, {"nodes": 10})
+    assert search.result()["best_move"]
 
 
 def test_page_is_current():

@@ -6,8 +6,6 @@
 #include <bit>
 #include <cstring>
 
-#include "error.h"
-
 namespace nn {
 namespace {
 
@@ -36,17 +34,10 @@ constexpr std::uint64_t make_slot(std::uint64_t key, std::size_t place) { return
 std::uint64_t load(std::uint64_t& word) { return std::atomic_ref(word).load(std::memory_order_acquire); }
 void store(std::uint64_t& word, std::uint64_t value) { std::atomic_ref(word).store(value, std::memory_order_release); }
 
-// Places of entries have 32 bits.
-std::size_t checked(std::size_t capacity) {
-  constexpr std::size_t kMost = 200'000'000;
-  if (capacity > kMost) throw Error("an evaluation cache holds at most 200,000,000 positions; lower NNCacheSize");
-  return capacity;
-}
-
 }  // namespace
 
 Cache::Cache(std::size_t capacity)
-    : capacity_(checked(capacity)),
+    : capacity_(capacity),
       slot_count_(capacity * 19 / 10 + 1),
       ring_size_((capacity + 4) * kMeanEntry + entry_size(kMaxMoves)),
       slots_memory_(allocate_pages(slot_count_ * sizeof(std::uint64_t))),

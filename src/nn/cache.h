@@ -16,7 +16,9 @@ namespace nn {
 
 class Cache {
  public:
-  explicit Cache(std::size_t capacity);  // positions; 0: nothing is kept
+  static constexpr std::size_t kMostPositions = 200'000'000;  // places of entries have 32 bits
+  // capacity: positions, at most kMostPositions; 0: nothing is kept. Throws std::bad_alloc.
+  explicit Cache(std::size_t capacity);
 
   // True on a hit: the key is there with the same number of moves. Fills `value` and priors[0 .. moves - 1], packed as in
   // softmax.h; a miss leaves anything there. With moves == 0 any entry of that key matches and `priors` is not touched.

@@ -13,6 +13,17 @@ bool is_same(const chess::Position& a, const chess::Position& b) {
   return a.board == b.board && a.rule50 == b.rule50 && a.ply == b.ply;
 }
 
+// As many positions as are asked for, or as memory and the cache itself allow: a smaller one costs time, none would cost the game.
+std::shared_ptr<nn::Cache> make_cache(std::size_t size) {
+  for (size = std::min(size, nn::Cache::kMostPositions);; size /= 2) {
+    try {
+      return std::make_shared<nn::Cache>(size);
+    } catch (const std::bad_alloc&) {
+      if (size == 0) throw;
+    }
+  }
+}
+
 }  // namespace
 
 Search::Search() = default;
@@ -34,11 +45,12 @@ void Search::set_backend(std::shared_ptr<nn::Backend> backend, chess::HistoryFil
   const std::lock_guard control(control_);
   end_run();
   const bool same = backend == backend_ && fill == fill_ && policy_temperature == policy_temperature_;
-  if (!same || !cache_ || cache_->capacity() != cache_size) cache_ = std::make_shared<nn::Cache>(cache_size);
+  if (!same || !cache_ || cache_size != cache_size_) cache_ = make_cache(cache_size);
   if (backend != backend_) sessions_.clear();
   backend_ = std::move(backend);
   fill_ = fill;
   policy_temperature_ = policy_temperature;
+  cache_size_ = cache_size;
 }
 
 void Search::clear() {

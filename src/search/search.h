@@ -54,6 +54,7 @@ class Search {
   chess::HistoryFill fill_ = chess::HistoryFill::kFenOnly;
   float policy_temperature_ = 1;
   std::shared_ptr<nn::Cache> cache_;
+  std::size_t cache_size_ = 0;  // that was asked for
   std::vector<std::unique_ptr<nn::Session>> sessions_;  // of earlier searches, for the next one
   std::optional<chess::History> game_;
   std::vector<chess::Move> moves_;  // since the start of the game
