@@ -14,7 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple
 
 from lc0rocm import remember
 from lc0rocm._core import Error
@@ -158,13 +158,14 @@ def _loaded_before(files: Any) -> bool:
 # plans ----------------------------------------------------------------------------------------------------------------
 
 @contextlib.contextmanager
-def measuring(seconds: float) -> Iterator[None]:
-    """Inside, this thread measures shapes that have no plan yet, for so long at most. What it finds is kept on disk."""
+def measuring(seconds: float, begins: Callable[[], None]) -> Iterator[None]:
+    """Inside, this thread measures shapes that have no plan yet, for so long at most. What it finds is kept on disk.
+    begins: called before the first one, if there is one."""
     timer = threading.Timer(seconds, module().interrupt_measuring, [True])
     timer.daemon = True
     timer.start()
     try:
-        with module().Measuring():
+        with module().Measuring(begins):
             yield
     finally:
         timer.cancel()

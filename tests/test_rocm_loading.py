@@ -122,6 +122,28 @@ def test_rocm_auto_measures_once(weights, monkeypatch):
     assert again.messages[1:] == first.messages[1:] and len(said) == 2
 
 
+def test_preparing_is_said_when_something_is_measured(weights):
+    said = []
+    for backend in ("rocm", "rocm", "rocm-fp16"):
+        loading.load_backend(weights, backend, SMALL + ",tune=true", say=said.append)
+    assert [line.split()[1] for line in said] == ["rocm:", "rocm-fp16:"]
+
+
+def test_a_changed_network_is_probed_again(tmp_path):
+    path = tmp_path / "net.pb"
+
+    def fingerprint(content, time=1):
+        path.write_bytes(content)
+        os.utime(path, ns=(time, time))
+        return probe._fingerprint(str(path))
+
+    content = bytes(3 << 20)
+    prints = {fingerprint(*file) for file in ((content,), (content, 2), (b"?" + content[1:],), (content[1:] + b"?",), (content[1:],), (b"",))}
+    assert len(prints) == 6 and fingerprint(content) in prints
+    os.truncate(path, 2**40)  # of which only the ends are read
+    assert probe._fingerprint(str(path)) not in prints
+
+
 def test_rocm_auto_takes_single_precision_where_half_overflows(weights, tmp_path):
     message = make_net.make_net(embedding=32, encoders=1, heads=2, dff=48, value_size=8, head_hidden=8, encoding="float32")
     make_net.set_array(message.weights.ip2_val_b, [1e5, 0, 0], "float32")

@@ -72,6 +72,7 @@ const Runner* best(const std::vector<Runner>& runners, bool ours) {
 }  // namespace
 
 std::optional<Winner> auction(Stream& stream, const std::vector<Contender>& contenders) {
+  measurement_begins();
   const Timer timer;
   std::vector<Runner> runners;
   for (const Contender& c : contenders) {

@@ -1,4 +1,5 @@
 // The extension module of the ROCm back end. Loading it registers the back ends; the functions are for lc0rocm/rocm.py, which decides.
+#include <pybind11/functional.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -37,6 +38,7 @@ std::vector<int> ladder(int most) {
 
 // `with _rocm.Measuring():` in Python.
 struct MeasuringBlock {
+  std::function<void()> begins;
   std::unique_ptr<rocm::Measuring> measuring;
 };
 
@@ -56,7 +58,8 @@ PYBIND11_MODULE(ROCM_MODULE, m) {
         "Never calls hipblaslt, rocblas or miopen from now on; for one that failed its probe.");
   m.def("interrupt_measuring", &rocm::interrupt_measuring, py::arg("stop"), "Ends measurements in all threads, until called with False.");
   py::class_<MeasuringBlock>(m, "Measuring", "A with-block in which this thread measures shapes that have no plan yet.")
-      .def(py::init<>())
-      .def("__enter__", [](MeasuringBlock& self) { self.measuring = std::make_unique<rocm::Measuring>(); })
+      .def(py::init([](std::function<void()> begins) { return MeasuringBlock{std::move(begins), nullptr}; }), py::arg("begins") = nullptr,
+           "begins: called once, before the first shape that has to be measured.")
+      .def("__enter__", [](MeasuringBlock& self) { self.measuring = std::make_unique<rocm::Measuring>(self.begins); })
       .def("__exit__", [](MeasuringBlock& self, const py::args&) { self.measuring.reset(); });
 }

@@ -6,6 +6,7 @@
 #include <mutex>
 #include <set>
 #include <sstream>
+#include <utility>
 
 namespace rocm {
 namespace {
@@ -20,6 +21,7 @@ std::set<std::string> shunned;
 
 std::atomic<bool> interrupted = false;
 thread_local int measurers = 0;
+thread_local std::function<void()> first_begins;  // not called yet
 
 // Not by a stream's operators: they fail between libraries of which one has the C++ library linked in.
 bool to_float(const std::string& word, float& value) {
@@ -74,9 +76,18 @@ bool shuns(const std::string& library) {
   return shunned.contains(library);
 }
 
-Measuring::Measuring() { ++measurers; }
-Measuring::~Measuring() { --measurers; }
+Measuring::Measuring(std::function<void()> begins) {
+  ++measurers;
+  first_begins = std::move(begins);
+}
+Measuring::~Measuring() {
+  --measurers;
+  first_begins = nullptr;
+}
 bool measuring() { return measurers > 0 && !interrupted; }
+void measurement_begins() {
+  if (const auto tell = std::exchange(first_begins, nullptr)) tell();
+}
 void interrupt_measuring(bool stop) { interrupted = stop; }
 
 }  // namespace rocm

@@ -1,6 +1,7 @@
 // Which way of computing a shape won its auction, by device, library versions, types and shape: one table a process, which Python fills from
 // a file and reads back. C++ reads no files.
 #pragma once
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -23,10 +24,11 @@ bool shuns(const std::string& library);
 // interrupt_measuring(true) nobody is measuring(), and a measurement in progress ends without a winner.
 class Measuring {
  public:
-  Measuring();
+  explicit Measuring(std::function<void()> begins = {});  // called once, before the first measurement, if there is one
   ~Measuring();
 };
 bool measuring();
+void measurement_begins();
 void interrupt_measuring(bool stop);
 
 }  // namespace rocm
