@@ -89,8 +89,8 @@ class Backend:
         """Planes (n, 112) to raw policy logits (n, 1858), q (n,), d (n,), m (n,). Any n: split by max_batch. Thread-safe."""
     def time_batches(self, masks: NDArray[np.uint64], values: NDArray[np.float32], count: int,
                      moves: Sequence[int] = ()) -> list[float]:
-        """Evaluates the batch `count` times on a session of its own; seconds since the call at which each ended. moves: policy indices
-        that every position asks for; without any, no policy is computed."""
+        """Evaluates the batch, split by max_batch, `count` times on a session of its own; seconds since the call at which each ended.
+        moves: policy indices that every position asks for; without any, no policy is computed."""
 
 def registered_backends() -> list[tuple[str, str, bool]]:
     """(name, why it cannot run here or "", needs a network)."""

@@ -187,6 +187,12 @@ def test_the_gpu_that_is_asked_for(weights):
         loading.load_backend(weights, "rocm", "gpu=1")
 
 
+def test_batches_above_the_largest_are_timed_in_parts(weights):
+    done = lc0rocm("backendbench", weights, "--backend=rocm", f"--backend-opts={SMALL}", "--batches=2", "--max-batch-size=5", "--json")
+    assert done.returncode == 0, done.stderr
+    assert [row["mean_batch"] for row in json.loads(done.stdout)["sizes"]] == [1, 2, 1.5, 2, 5 / 3]
+
+
 def test_discrete_before_integrated():
     def device(index, units, integrated, architecture="gfx1100"):
         return rocm.Device(index, "a GPU", architecture, 2**34, units, 32, integrated)
