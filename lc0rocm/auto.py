@@ -23,7 +23,10 @@ def prepare(name: str, options: dict, weights: str, heads: list[str], say: Calla
     the one that was asked for fails its check."""
     rocm.module()
     device = _device(rocm.load().devices, options)
-    options = options | {"gpu": device.index}
+    options = {"warm_up": not device.emulated} | options | {"gpu": device.index}
+    for key in ("probe", "tune"):
+        if not isinstance(options.get(key, True), bool):
+            raise Error(f"back-end option {key} must be true or false")
     wanted = options.pop("probe", not device.emulated)
     if name == "rocm-auto":
         return _decide(options, device, weights, heads, say)

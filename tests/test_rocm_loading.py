@@ -187,6 +187,18 @@ def test_the_gpu_that_is_asked_for(weights):
         loading.load_backend(weights, "rocm", "gpu=1")
 
 
+@pytest.mark.parametrize("key", ["probe", "tune"])
+def test_neither_true_nor_false(weights, key):
+    with pytest.raises(Error, match=f"{key} must be true or false"):
+        loading.load_backend(weights, "rocm", f"{SMALL},{key}=3")
+
+
+def test_an_emulated_gpu_is_not_warmed_up(weights):
+    prepared = auto.prepare("rocm", {}, weights, ["vanilla", "winner"], print)
+    assert prepared.options == {"gpu": 0, "warm_up": False}
+    assert auto.prepare("rocm", {"warm_up": True}, weights, ["vanilla", "winner"], print).options["warm_up"]
+
+
 def test_batches_above_the_largest_are_timed_in_parts(weights):
     done = lc0rocm("backendbench", weights, "--backend=rocm", f"--backend-opts={SMALL}", "--batches=2", "--max-batch-size=5", "--json")
     assert done.returncode == 0, done.stderr
