@@ -5,8 +5,8 @@ do not. So the child evaluates the net's smallest and its largest batch and comp
 nobody a game."""
 import hashlib
 import os
-import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from lc0rocm import _core, remember, rocm
@@ -131,18 +131,15 @@ def _compare(name: str, size: int, got, wanted) -> None:
 
 
 def _speed(backend: _core.Backend, planes, threads: int) -> float:
-    """Positions a second."""
+    """Positions a second. Raises Error where one of the threads fails."""
     backend.time_batches(*planes, 2, MOVES)  # a plain run, and the capture of a graph
     once = backend.time_batches(*planes, 1, MOVES)[0]
     count = max(2, min(1000, round(_MEASURE_S / max(once, 1e-6))))
 
     def seconds() -> float:
-        workers = [threading.Thread(target=backend.time_batches, args=(*planes, count, MOVES)) for _ in range(threads)]
         start = time.perf_counter()
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda _: backend.time_batches(*planes, count, MOVES), range(threads)))
         return time.perf_counter() - start
 
     if threads > 1:

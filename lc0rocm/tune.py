@@ -62,8 +62,8 @@ def tune(settings: Settings) -> int:
         report.write_json({"command": "tune", "backend": prepared.name, "options": prepared.options, "network": path,
                            "interrupted": stop.is_set(), "plans": plans, "sizes": rows})
     else:
-        print("\n".join(prepared.messages))
-        print(report.table(["batch", "positions/s", "ms"], [list(row.values()) for row in rows]))
+        table = report.table(["batch", "positions/s", "ms"], [list(row.values()) for row in rows])
+        print("\n".join([*prepared.messages, table]))
         print(f"{plans} plans are kept{'; interrupted, the rest can follow' if stop.is_set() else ''}")
     return 130 if stop.is_set() else 0
 

@@ -1,4 +1,5 @@
 """The GPU back end is loaded in a guarded way, probed, chosen and tuned; all of it on the emulated GPU, whose faults are real ones."""
+import ctypes
 import importlib.util
 import json
 import os
@@ -11,7 +12,7 @@ import time
 
 import pytest
 
-from lc0rocm import auto, choose, loading, probe, remember, rocm
+from lc0rocm import _core, auto, choose, loading, probe, remember, rocm
 from lc0rocm._core import Error
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -165,6 +166,17 @@ def test_a_library_that_ends_processes_is_left_out(weights):
                    settings="hipblaslt=exits", text="isready\ngo nodes 3\nquit\n")
     assert "rocm does without hipblaslt: the process ended with exit code 1" in done.stdout
     assert "runs on emulated GPU" in done.stdout and "bestmove" in done.stdout
+
+
+def test_a_failure_under_load_is_no_speed(weights):
+    backend = loading.load_backend(weights, "rocm", SMALL).backend
+    planes = [part[None] for part in _core.Game().planes(1)]
+    assert probe._speed(backend, planes, 1) > 0  # its graph is there now
+    configure = ctypes.CDLL(str(PACKAGE / "librocm_emulated.so")).hip_emulated_configure
+    configure(b"fail=launch:5")  # three runs find out how long one takes
+    with pytest.raises(Error, match="launching a graph"):
+        probe._speed(backend, planes, 1)
+    configure(b"")
 
 
 def test_a_failure_is_believed_for_a_day(weights, monkeypatch):
