@@ -78,7 +78,7 @@ def _create(name: str, network: _core.Network, parameters: dict, say) -> _core.B
     """On a real GPU, shapes that were never met are measured now, so that none has to be in a game."""
     if name not in rocm.NAMES or not parameters.get("tune", not rocm.load().devices[parameters["gpu"]].emulated):
         return _core.Backend(name, network, parameters)
-    line = f"preparing {name}: what this network and GPU have not been measured for yet takes at most {_MEASURING_S:.0f} s more"
+    line = f"preparing {name}: what this network and GPU have not been measured for yet takes at most {_MEASURING_S:.0f} s"
     with rocm.measuring(_MEASURING_S, lambda: say(line)):
         return _core.Backend(name, network, parameters)
 

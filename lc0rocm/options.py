@@ -278,7 +278,8 @@ NETWORK = _group(
           short="b", when=POSITION),
     string("BackendOptions", "backend-opts", "",
            "Parameters of the back end, like threads=2 or policy_head=optimistic.", short="o", when=POSITION),
-    spin("NNCacheSize", "nncache", 2000000, 0, 999999999, "Evaluations to remember; fewer where memory does not suffice.", when="next position"),
+    spin("NNCacheSize", "nncache", 2000000, 0, 999999999, "Evaluations to remember; fewer where memory does not suffice.",
+         when="next position"),
 )
 
 ENGINE = PROCESS + SEARCH + STOPPING + OUTPUT + NETWORK

@@ -71,11 +71,12 @@ def probe(subject: Subject, measure: bool, say) -> Verdict:
 
 
 def _key(subject: Subject) -> str:
-    return "/".join(map(str, (rocm.load().identity, subject.backend, _fingerprint(subject.weights), *subject.heads, subject.device, subject.options)))
+    parts = rocm.load().identity, subject.backend, _fingerprint(subject.weights), *subject.heads, subject.device, subject.options
+    return "/".join(map(str, parts))
 
 
 def _fingerprint(path: str) -> str:
-    """Another one when the file changes, without reading all of it: size, time of change and both ends."""
+    """Changes with the file, without reading all of it: size, time of change and both ends."""
     part = 2**20
     with open(path, "rb") as file:
         stat = os.fstat(file.fileno())
