@@ -73,5 +73,6 @@ def _decide(options: dict, device: rocm.Device, weights: str, heads: list[str], 
 
 
 def _shun(verdict: probe.Verdict) -> None:
-    for library in rocm.LIBRARIES:
-        rocm.module().shun(library, library in verdict.shunned)
+    """For the rest of this process, whatever passes elsewhere: another GPU may need it."""
+    for library in verdict.shunned:
+        rocm.module().shun(library)

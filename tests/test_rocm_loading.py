@@ -194,6 +194,17 @@ def test_gpus_that_another_back_end_combines(weights):
     assert "emulated" in loaded.backend.info["device"] and "CPU" in loaded.backend.info["device"]
 
 
+def test_a_library_that_fails_on_one_gpu_stays_left_out(weights, monkeypatch):
+    """Also when another GPU, which is prepared after it, can do with it."""
+    shunned = set()
+    monkeypatch.setattr(rocm.module(), "shun", lambda library, on=True: (shunned.add if on else shunned.discard)(library))
+    answers = [(None, "it crashed"), ([{}, {}], ""), ([{}, {}], "")]
+    monkeypatch.setattr(rocm, "in_child", lambda *_: answers.pop(0))
+    for streams in (1, 2):  # two subjects
+        auto.prepare("rocm", {"probe": True, "streams": streams}, weights, ["vanilla", "winner"], print)
+    assert not answers and shunned == {"hipblaslt"}
+
+
 def test_the_gpu_that_is_asked_for(weights):
     with pytest.raises(Error, match="there is no GPU 1; there are GPU 0"):
         loading.load_backend(weights, "rocm", "gpu=1")
