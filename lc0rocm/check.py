@@ -55,7 +55,7 @@ def check(settings: Settings) -> int:
     else:
         print(f"{names[0]}\nagainst {names[1]}\n{compared} positions{', interrupted' if interrupted else ''}; "
               f"policy means logits of legal moves\n\n{report.table(columns, rows)}\n\n"
-              + ("within" if good else "NOT within") + " the tolerance")
+              + ("within the tolerance" if good else "NOT within the tolerance; 16 bits need about --tolerance=100"))
     return 130 if interrupted else 0 if good else 1
 
 
