@@ -1,4 +1,5 @@
 """Training batches: all positions live on the device as packed bits and are expanded there."""
+import functools
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,17 +22,23 @@ class Batch:
 @dataclass
 class Targets:
     """How the teacher's verdict becomes a target."""
-    best: float = 0.5  # share of the best move, beside a softmax over the scores with this temperature:
+    best: float = 0.2  # share of the best move, beside a softmax over the scores with this temperature:
     temperature: float = 25.0  # centipawns; grows with the score, as a pawn means less in a won game
     rest: float = 0.02  # share spread over all legal moves
     result: float = 0.15  # weight of the game's result beside the teacher's win, draw and loss
+
+
+@functools.cache
+def taught_planes(device: torch.device) -> Tensor:
+    """Kept, because the copy to the device would wait for it at every step."""
+    return torch.tensor(positions.PLANES, device=device)
 
 
 def expand(masks: Tensor, rule50: Tensor) -> Tensor:
     """Masks (n, len(positions.PLANES)) int64 and rule50 (n,) to planes (n, 112, 64)."""
     squares = torch.arange(64, device=masks.device)
     planes = torch.zeros(len(masks), 112, 64, device=masks.device)
-    planes[:, torch.tensor(positions.PLANES, device=masks.device)] = (masks[:, :, None] >> squares & 1).float()
+    planes[:, taught_planes(masks.device)] = (masks[:, :, None] >> squares & 1).float()
     planes[:, 109] = rule50[:, None] / 100
     planes[:, 111] = 1
     return planes
@@ -43,12 +50,12 @@ def unpack_bits(packed: Tensor, count: int) -> Tensor:
 
 
 class Store:
-    """Records on the device, one tensor a field."""
+    """Records on the device, one tensor a field; `add` appends more."""
 
     def __init__(self, records: np.ndarray, device: str) -> None:
         def field(name: str, kind: type) -> Tensor:
             return torch.from_numpy(np.ascontiguousarray(records[name]).astype(kind, copy=False)).to(device)
-        self.size = len(records)
+        self.device = device
         self.masks = field("masks", np.uint64).view(torch.int64)
         self.rule50 = field("rule50", np.uint8)
         self.win, self.loss = field("win", np.uint8), field("loss", np.uint8)
@@ -57,6 +64,15 @@ class Store:
             self.score, self.moves, self.gaps = field("score", np.int16), field("moves", np.int16), field("gaps", np.uint8)
             left = np.where(records["left"] == positions.UNKNOWN, np.nan, records["left"])
             self.left = torch.from_numpy(left.astype(np.float32)).to(device)
+
+    @property
+    def size(self) -> int:
+        return len(self.masks)
+
+    def add(self, records: np.ndarray) -> None:
+        for name, more in vars(Store(records, self.device)).items():
+            if isinstance(more, Tensor):
+                setattr(self, name, torch.cat([getattr(self, name), more]))
 
     def teacher(self, at: Tensor) -> Tensor:
         """(n, 3): win, draw, loss."""

@@ -32,30 +32,22 @@ POSITION = np.dtype([
 CHILD = np.dtype([("masks", "<u8", len(PLANES)), ("rule50", "u1"), ("win", "u1"), ("loss", "u1"), ("game", "<u4")])
 
 
-def load(folder: pathlib.Path, kind: str, rank: int = 0, size: int = 1) -> np.ndarray:
-    """All records of a kind, "positions" or "children", in a fixed order; or the share `rank` of `size` shares."""
-    paths = sorted(folder.glob(f"*.{kind}.npy"))[rank::size]
-    if not paths:
-        raise SystemExit(f"{folder} has fewer than {rank + 1} files *.{kind}.npy: run prepare.py first, or fewer processes")
-    return np.concatenate([np.load(path) for path in paths])
+def parts(folder: pathlib.Path) -> list[str]:
+    """Names of the parts that prepare.py has finished, in a fixed order."""
+    return sorted(path.name.split(".")[0] for path in folder.glob("[!.]*.positions.npy"))
+
+
+def load(folder: pathlib.Path, kind: str, names: list[str] | None = None) -> np.ndarray:
+    """All records of a kind, "positions" or "children", in a fixed order, of the named parts or of all."""
+    paths = [folder / f"{name}.{kind}.npy" for name in (parts(folder) if names is None else names)]
+    return np.concatenate([np.zeros(0, {"positions": POSITION, "children": CHILD}[kind])] + [np.load(path) for path in paths])
 
 
 def is_held_out(records: np.ndarray) -> np.ndarray:
     return records["game"] % HELD_OUT == 0
 
 
-def split(records: np.ndarray, gather=lambda mine: [mine]) -> tuple[np.ndarray, np.ndarray]:
-    """Indices (training, held out). Held out are whole games, less the positions that also occur in training games. Where
-    several processes hold a share each, `gather` gives everybody's arrays."""
-    held = is_held_out(records)
-    keys = position_keys(records)
-    training, held = np.flatnonzero(~held), np.flatnonzero(held)
-    all_held = np.concatenate(gather(keys[held]))
-    taught = np.any(gather(np.isin(all_held, keys[training])), axis=0)
-    return training, held[~np.isin(keys[held], all_held[taught])]
-
-
-def position_keys(records: np.ndarray) -> np.ndarray:
+def keys(records: np.ndarray) -> np.ndarray:
     """A 64-bit hash per position, of the planes without rule50 and repetition."""
     masks = np.delete(records["masks"], 12, axis=1)
     factors = np.random.default_rng(0).integers(1, 1 << 63, masks.shape[1], np.uint64) * 2 + 1

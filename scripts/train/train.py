@@ -2,12 +2,14 @@
 """Trains the net on prepared positions: AdamW, warm-up, plateau and linear decay, averaged weights; bf16 and compiled on GPUs.
 
 A run may be spread over several calls: each stops after --minutes, leaves checkpoint.pt in --out, and the next call with the
-same --out goes on there, with the positions that are there by then. The rate falls either over the last part of --steps or,
-with --finish, over the call, whatever its speed. Several GPUs are used by a process each, with a share of the data on it;
-batch sizes are those of one GPU. The loss curves are drawn to losses.png, the numbers kept in log.json, the held-out
-positions in held_out.npy. With all data on the GPU the speed is that of the matrix products.
+same --out goes on there. The positions may grow meanwhile: what prepare.py adds to the folder is used from the next look on.
+The rate falls either over the last part of --steps or, with --finish, over the last part of the call, whatever its speed.
+Several GPUs are used by a process each, with a share of the data on it; batch sizes are those of one GPU. The loss curves are
+drawn to losses.png, the numbers kept in log.json, the newest held-out positions and children in held_out.npy and
+held_out_children.npy. With all data on the GPU the speed is that of the matrix products.
 """
 import argparse
+import collections
 import dataclasses
 import json
 import math
@@ -22,10 +24,10 @@ from torch import Tensor
 
 import batches
 import model
-import positions
+from share import Share
 from team import Team
 
-EVALUATE_EVERY, LOG_EVERY, CLOCK_EVERY = 2000, 100, 10  # steps
+EVALUATE_EVERY, GROW_EVERY, LOG_EVERY, CLOCK_EVERY = 2000, 500, 100, 20  # steps
 MOVES_LEFT_SCALE = 20.0  # plies
 
 
@@ -44,14 +46,14 @@ def losses(outputs: tuple[Tensor, Tensor, Tensor], batch: batches.Batch) -> dict
     return result
 
 
-WEIGHTS = {"policy": 1.5, "value": 1.0, "children": 1.0, "moves_left": 0.05}
+WEIGHTS = {"policy": 1.25, "value": 1.0, "children": 1.0, "moves_left": 0.05}
 
 
 def learning_rate(step: int, elapsed: float, options: argparse.Namespace) -> float:
-    """Linear to the top, flat, then linear to a hundredth: with --finish over the whole call, of which a share `elapsed` is
-    over, else over the last --decay-share of the steps."""
-    left = 1 - elapsed if options.finish else (options.steps - step) / max(1.0, options.decay_share * options.steps)
-    return options.lr * min(1.0, (step + 1) / max(1, options.warmup), max(0.01, left))
+    """Linear to the top, flat, then linear to a hundredth over the last --decay-share: with --finish of the call, of which a
+    share `elapsed` is over, else of the steps."""
+    left = 1 - (elapsed if options.finish else step / options.steps)
+    return options.lr * min(1.0, (step + 1) / max(1, options.warmup), max(0.01, left / max(1e-9, options.decay_share)))
 
 
 def make_optimizer(net: model.Net, options: argparse.Namespace) -> torch.optim.Optimizer:
@@ -62,49 +64,64 @@ def make_optimizer(net: model.Net, options: argparse.Namespace) -> torch.optim.O
 
 
 class Sampler:
-    """Indices in random order, every one once before any comes again; a pure function of seed and step."""
+    """Indices below `count` in random order, every one once before any comes again; a pure function of count, seed and step."""
 
-    def __init__(self, indices: np.ndarray, batch: int, seed: int, device: str) -> None:
-        self.indices, self.batch, self.seed = torch.from_numpy(indices).to(device), min(batch, len(indices)), seed
+    def __init__(self, count: int, batch: int, seed: int, device: str) -> None:
+        self.count, self.batch, self.seed, self.device = count, min(batch, count), seed, device
         self.epoch = -1
 
     def __call__(self, step: int) -> Tensor:
-        per_epoch = len(self.indices) // self.batch
-        epoch, at = divmod(step, per_epoch)
+        epoch, at = divmod(step, self.count // self.batch)
         if epoch != self.epoch:
-            generator = torch.Generator(self.indices.device).manual_seed(self.seed + 1_000_003 * epoch)
-            order = torch.randperm(len(self.indices), generator=generator, device=self.indices.device)
-            self.order, self.epoch = self.indices[order], epoch
+            generator = torch.Generator(self.device).manual_seed(self.seed + 1_000_003 * epoch)
+            self.order, self.epoch = torch.randperm(self.count, generator=generator, device=self.device), epoch
         return self.order[at * self.batch:(at + 1) * self.batch]
 
 
+def moments(value: Tensor, teacher: Tensor, prefix: str = "") -> dict[str, float | Tensor]:
+    """Sums over the net's WDL logits and the teacher's win, draw and loss that give the correlation of both W - L."""
+    shares, teacher = value.double().softmax(1), teacher.double()
+    q, wanted = shares[:, 0] - shares[:, 2], teacher[:, 0] - teacher[:, 2]
+    sums = {"q": q.sum(), "wanted": wanted.sum(), "q q": q @ q, "wanted wanted": wanted @ wanted, "q wanted": q @ wanted,
+            "count": len(q)}
+    return {prefix + name: each for name, each in sums.items()}
+
+
+def correlation(sums: dict[str, float], prefix: str = "") -> float:
+    def covariance(a: str, b: str) -> float:
+        count = sums[prefix + "count"]
+        return sums[f"{prefix}{a} {b}"] / count - sums[prefix + a] * sums[prefix + b] / count ** 2
+    return covariance("q", "wanted") / max(math.sqrt(covariance("q", "q") * covariance("wanted", "wanted")), 1e-12)
+
+
 @torch.no_grad()
-def measure(net: model.Net, store: batches.Store, held: np.ndarray, team: Team, options: argparse.Namespace) -> dict[str, float]:
-    """Held-out losses, agreement with the teacher's best move, correlation with the teacher's W - L."""
+def measure(net: model.Net, share: Share, team: Team, options: argparse.Namespace) -> dict[str, float]:
+    """Held-out losses, agreement with the teacher's best move, correlation with the teacher's W - L; of the children too, which
+    are what a search asks for. (Positions that occur in training are not among the first, one in a hundred is among the latter.)"""
     net.eval()
-    sums = {}  # over positions; of the values also their products
-    for part in torch.from_numpy(held).to(options.device).split(options.batch):
-        batch = batches.make_batch(store, part, options.targets)
+    held, children = (batches.Store(records, options.device) for records in share.newest_held_out(options.held_out))
+    sums: dict[str, float] = collections.defaultdict(float)
+    for part in torch.arange(held.size, device=options.device).split(options.batch):
+        batch = batches.make_batch(held, part, options.targets)
         with autocast(options):
             outputs = net(batch.planes)
         best = outputs[0].float().masked_fill(~batch.legal, -torch.inf).argmax(1)
-        shares, teacher = outputs[1].double().softmax(1), store.teacher(part).double()
-        q, wanted = shares[:, 0] - shares[:, 2], teacher[:, 0] - teacher[:, 2]
         row = {name: loss * len(part) for name, loss in losses(outputs, batch).items()}
-        row |= {"top1": (best == store.moves[part, 0]).sum(), "q": q.sum(), "wanted": wanted.sum(), "q q": q @ q,
-                "wanted wanted": wanted @ wanted, "q wanted": q @ wanted, "count": len(part)}
+        row |= {"top1": (best == held.moves[part][:, 0]).sum()} | moments(outputs[1], held.teacher(part))
         for name, value in row.items():
-            sums[name] = sums.get(name, 0.0) + float(value)
+            sums[name] += float(value)
+    for part in torch.arange(children.size, device=options.device).split(options.batch):
+        with autocast(options):
+            value = net(batches.expand(children.masks[part], children.rule50[part]), policies=0)[1].float()
+        teacher = children.teacher(part)
+        row = {"children": -(teacher * value.log_softmax(1)).sum()} | moments(value, teacher, "children ")
+        for name, each in row.items():
+            sums[name] += float(each)
     net.train()
-    totals = team.sum(torch.tensor(list(sums.values()), dtype=torch.float64, device=options.device)).tolist()
-    means = dict(zip(sums, totals))
-    means = {name: total / means["count"] for name, total in means.items()}
-
-    def covariance(a: str, b: str) -> float:
-        return means[f"{a} {b}"] - means[a] * means[b]
-    deviations = math.sqrt(covariance("q", "q") * covariance("wanted", "wanted"))
-    return {name: means[name] for name in ("policy", "value", "moves_left", "top1")} | {
-        "correlation": covariance("q", "wanted") / max(deviations, 1e-12)}
+    sums = dict(zip(sums, team.sum(torch.tensor(list(sums.values()), dtype=torch.float64, device=options.device)).tolist()))
+    return {name: sums[name] / sums["count"] for name in ("policy", "value", "moves_left", "top1")} | {
+        "correlation": correlation(sums), "children": sums["children"] / sums["children count"],
+        "children_correlation": correlation(sums, "children ")}
 
 
 def autocast(options: argparse.Namespace):
@@ -136,18 +153,7 @@ def train(rank: int, options: argparse.Namespace) -> None:
     team = Team(rank, options.processes, options.device, options.out / "meeting")
     torch.manual_seed(options.seed)
     torch.set_float32_matmul_precision("high")
-    found, children = (positions.load(options.data, kind, rank, team.size) for kind in ("positions", "children"))
-    training, held = positions.split(found, team.gather)
-    children_training = np.flatnonzero(~positions.is_held_out(children))
-    counts = np.array(team.gather((len(training), len(children_training), len(held))))
-    if not counts.all():
-        raise SystemExit(f"{options.data}: too few positions to train and keep some apart; make more data")
-    held = np.random.default_rng(0).permutation(held)[:-(-options.held_out // team.size)]
-    counts, kept_apart = counts.sum(0), team.gather(found[held])
-    store, children_store = batches.Store(found, options.device), batches.Store(children, options.device)
-    sample = Sampler(training, options.batch, options.seed, options.device)
-    sample_children = Sampler(children_training, options.children_batch, options.seed, options.device)
-    del found, children
+    share = Share(options.data, team, options.device)
 
     checkpoint = options.out / "checkpoint.pt"
     state = torch.load(checkpoint, map_location=options.device, weights_only=True) if checkpoint.exists() else None
@@ -159,7 +165,7 @@ def train(rank: int, options: argparse.Namespace) -> None:
     average.load_state_dict(net.state_dict())
     average.requires_grad_(False)
     optimizer = make_optimizer(net, options)
-    step, log = 0, {"training": [], "held_out": []}
+    step, log = 0, {"data": [], "training": [], "held_out": []}
     if state:
         net.load_state_dict(state["net"])
         average.load_state_dict(state["average"])
@@ -178,10 +184,18 @@ def train(rank: int, options: argparse.Namespace) -> None:
         """The share of this call that is over, as rank 0 sees it."""
         return team.first_ones(seconds() / (60 * options.minutes)) if options.minutes else 0.0
 
-    say(f"{counts[0]:,} positions and {counts[1]:,} children, {counts[2]:,} held out; "
-        f"{sum(p.numel() for p in net.parameters()):,} parameters, {options.config.flops() / 1e6:.0f} MFLOP a position; "
+    def samplers() -> list[Sampler]:
+        """Of positions and children. Also says what there is."""
+        totals = dict(zip(("positions", "children", "held_out", "held_out_children"), share.totals()))
+        log["data"].append({"step": step} | totals)
+        say(f"step {step}: data: " + ", ".join(f"{name} {total:,}" for name, total in totals.items()) + f", {seconds():.0f} s")
+        return [Sampler(store.size, size, options.seed, options.device)
+                for store, size in ((share.positions, options.batch), (share.children, options.children_batch))]
+
+    say(f"{sum(p.numel() for p in net.parameters()):,} parameters, {options.config.flops() / 1e6:.0f} MFLOP a position; "
         f"{team.size} processes; from step {step} of {options.steps}; loaded in {seconds():.0f} s")
 
+    sample, sample_children = samplers()
     sums: dict[str, Tensor] = {}
     weights, averages = list(net.parameters()), list(average.parameters())
     fresh = [weight.detach() for weight in weights]
@@ -189,7 +203,7 @@ def train(rank: int, options: argparse.Namespace) -> None:
     while step < options.steps:
         for group in optimizer.param_groups:
             group["lr"] = learning_rate(step, over, options)
-        batch = batches.make_batch(store, sample(step), options.targets, children_store, sample_children(step))
+        batch = batches.make_batch(share.positions, sample(step), options.targets, share.children, sample_children(step))
         with autocast(options):
             outputs = run(batch.planes, len(batch.policy))
         parts = losses(outputs, batch)
@@ -215,7 +229,7 @@ def train(rank: int, options: argparse.Namespace) -> None:
                 f"{(step - last_step) * len(batch.value) * team.size / (now - last_time):,.0f} positions/s")
             sums, last_time, last_step = {}, now, step
         if step % EVALUATE_EVERY == 0 or stop:
-            row = measure(average, store, held, team, options)
+            row = measure(average, share, team, options)
             log["held_out"].append({"step": step} | row)
             say(f"step {step}, held out, averaged weights: {format_row(row)}")
             if rank == 0:
@@ -224,11 +238,16 @@ def train(rank: int, options: argparse.Namespace) -> None:
             last_time = time.monotonic()
         if stop:
             break
+        if step % GROW_EVERY == 0 and share.grow():
+            sample, sample_children = samplers()
+            last_time = time.monotonic()
+    kept_apart = team.gather(share.newest_held_out(options.held_out))
     if rank == 0:
-        np.save(options.out / "held_out.npy", np.concatenate(kept_apart))
+        for name, records in zip(("held_out", "held_out_children"), zip(*kept_apart)):
+            np.save(options.out / f"{name}.npy", np.concatenate(records))
         (options.out / "log.json").write_text(json.dumps(
-            log | {"positions": int(counts[0]), "children": int(counts[1]), "processes": team.size, "batch": options.batch,
-                   "children_batch": options.children_batch, "config": dataclasses.asdict(options.config)}))
+            log | {"processes": team.size, "batch": options.batch, "children_batch": options.children_batch,
+                   "config": dataclasses.asdict(options.config)}))
         draw(log, options.out / "losses.png")
     say(f"stopped at step {step} of {options.steps} after {seconds():.0f} s"
         + (": call again to go on" if step < options.steps and not options.finish else ": done, export.py makes the net"))
@@ -245,13 +264,13 @@ def main() -> None:
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for checkpoint.pt, log.json, losses.png")
     parser.add_argument("--minutes", type=float, default=0, help="stop this call after this time; 0: at the last step")
     parser.add_argument("--steps", type=int, default=30000)
-    parser.add_argument("--finish", action="store_true", help="let the rate fall over this call, to the end of --minutes")
-    parser.add_argument("--batch", type=int, default=1536, help="positions with a policy per step and process")
-    parser.add_argument("--children-batch", type=int, default=512, help="positions that teach the value alone, likewise")
+    parser.add_argument("--finish", action="store_true", help="let the rate fall to the end of --minutes, whatever the step")
+    parser.add_argument("--batch", type=int, default=1280, help="positions with a policy per step and process")
+    parser.add_argument("--children-batch", type=int, default=1024, help="positions that teach the value alone, likewise")
     parser.add_argument("--lr", type=float, default=1.5e-3, help="the highest")
     parser.add_argument("--warmup", type=int, default=1000, help="steps")
-    parser.add_argument("--decay-share", type=float, default=0.5, help="of the steps, at the end")
-    parser.add_argument("--weight-decay", type=float, default=0.02, help="of the matrices")
+    parser.add_argument("--decay-share", type=float, default=0.5, help="of the steps, or of the call with --finish: its end")
+    parser.add_argument("--weight-decay", type=float, default=0.05, help="of the matrices")
     parser.add_argument("--clip", type=float, default=1.0, help="largest gradient norm")
     parser.add_argument("--average", type=float, default=0.999, help="decay of the averaged weights, per step")
     parser.add_argument("--held-out", type=int, default=20000, help="positions of a measurement, at most")

@@ -95,28 +95,6 @@ def test_targets(prepared):
     assert (batch.value[clear, 0] > batch.value[clear, 2]).float().mean() > 0.95
 
 
-def test_held_out_games_share_no_position(prepared):
-    found = positions.load(prepared, "positions")
-    training, held = positions.split(found)
-    assert len(held) and set(found["game"][held] % positions.HELD_OUT) == {0}
-    assert not set(map(bytes, found["masks"][held])) & set(map(bytes, found["masks"][training]))
-
-
-def test_shares_hold_out_the_same(prepared):
-    """Two processes with half the records each keep apart what one with all does."""
-    found = positions.load(prepared, "positions")
-    halves = found[::2], found[1::2]
-    keys = [positions.position_keys(half) for half in halves]
-    held = np.concatenate([keys[i][positions.is_held_out(half)] for i, half in enumerate(halves)])
-
-    def gather(mine):  # what the other process has to say, by the kind of the question
-        if mine.dtype != bool:
-            return [key[positions.is_held_out(half)] for key, half in zip(keys, halves)]
-        return [np.isin(held, key[~positions.is_held_out(half)]) for key, half in zip(keys, halves)]
-    kept = [half[positions.split(half, gather)[1]] for half in halves]
-    assert sorted(map(bytes, np.concatenate(kept))) == sorted(map(bytes, found[positions.split(found)[1]]))
-
-
 def test_growing_files_wait(tmp_path):
     paths = [tmp_path / f"{name}.games" for name in ("s1-000-000-0000", "s1-000-000-0001", "s1-000-001-0000", "s1-000-002-0000",
                                                      "s1-000-002-0001", "s1-000-002-0002")]

@@ -54,7 +54,8 @@ def test_two_processes_train_one_net(run_script, prepared, tmp_path):
     assert log["processes"] == 2 and log["held_out"][-1]["policy"] < log["held_out"][0]["policy"]
     assert rates[-1] < 0.1 * 3e-3 and "2 processes; from step" in done.stderr
     held = np.load(tmp_path / "held_out.npy")
-    assert len(held) == len(positions.split(positions.load(prepared, "positions"))[1])
+    assert len(held) == log["data"][-1]["held_out"] and positions.is_held_out(held).all()
+    assert positions.is_held_out(np.load(tmp_path / "held_out_children.npy")).all()
 
 
 HALF_A_BATCH = """
@@ -92,6 +93,16 @@ def test_file_answers_as_pytorch(run, prepared, tmp_path):
     assert 0 < scores["top1"] < scores["top3"] <= 1 and -1 <= scores["correlation"] <= 1
 
 
+def test_file_knows_children_as_the_log_says(run, prepared, tmp_path):
+    net, log = export.load_run(run)
+    path = tmp_path / "tiny.pb.gz"
+    export.write_net(export.to_message(net, log), path)
+    scores = evaluate.evaluate(_core.Backend("cpu", net_files.load(path).core()), np.load(run / "held_out_children.npy"))
+    assert scores["value"] == pytest.approx(log["held_out"][-1]["children"], abs=1e-3)
+    assert scores["correlation"] == pytest.approx(log["held_out"][-1]["children_correlation"], abs=1e-3)
+    assert "top1" not in scores
+
+
 def test_history_does_not_matter_to_the_net(run, tmp_path):
     """The engine sends history planes; the net was taught none and must not see them."""
     net, log = export.load_run(run)
@@ -111,11 +122,11 @@ def test_another_size_is_refused(run, prepared):
 
 
 def test_sampler_visits_everything_once():
-    sample = train.Sampler(np.arange(100), 30, 0, "cpu")
+    sample = train.Sampler(100, 30, 0, "cpu")
     first = torch.cat([sample(step) for step in range(3)])
     assert len(set(first.tolist())) == 90
     assert sample(4).tolist() != sample(1).tolist()
-    again = train.Sampler(np.arange(100), 30, 0, "cpu")
+    again = train.Sampler(100, 30, 0, "cpu")
     assert again(4).tolist() == sample(4).tolist()
 
 
@@ -125,7 +136,7 @@ def test_learning_rate_shape():
     rates = [train.learning_rate(step, 0.9, Options) for step in (0, 50, 100, 499, 750, 999)]
     assert rates[0] < rates[1] < rates[2] == rates[3] == 1e-3 and rates[4] == pytest.approx(5e-4) and rates[5] == pytest.approx(1e-5)
     Options.finish = True
-    assert [train.learning_rate(500, share, Options) for share in (0, 0.75, 1)] == pytest.approx([1e-3, 2.5e-4, 1e-5])
+    assert [train.learning_rate(500, share, Options) for share in (0, 0.75, 1)] == pytest.approx([1e-3, 5e-4, 1e-5])
 
 
 def test_flops_count():
