@@ -19,7 +19,8 @@ class Share:
         self.held, self.held_children = np.zeros(0, positions.POSITION), np.zeros(0, positions.CHILD)
         self.keys = np.zeros(0, np.uint64)  # of the positions that train
         self.grow()
-        if not np.all(team.gather(min(self.positions.size, self.children.size, len(self.held), len(self.held_children)))):
+        enough = np.all(team.gather(min(self.positions.size, self.children.size)))
+        if not enough or min(self.totals()[2:]) < team.size:
             raise SystemExit(f"{folder} has too few positions to train {team.size} processes and keep some apart: prepare.py makes more")
 
     def grow(self) -> bool:
@@ -50,6 +51,7 @@ class Share:
         return np.sum(self.team.gather(mine), axis=0).tolist()
 
     def newest_held_out(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        """This process' part of the `count` held-out positions and children to measure with: newest games, in random order."""
+        """Everybody's `count` held-out positions and children, at most, to measure with: newest games, in random order."""
         count = -(-count // self.team.size)
-        return tuple(np.random.default_rng(0).permutation(records[-count:]) for records in (self.held, self.held_children))
+        return tuple(np.random.default_rng(0).permutation(np.concatenate(self.team.gather(records[-count:])))
+                     for records in (self.held, self.held_children))

@@ -99,7 +99,8 @@ def measure(net: model.Net, share: Share, team: Team, options: argparse.Namespac
     """Held-out losses, agreement with the teacher's best move, correlation with the teacher's W - L; of the children too, which
     are what a search asks for. (Positions that occur in training are not among the first, one in a hundred is among the latter.)"""
     net.eval()
-    held, children = (batches.Store(records, options.device) for records in share.newest_held_out(options.held_out))
+    held, children = (batches.Store(records[team.rank::team.size], options.device)
+                      for records in share.newest_held_out(options.held_out))
     sums: dict[str, float] = collections.defaultdict(float)
     for part in torch.arange(held.size, device=options.device).split(options.batch):
         batch = batches.make_batch(held, part, options.targets)
@@ -241,10 +242,10 @@ def train(rank: int, options: argparse.Namespace) -> None:
         if step % GROW_EVERY == 0 and share.grow():
             sample, sample_children = samplers()
             last_time = time.monotonic()
-    kept_apart = team.gather(share.newest_held_out(options.held_out))
+    kept_apart = share.newest_held_out(options.held_out)
     if rank == 0:
-        for name, records in zip(("held_out", "held_out_children"), zip(*kept_apart)):
-            np.save(options.out / f"{name}.npy", np.concatenate(records))
+        for name, records in zip(("held_out", "held_out_children"), kept_apart):
+            np.save(options.out / f"{name}.npy", records)
         (options.out / "log.json").write_text(json.dumps(
             log | {"processes": team.size, "batch": options.batch, "children_batch": options.children_batch,
                    "config": dataclasses.asdict(options.config)}))
