@@ -158,7 +158,7 @@ def _loaded_before(files: Any) -> bool:
 # plans ----------------------------------------------------------------------------------------------------------------
 
 @contextlib.contextmanager
-def measuring(seconds: float, begins: Callable[[], None]) -> Iterator[None]:
+def measuring(seconds: float, begins: Callable[[], None] | None = None) -> Iterator[None]:
     """Inside, this thread measures shapes that have no plan yet, for so long at most. What it finds is kept on disk.
     begins: called before the first one, if there is one."""
     timer = threading.Timer(seconds, module().interrupt_measuring, [True])
