@@ -83,6 +83,9 @@ class Backend:
     @property
     def name(self) -> str: ...
     @property
+    def unasked_options(self) -> list[str]:
+        """Keys that no back end asked for; those of sub-dictionaries as "name.key"."""
+    @property
     def info(self) -> BackendInfo: ...
     def evaluate(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> tuple[
             NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:

@@ -40,7 +40,8 @@ def load_backend(weights: str = "<autodiscover>", backend: str = "auto", options
     parameters = backend_options.parse(options)
     choice, reason = choose.choose(backend)
     if not _needs_network(choice.name, parameters):
-        return Loaded(_core.Backend(choice.name, None, parameters), None, None, [reason])
+        core_backend = _core.Backend(choice.name, None, parameters)
+        return Loaded(core_backend, None, None, [reason, *_without_effect(core_backend)])
     path, message = find_network(weights, unplayable)
     from lc0rocm import net
     file = net.load(path)
@@ -54,7 +55,16 @@ def load_backend(weights: str = "<autodiscover>", backend: str = "auto", options
             raise
         notes.append(f"{name} failed although its check had passed: {error}")
         core_backend = _core.Backend("cpu", network, {})
-    return Loaded(core_backend, file, network, [message, *notes, f"{reason}; runs on {core_backend.info['device']}"])
+    return Loaded(core_backend, file, network, [message, *notes, *_without_effect(core_backend),
+                                                f"{reason}; runs on {core_backend.info['device']}"])
+
+
+_READ_HERE = {"policy_head", "value_head", "probe", "tune"}  # the other options are for the core
+
+
+def _without_effect(backend: _core.Backend) -> list[str]:
+    return [f"back-end option {key} has no effect: {backend.name} does not know it" for key in backend.unasked_options
+            if key.rpartition(".")[2] not in _READ_HERE]
 
 
 def _prepare(name: str, parameters: dict, path: str, heads: list[str], say) -> tuple[str, dict, list[str]]:

@@ -107,6 +107,18 @@ def test_the_net_of_the_package_is_the_default():
         assert next(iter(net.policy(chess.Board("6k1/5ppp/8/8/8/8/8/R5K1 w - - 0 1")))) == chess.Move.from_uci("a1a8")
 
 
+@pytest.mark.parametrize("backend, options, told", [
+    ("random", "seed=1,sede=2", ["sede"]),
+    ("cpu", "threads=1,policy_head=vanilla,min_batch=4", ["min_batch"]),
+    ("demux", "seed=1,delay=0,(backend=random,sede=2),(backend=random)", ["[0].sede"]),
+    ("demux", "sede=1,(backend=random),(backend=random,seed=2)", ["sede"]),
+])
+def test_options_that_no_back_end_knows_are_named(backend, options, told):
+    with lc0rocm.Network(NET, backend=backend, backend_options=options) as net:
+        lines = [line for line in net.messages if "has no effect" in line]
+    assert [line.split()[2] for line in lines] == told
+
+
 def test_a_missing_file_is_named():
     with pytest.raises(lc0rocm.Error, match="no-such-net.pb.gz"):
         lc0rocm.Network("no-such-net.pb.gz", backend="cpu")

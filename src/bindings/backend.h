@@ -10,6 +10,7 @@
 struct BackendHandle {
   std::string name;
   std::shared_ptr<nn::Backend> backend;
+  std::vector<std::string> unasked_options;
   std::mutex mutex;  // of idle
   std::vector<std::unique_ptr<nn::Session>> idle;
 };

@@ -272,10 +272,12 @@ void bind_nn(py::module_& m) {
              auto handle = std::make_shared<BackendHandle>();
              handle->name = name;
              handle->backend = nn::create_backend(name, std::move(network), options);
+             handle->unasked_options = options.unasked();
              return handle;
            }),
            py::arg("name"), py::arg("network").none(true), py::arg("options") = py::dict())
       .def_readonly("name", &BackendHandle::name)
+      .def_readonly("unasked_options", &BackendHandle::unasked_options)
       .def_property_readonly("info", &info_of)
       .def("evaluate", &evaluate, py::arg("masks"), py::arg("values"))
       .def("time_batches", &time_batches, py::arg("masks"), py::arg("values"), py::arg("count"),

@@ -20,6 +20,7 @@ std::map<std::string, Entry>& registry() {
 
 template <class T>
 T value_or(const Options& options, const std::string& key, T fallback, const char* wanted) {
+  options.asked.insert(key);
   const auto found = options.values.find(key);
   if (found == options.values.end()) return fallback;
   if (const T* value = std::get_if<T>(&found->second)) return *value;
@@ -38,6 +39,7 @@ std::int64_t Options::integer(const std::string& key, std::int64_t fallback) con
 
 double Options::number(const std::string& key, double fallback) const {
   const auto found = values.find(key);
+  asked.insert(key);
   if (found != values.end() && std::holds_alternative<std::int64_t>(found->second))
     return static_cast<double>(std::get<std::int64_t>(found->second));
   return value_or<double>(*this, key, fallback, "a number");
@@ -45,6 +47,20 @@ double Options::number(const std::string& key, double fallback) const {
 
 std::string Options::text(const std::string& key, const std::string& fallback) const {
   return value_or<std::string>(*this, key, fallback, "text");
+}
+
+bool Options::asked_for(const std::string& key) const {
+  return asked.contains(key) || std::ranges::any_of(children, [&](const auto& child) { return child.second.asked_for(key); });
+}
+
+std::vector<std::string> Options::unasked() const {
+  std::vector<std::string> keys;
+  for (const auto& [key, value] : values)
+    if (!asked_for(key)) keys.push_back(key);
+  for (const auto& [name, child] : children)
+    for (const std::string& key : child.unasked())
+      if (!values.contains(key)) keys.push_back(name + "." + key);
+  return keys;
 }
 
 Registration::Registration(std::string name, Create create, WhyNot why_not, bool needs_network) {

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <utility>
 #include <variant>
@@ -23,6 +24,12 @@ struct Options {
   std::int64_t integer(const std::string& key, std::int64_t fallback) const;
   double number(const std::string& key, double fallback) const;  // an integer is accepted too
   std::string text(const std::string& key, const std::string& fallback) const;
+
+  // Keys that no back end asked for, neither here nor where a sub-dictionary inherits them; those of sub-dictionaries as "name.key".
+  std::vector<std::string> unasked() const;
+  bool asked_for(const std::string& key) const;
+
+  mutable std::set<std::string> asked;
 };
 
 // What the search and the reports want to know of a back end.
