@@ -6,7 +6,7 @@ ACTIVATIONS = ['none', 'relu', 'relu_2', 'mish', 'swish', 'selu', 'tanh', 'sigmo
 
 def activate(name, x):
     if name == 'mish':
-        return x * np.tanh(np.logaddexp(0, x))
+        return x * np.tanh(np.maximum(x, 0) + np.log1p(np.exp(-np.abs(x))))  # NaN passes without a warning
     if name == 'selu':
         return 1.05070098 * np.where(x > 0, x, 1.67326324 * np.expm1(np.minimum(x, 0)))
     sigmoid = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
