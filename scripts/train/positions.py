@@ -38,8 +38,10 @@ def parts(folder: pathlib.Path) -> list[str]:
 
 
 def load(folder: pathlib.Path, kind: str, names: list[str] | None = None) -> np.ndarray:
-    """All records of a kind, "positions" or "children", in a fixed order, of the named parts or of all."""
-    paths = [folder / f"{name}.{kind}.npy" for name in (parts(folder) if names is None else names)]
+    """All records of a kind, "positions" or "children", in a fixed order, of the named parts or of all, of which there must be one."""
+    if names is None and not (names := parts(folder)):
+        raise SystemExit(f"no *.{kind}.npy in {folder}: run prepare.py first")
+    paths = [folder / f"{name}.{kind}.npy" for name in names]
     return np.concatenate([np.zeros(0, {"positions": POSITION, "children": CHILD}[kind])] + [np.load(path) for path in paths])
 
 

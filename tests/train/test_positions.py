@@ -95,6 +95,11 @@ def test_targets(prepared):
     assert (batch.value[clear, 0] > batch.value[clear, 2]).float().mean() > 0.95
 
 
+def test_a_folder_without_positions_is_named(tmp_path):
+    with pytest.raises(SystemExit, match="run prepare.py first"):
+        positions.load(tmp_path, "positions")
+
+
 def test_growing_files_wait(tmp_path):
     paths = [tmp_path / f"{name}.games" for name in ("s1-000-000-0000", "s1-000-000-0001", "s1-000-001-0000", "s1-000-002-0000",
                                                      "s1-000-002-0001", "s1-000-002-0002")]
