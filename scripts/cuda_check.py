@@ -151,9 +151,8 @@ class Run:
 
     def kernels(self):
         platforms = "emulated32 emulated64" if self.options.rocm == "emulated" else self.options.rocm
-        paths = {"PYTHONPATH": os.pathsep.join([str(self.options.folder / "package"), os.environ.get("PYTHONPATH", "")]),
-                 "KERNEL_PLATFORMS": platforms}
-        out = self.run([sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernels"], environment=paths)
+        out = self.run([sys.executable, "-P", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/kernels"],
+                       environment=self.installed() | {"KERNEL_PLATFORMS": platforms})
         return out.strip().splitlines()[-1]
 
     def golden(self):

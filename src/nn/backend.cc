@@ -39,9 +39,8 @@ std::int64_t Options::integer(const std::string& key, std::int64_t fallback) con
 
 double Options::number(const std::string& key, double fallback) const {
   const auto found = values.find(key);
-  asked.insert(key);
   if (found != values.end() && std::holds_alternative<std::int64_t>(found->second))
-    return static_cast<double>(std::get<std::int64_t>(found->second));
+    return static_cast<double>(integer(key, 0));
   return value_or<double>(*this, key, fallback, "a number");
 }
 

@@ -1,6 +1,7 @@
 #include "backends/rocm/conv.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <map>
 #include <memory>
@@ -154,13 +155,16 @@ bool make_plan(Stream& stream, const ConvolutionShape& s, const std::string& nam
 
 // Winograd reads 36 weights where patches read 9, and has a quarter of their multiplications: it loses while weights are most of the traffic. Where
 // that ends is a guess until it was measured.
-const char* default_way(const ConvolutionShape& s) { return s.batch <= 2 ? "patches" : "winograd"; }
+std::array<const char*, 2> own_ways(const ConvolutionShape& s) {  // the default first
+  if (s.batch <= 2) return {"patches", "winograd"};
+  return {"winograd", "patches"};
+}
 
 std::string key_of(Stream& stream, const ConvolutionShape& s) {
   std::size_t major = 0, minor = 0, patch = 0;
   (void)miopenGetVersion(&major, &minor, &patch);
   const auto word = [](auto number) { return std::to_string(number); };
-  return stream.device().architecture + '.' + word(stream.device().compute_units) + "/miopen" + word(major) + '.' + word(minor) + '.' + word(patch) +
+  return stream.device().kind() + "/miopen" + word(major) + '.' + word(minor) + '.' + word(patch) +
          (s.half ? "/half" : "/float") + "/conv3x3/b" + word(s.batch) + "/i" + word(s.in) + "/o" + word(s.out) +
          (s.se ? "/se" + word(s.se) : "") + (s.skip ? "/skip" : "");
 }
@@ -168,7 +172,8 @@ std::string key_of(Stream& stream, const ConvolutionShape& s) {
 // The winner of the shape's auction; nothing if nobody could be measured.
 template <class T>
 std::optional<Winner> measure(Stream& stream, const ConvolutionShape& s) {
-  const std::string names[] = {default_way(s), s.batch <= 2 ? "winograd" : "patches", "miopen"};
+  const auto [usual, other] = own_ways(s);
+  const std::string names[] = {usual, other, "miopen"};
   try {
     ConvolutionTrial<T> trial(stream, s);
     Plan plans[std::size(names)];
@@ -204,7 +209,7 @@ Plan find_plan(Stream& stream, const ConvolutionShape& s) {
       rocm::plan(key, winner->name, winner->microseconds);
       return plan;
     }
-  make_plan(stream, s, default_way(s), plan);
+  make_plan(stream, s, own_ways(s)[0], plan);
   return plan;
 }
 
@@ -235,7 +240,7 @@ void conv3x3(Stream& stream, T* y, const T* x, Convolution<T>& convolution, cons
     return run(stream, plan, task);
   };
   if (run_plan()) return;
-  make_plan(stream, s, default_way(s), plan);  // the library failed: ours from now on
+  make_plan(stream, s, own_ways(s)[0], plan);  // the library failed: ours from now on
   plan.settled = true;
   run_plan();
 }

@@ -27,6 +27,8 @@ struct Device {
   int wave = 32;
   bool integrated = false;
   std::size_t memory = 0;
+
+  std::string kind() const { return architecture + '.' + std::to_string(compute_units); }  // devices that share plans
 };
 Device read_device(int index);  // throws Error
 int device_count();  // 0 also without a driver

@@ -59,7 +59,7 @@ int bucket(int size) {
 
 std::string device_prefix(Stream& stream) {
   const Device& device = stream.device();
-  std::string prefix = device.architecture + '.' + std::to_string(device.compute_units);
+  std::string prefix = device.kind();
   if (library_usable("rocblas", device.architecture)) {
     char version[64] = "?";
     if (rocblas_get_version_string(version, sizeof version) == rocblas_status_success) prefix += std::string("/rocblas") + version;
