@@ -1,7 +1,8 @@
 """Which back end evaluates: what is built, what can run here, and what `auto` takes."""
 from typing import NamedTuple
 
-from lc0rocm import _core, rocm
+from lc0rocm import _core
+from lc0rocm.gpu import rocm
 from lc0rocm._core import Error
 
 

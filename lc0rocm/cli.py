@@ -83,7 +83,8 @@ def _backendbench(settings: Settings) -> int:
 
 
 def _describe(settings: Settings) -> int:
-    from lc0rocm import describe, loading, net, report
+    from lc0rocm import loading, report
+    from lc0rocm.netfile import describe, net
     file = net.load(loading.find_network(settings["WeightsFile"], unplayable=True)[0])
     sections = describe.describe(file)
     if settings["json"]:
@@ -109,7 +110,7 @@ def _backends(settings: Settings) -> int:
 
 
 def _tune(settings: Settings) -> int:
-    from lc0rocm import tune
+    from lc0rocm.gpu import tune
     return tune.tune(settings)
 
 
@@ -198,7 +199,8 @@ def _main(arguments: list[str]) -> int:
 
 def _play(given: Settings, arguments: list[str], show_hidden: bool) -> int:
     """UCI; the flags of a configuration file come before those of the command line, which so have the last word."""
-    from lc0rocm import config, play, uci
+    from lc0rocm import config
+    from lc0rocm.engine import play, uci
     named = given["ConfigFile"]
     lines, path = config.config_flags(None if named == _row("ConfigFile").default else named)
     settings, warnings = Settings(ENGINE), []

@@ -1,12 +1,13 @@
 """From option values to a loaded back end: finds the network, reads it, chooses the back end."""
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
-from lc0rocm import _core, backend_options, choose, config, report, rocm
+from lc0rocm import _core, backend_options, choose, config, report
+from lc0rocm.gpu import rocm
 from lc0rocm._core import Error
 from lc0rocm.options import Settings
 
 if TYPE_CHECKING:
-    from lc0rocm.net import NetFile
+    from lc0rocm.netfile.net import NetFile
 
 
 class Loaded(NamedTuple):
@@ -22,7 +23,7 @@ def find_network(weights: str, unplayable: bool = False) -> tuple[str, str]:
     `unplayable` allows a random one. Raises Error if there is none."""
     if weights not in ("<autodiscover>", "<built in>", ""):
         return weights, f"network {weights}"
-    from lc0rocm import net
+    from lc0rocm.netfile import net
     if weights == "<autodiscover>" and (found := config.discover_network()):
         return str(found), f"network {found}, found as the newest"
     shipped = net.default_net()
@@ -43,7 +44,7 @@ def load_backend(weights: str = "<autodiscover>", backend: str = "auto", options
         core_backend = _core.Backend(choice.name, None, parameters)
         return Loaded(core_backend, None, None, [reason, *_without_effect(core_backend)])
     path, message = find_network(weights, unplayable)
-    from lc0rocm import net
+    from lc0rocm.netfile import net
     file = net.load(path)
     heads = [str(parameters.get("policy_head", "vanilla")), str(parameters.get("value_head", "winner"))]
     network = file.core(*heads)
@@ -70,7 +71,7 @@ def _without_effect(backend: _core.Backend) -> list[str]:
 def _prepare(name: str, parameters: dict, path: str, heads: list[str], say) -> tuple[str, dict, list[str]]:
     """Makes the GPU back ends that are named, also those that another one combines, into what this machine runs."""
     if name in rocm.NAMES:
-        from lc0rocm import auto
+        from lc0rocm.gpu import auto
         return auto.prepare(name, parameters, path, heads, say)
     notes: list[str] = []
     for key, part in parameters.items():

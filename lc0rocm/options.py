@@ -3,7 +3,7 @@ docs/options.md. Names, types, defaults and ranges are Lc0's."""
 import math
 from typing import Any, Callable, Mapping, NamedTuple
 
-from lc0rocm import contempt
+from lc0rocm.engine import contempt
 from lc0rocm._core import Error
 
 ALWAYS, NORMAL, HIDDEN = "always", "normal", "hidden"  # who sees it listed; every option can be set by everybody

@@ -28,7 +28,8 @@ def measure(arguments):
 
     import numpy as np
 
-    from lc0rocm import _core, net
+    from lc0rocm import _core
+    from lc0rocm.netfile import net
     nets = arguments.nets or [pathlib.Path(__file__).parents[2] / "shared/nets" / f"{name}.pb.gz"
                               for name in ("maia-1900", "ab-pemap-128x3")]
     matrix = np.random.default_rng(0).random((1024, 1024), np.float32)

@@ -242,7 +242,7 @@ def batches(options):
 # what runs with the package --------------------------------------------------------------------------------------------
 
 def describe(options):
-    from lc0rocm import rocm
+    from lc0rocm.gpu import rocm
     loaded = rocm.load()
     if loaded.why_not:
         raise SystemExit(loaded.why_not)
@@ -267,7 +267,9 @@ def open_backend(kind, path, sizes, measure_s, **parameters):
 
     import numpy as np
 
-    from lc0rocm import _core, net, rocm
+    from lc0rocm import _core
+    from lc0rocm.gpu import rocm
+    from lc0rocm.netfile import net
     network = net.load(path).core()
     rocm.module()
     with rocm.measuring(measure_s) if not rocm.load().devices[0].emulated else contextlib.nullcontext():

@@ -18,7 +18,8 @@ import tempfile
 import traceback
 
 import lc0rocm
-from lc0rocm import _core, net, netproto
+from lc0rocm import _core
+from lc0rocm.netfile import net, netproto
 
 SECONDS = 5         # for one file
 MEMORY = 1 << 30    # bytes beyond what the process has at the start

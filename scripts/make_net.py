@@ -13,7 +13,7 @@ import pathlib
 
 import numpy as np
 
-from lc0rocm import netproto
+from lc0rocm.netfile import netproto
 
 POLICIES = {"classical": 1, "convolution": 2, "attention": 3}
 ENCODINGS = {"linear16": 1, "float16": 2, "bfloat16": 3, "float32": 4}

@@ -12,7 +12,8 @@ import time
 
 import pytest
 
-from lc0rocm import _core, auto, choose, loading, probe, remember, rocm
+from lc0rocm import _core, choose, loading
+from lc0rocm.gpu import auto, probe, remember, rocm
 from lc0rocm._core import Error
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]

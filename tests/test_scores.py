@@ -3,7 +3,7 @@ import math
 
 import pytest
 
-from lc0rocm import scores
+from lc0rocm.engine import scores
 from lc0rocm.options import ENGINE, SCORE_TYPES, Settings
 
 

@@ -1,8 +1,9 @@
 """Time budgets, computed by hand from engine.md 5."""
 import pytest
 
-from lc0rocm import Error, timeman
-from lc0rocm.timeman import Clock
+from lc0rocm import Error
+from lc0rocm.engine import timeman
+from lc0rocm.engine.timeman import Clock
 
 
 def manager(text="legacy", overhead=200, slowmover=1.0):

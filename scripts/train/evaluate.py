@@ -10,7 +10,8 @@ import sys
 import numpy as np
 
 import positions
-from lc0rocm import _core, net as net_files
+from lc0rocm import _core
+from lc0rocm.netfile import net as net_files
 
 CHUNK = 1024
 

@@ -14,7 +14,8 @@ import torch
 import batches
 import model
 import positions
-from lc0rocm import _core, net as net_files, netproto
+from lc0rocm import _core
+from lc0rocm.netfile import net as net_files, netproto
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
 from make_net import set_array, write_net  # noqa: E402

@@ -7,7 +7,8 @@ import threading
 import numpy as np
 import pytest
 
-from lc0rocm import _core, net
+from lc0rocm import _core
+from lc0rocm.netfile import net
 
 _spec = importlib.util.spec_from_file_location("reference", pathlib.Path(__file__).with_name("reference.py"))
 reference = importlib.util.module_from_spec(_spec)

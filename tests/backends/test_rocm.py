@@ -10,7 +10,8 @@ import threading
 import numpy as np
 import pytest
 
-from lc0rocm import _core, net
+from lc0rocm import _core
+from lc0rocm.netfile import net
 
 pytest.importorskip("lc0rocm._rocm", reason="built without the ROCm back end")
 ROOT = pathlib.Path(__file__).resolve().parents[2]

@@ -10,7 +10,8 @@ import sys
 import numpy as np
 import pytest
 
-from lc0rocm import _core, net
+from lc0rocm import _core
+from lc0rocm.netfile import net
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 _spec = importlib.util.spec_from_file_location("make_net", ROOT / "scripts/make_net.py")

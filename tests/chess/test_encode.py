@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from lc0rocm import _core
-from lc0rocm import net as netfile
+from lc0rocm.netfile import net as netfile
 
 FORMATS = [1, 2, 3, 4, 5, 132, 133]
 GOLDEN = ["ab-nosmolgen-64x2", "ab-pedense-multihead-64x2", "ab-pedense-multihead-96x2", "ab-pemap-128x3",

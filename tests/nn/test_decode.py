@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 
 import lc0rocm
-from lc0rocm import _core, weights
+from lc0rocm import _core
+from lc0rocm.netfile import weights
 
 ARCHITECTURE = dict(
     input_format=1, filters=0, blocks=0, attention_body=False, dense_embedding=False, embedding=0, encoders=0, heads=0,

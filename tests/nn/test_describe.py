@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from lc0rocm import describe, net, netproto
+from lc0rocm.netfile import describe, net, netproto
 
 
 def described(path):

@@ -6,7 +6,7 @@ import sys
 import pytest
 
 import lc0rocm
-from lc0rocm import net, netproto, weights
+from lc0rocm.netfile import net, netproto, weights
 
 SMALL = dict(embedding=16, encoders=1, heads=2, dff=16, smolgen=(1, 8, 4), value_size=2, head_hidden=8)
 TOWER = dict(body="tower", filters=8, blocks=4, se_ratio=2, policy="convolution", value_size=2, head_hidden=8)
@@ -289,5 +289,5 @@ def test_newest_playable_net_is_the_default(tmp_path, monkeypatch):
 
 
 def test_importing_the_package_stays_light(tmp_path):
-    script = "import sys, lc0rocm, lc0rocm.net; sys.exit('google.protobuf' in sys.modules or 'numpy' in sys.modules)"
+    script = "import sys, lc0rocm, lc0rocm.netfile.net; sys.exit('google.protobuf' in sys.modules or 'numpy' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", script], cwd=tmp_path).returncode == 0

@@ -8,7 +8,8 @@ import shlex
 import numpy as np
 import pytest
 
-from lc0rocm import _core, net, weights
+from lc0rocm import _core
+from lc0rocm.netfile import net, weights
 
 SIZES = dict(filters=8, blocks=1, embedding=16, encoders=1, heads=2, dff=16, preprocessing=2, value_size=2, head_hidden=8,
              policy_size=4, policy_heads=2)

@@ -3,7 +3,7 @@ import json
 
 import pytest
 
-from lc0rocm import net
+from lc0rocm.netfile import net
 
 NETS = ["maia-1100", "maia-1500", "maia-1900", "classical-24x2", "se-armageddon-16x1", "se-attn-48x2", "se-mish-32x2",
         "se-relu-32x2", "ab-nosmolgen-64x2", "ab-pedense-multihead-64x2", "ab-pedense-multihead-96x2", "ab-pemap-128x3",

@@ -7,7 +7,8 @@ import sys
 import numpy as np
 import positions
 import pytest
-from lc0rocm import _core, net as net_files
+from lc0rocm import _core
+from lc0rocm.netfile import net as net_files
 
 torch = pytest.importorskip("torch", reason="PyTorch is not installed: it trains the net")
 import evaluate  # noqa: E402

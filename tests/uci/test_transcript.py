@@ -153,7 +153,8 @@ def test_a_mistake_in_a_report_does_not_lose_the_move(monkeypatch):
     def wrong(*_, **__):
         raise ZeroDivisionError("a mistake")
 
-    from lc0rocm import options, play, scores
+    from lc0rocm import options
+    from lc0rocm.engine import play, scores
     monkeypatch.setattr(scores, "info_lines", wrong)
     sent = []
     settings = options.Settings(options.ENGINE)

@@ -9,7 +9,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
-from lc0rocm import _core, remember, rocm
+from lc0rocm import _core
+from lc0rocm.gpu import remember, rocm
 from lc0rocm._core import Error
 from lc0rocm.positions import POSITIONS, split
 
@@ -55,7 +56,7 @@ def probe(subject: Subject, measure: bool, say) -> Verdict:
     say(f"first use of {subject.backend} with this network on {subject.device}: checking it against the CPU, which can take a minute")
     reasons = []
     for shunned in _WITHOUT:
-        answer, why_not = rocm.in_child("lc0rocm.probe", "probe_here", [*subject[:4], shunned, measure], _PATIENCE_S)
+        answer, why_not = rocm.in_child("lc0rocm.gpu.probe", "probe_here", [*subject[:4], shunned, measure], _PATIENCE_S)
         reasons.append(why_not)
         if not why_not:
             break
@@ -91,7 +92,7 @@ def probe_here(request: list) -> list[dict[str, float]] | str:
     results, or does not come back at all."""
     import numpy as np
 
-    from lc0rocm import net
+    from lc0rocm.netfile import net
     name, weights, heads, options, shunned, measure = request
     module = rocm.load_here().module
     for library in shunned:

@@ -3,14 +3,15 @@
 Nothing has to be tuned to play: loading a network measures what it can in some seconds and takes defaults for the rest."""
 import threading
 
-from lc0rocm import _core, auto, backend_options, loading, probe, remember, report, rocm
+from lc0rocm import _core, backend_options, loading, report
+from lc0rocm.gpu import auto, probe, remember, rocm
 from lc0rocm._core import Error
 from lc0rocm.options import Settings
 from lc0rocm.positions import POSITIONS, split
 
 
 def tune(settings: Settings) -> int:
-    from lc0rocm import net
+    from lc0rocm.netfile import net
     name = "rocm-auto" if settings["Backend"] == "auto" else settings["Backend"]
     if name not in rocm.NAMES:
         raise Error(f"only the GPU back ends are tuned, {', '.join(rocm.NAMES)}, not {name}")

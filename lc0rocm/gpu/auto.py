@@ -4,7 +4,7 @@ rocm-auto takes a discrete GPU before an integrated one, half precision before s
 threads and as small a largest batch as reach full speed, and the CPU where nothing passes its check."""
 from typing import Callable, NamedTuple
 
-from lc0rocm import probe, rocm
+from lc0rocm.gpu import probe, rocm
 from lc0rocm._core import Error
 
 _NEARLY = 0.95  # of the best speed is as good: smaller batches and fewer threads make a better search

@@ -21,7 +21,7 @@ MAX_SIZE = 2**31 - 1             # protobuf's own limit, bytes
 MAX_RATIO = 50                   # decompressed by compressed size, beyond FREE_SIZE
 FREE_SIZE = 16 << 20
 
-NETS = pathlib.Path(__file__).with_name("nets")
+NETS = pathlib.Path(__file__).parents[1] / "nets"
 
 
 def load(path) -> "NetFile":
@@ -42,7 +42,7 @@ def load(path) -> "NetFile":
         raise Error(f"{path}: is an old text-format net, expected a protobuf net (.pb or .pb.gz)")
     from google.protobuf.message import DecodeError  # here: importing protobuf takes 50 ms
 
-    from lc0rocm import netproto
+    from lc0rocm.netfile import netproto
     message = netproto.Net()
     try:
         message.ParseFromString(data)
@@ -82,7 +82,7 @@ class NetFile:
         for field, values in _ACCEPTED.items():
             value = getattr(self.format, field)
             if value not in values:
-                from lc0rocm import netproto
+                from lc0rocm.netfile import netproto
                 names = netproto.ENUMS[field]
                 what = f"{value} ({names[value]})" if value in names else str(value)
                 self.fail(f"format.network_format.{field} is {what}, expected "
@@ -98,7 +98,7 @@ class NetFile:
     def read(self, policy_head: str = "vanilla", value_head: str = "winner") -> tuple[dict, dict]:
         """The architecture (fields of nn::Architecture by name) and the arrays, name -> (encoding, bytes, min, max), of the
         chosen heads, all checked. Heads: vanilla, optimistic, soft, opponent; winner, q, st. Raises Error."""
-        from lc0rocm import weights
+        from lc0rocm.netfile import weights
         return weights.read(self, policy_head, value_head)
 
     def architecture(self, policy_head: str = "vanilla", value_head: str = "winner") -> dict:
@@ -119,7 +119,7 @@ _ACCEPTED = {
 
 def fixed_format(message):
     """The NetworkFormat of a net with the gaps and legacy values of old files set right. Source: networks.md 1.4."""
-    from lc0rocm import netproto
+    from lc0rocm.netfile import netproto
     fixed = netproto.NetworkFormat()
     fixed.CopyFrom(message.format.network_format)
     weights = message.weights

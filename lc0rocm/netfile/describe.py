@@ -2,8 +2,8 @@
 
 Unlike there, sizes hold for every encoding and come from the chosen heads; their elements are counted by encoding.
 """
-from lc0rocm import netproto
-from lc0rocm.weights import ELEMENT_SIZE, POLICY_HEADS, VALUE_HEADS
+from lc0rocm.netfile import netproto
+from lc0rocm.netfile.weights import ELEMENT_SIZE, POLICY_HEADS, VALUE_HEADS
 
 _FORMAT = {
     "Weights encoding": "weights_encoding", "Input": "input", "Network": "network", "Policy": "policy", "Value": "value",

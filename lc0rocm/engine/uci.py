@@ -13,7 +13,7 @@ from lc0rocm import _core
 from lc0rocm._core import Error
 from lc0rocm._version import VERSION
 from lc0rocm.options import HIDDEN, WITHOUT_EFFECT, Settings, cache_entries
-from lc0rocm.play import Player, Request, check_settings
+from lc0rocm.engine.play import Player, Request, check_settings
 
 _MAX_LINE = 1 << 20  # bytes; a game of 500 moves has 5 KB
 _MAX_NUMBER = 2**53  # of `go`, beyond which everything means "no limit"

@@ -3,7 +3,8 @@ import threading
 import time
 from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
 
-from lc0rocm import _core, backend_options, contempt, scores, timeman
+from lc0rocm import _core, backend_options
+from lc0rocm.engine import contempt, scores, timeman
 from lc0rocm._core import Error
 from lc0rocm.options import NOW, Option, Settings, core_parameters, is_core_option
 

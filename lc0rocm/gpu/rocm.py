@@ -16,7 +16,7 @@ import sys
 import threading
 from typing import Any, Callable, Iterator, NamedTuple
 
-from lc0rocm import remember
+from lc0rocm.gpu import remember
 from lc0rocm._core import Error
 
 NAMES = ("rocm", "rocm-auto", "rocm-fp16")
@@ -57,7 +57,7 @@ def load() -> Rocm:
     if importlib.util.find_spec(_MODULE) is None:
         return Rocm(None, (), "", "this package was built without it; docs/build.md says how to build it with ROCm 7")
     if not _loaded_before(remember.recall("rocm.json").get("loaded")):
-        answer, why_not = in_child("lc0rocm.rocm", "report", None, _PATIENCE_S)
+        answer, why_not = in_child("lc0rocm.gpu.rocm", "report", None, _PATIENCE_S)
         if why_not:
             return Rocm(None, (), "", "loading ROCm failed: " + why_not)
         if answer["devices"]:

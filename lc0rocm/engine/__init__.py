@@ -1,0 +1,1 @@
+"""The UCI engine: protocol, game, clock, and how scores are written."""
