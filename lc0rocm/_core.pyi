@@ -131,7 +131,7 @@ class Result(TypedDict):
     stopped_by: str    # nodes, time, depth, mate, smart_pruning, kld, ram, stop, error
 
 class MoveStats(TypedDict):
-    """One root move (or the root itself, move "node") as verbose move stats print it (engine.md 3.7)."""
+    """One root move (or the root itself, move "node") as verbose move stats print it (docs/spec/engine.md 3.7)."""
     move: str
     index: int         # policy index; the number of legal moves for the root
     visits: int

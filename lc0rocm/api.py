@@ -19,7 +19,7 @@ from lc0rocm.options import search_parameters
 class Evaluation:
     """What a network says of n positions, each seen by its side to move.
 
-    policy: (n, 1858) float32, raw logits in the net's own move order and frame (networks.md 6.1).
+    policy: (n, 1858) float32, raw logits in the net's own move order and frame (docs/spec/networks.md 6.1).
     q: (n,) float32, win - loss, -1..1.
     wdl: (n, 3) float32, probabilities of win, draw and loss; nets without a WDL head give no draws.
     moves_left: (n,) float32, plies to the end of the game; 0 from nets without that head.
@@ -79,7 +79,7 @@ class Network:
         return Evaluation(policy, q, wdl, m)
 
     def planes(self, boards: Sequence[chess.Board]) -> NDArray[np.float32]:
-        """The network's input, (n, 112, 8, 8) float32: plane, rank, file, seen by the side to move (networks.md 3)."""
+        """The network's input, (n, 112, 8, 8) float32: plane, rank, file, seen by the side to move (docs/spec/networks.md 3)."""
         return _core.expand_planes(*self._packed_planes(boards))
 
     def policy(self, board: chess.Board, temperature: float = 1.0) -> dict[chess.Move, float]:

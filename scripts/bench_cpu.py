@@ -13,7 +13,7 @@ import time
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("nets", nargs="*", help="net files; default: maia-1900 and ab-pemap-128x3 of ../shared/nets")
+    parser.add_argument("nets", nargs="*", help="net files; default: maia-1900 and ab-pemap-128x3 of tests/reference")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the back end and of numpy")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=15, help="of the interleaved measurement")
@@ -30,7 +30,7 @@ def measure(arguments):
 
     from lc0rocm import _core
     from lc0rocm.netfile import net
-    nets = arguments.nets or [pathlib.Path(__file__).parents[2] / "shared/nets" / f"{name}.pb.gz"
+    nets = arguments.nets or [pathlib.Path(__file__).parents[1] / "tests/reference/nets" / f"{name}.pb.gz"
                               for name in ("maia-1900", "ab-pemap-128x3")]
     matrix = np.random.default_rng(0).random((1024, 1024), np.float32)
     game = _core.Game(moves=["e2e4", "c7c5", "g1f3"])

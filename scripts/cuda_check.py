@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Builds the ROCm back end over CUDA and checks and measures it on the NVIDIA GPU of this machine.
 
-    scripts/cuda_check.py --data ../shared --out results
-    scripts/cuda_check.py --data ../shared --out results --rocm emulated --tiny    # the same steps without a GPU
+    scripts/cuda_check.py --out results
+    scripts/cuda_check.py --out results --rocm emulated --tiny    # the same steps without a GPU
 
 Stages, in the order in which they run; a failing one does not stop the others, and each has its own time limit:
   build      meson, with -Drocm=cuda, into build/check-cuda
@@ -45,7 +45,7 @@ TINY = {"attention": dict(embedding=32, encoders=1, heads=2, dff=48, smolgen=(4,
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--data", type=pathlib.Path, required=True, help="folder with nets/ and golden/")
+    parser.add_argument("--data", type=pathlib.Path, default=ROOT / "tests/reference", help="folder with nets/ and golden/")
     parser.add_argument("--out", type=pathlib.Path, required=True, help="folder for what was found")
     parser.add_argument("--stages", default=",".join(LIMITS_S), help="some of them, with commas between")
     parser.add_argument("--rocm", choices=("cuda", "emulated", "amd"), default="cuda", help="what to build")

@@ -2,7 +2,7 @@
 """Run the AMD machine code of kernels in an ISA emulator, instruction by instruction, and compare with NumPy.
 
 Prints one line a kernel and target: worst error, and the wave instructions executed for each unit of work. Needs hipcc (or the command in
-$HIPCC), what ../shared/tools/isa_run.py names, and a minute for each line.
+$HIPCC), what isa_run.py beside it names, and a minute for each line.
 
     scripts/isa_check.py                          all kernels, gfx1100 gfx1201 gfx942
     scripts/isa_check.py attention -t gfx1151
@@ -20,7 +20,7 @@ from types import SimpleNamespace
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT / 'tests/kernels'), str(ROOT.parent / 'shared/tools'), os.environ.get('ISA_TOOLS', '')]
+sys.path.insert(0, str(ROOT / 'tests/kernels'))
 import reference  # noqa: E402
 
 rng = np.random.default_rng(0)

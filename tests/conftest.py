@@ -1,13 +1,17 @@
-"""Where the reference data lies: ../shared beside the checkout (nets, golden outputs, spec vectors)."""
+"""Where the reference data lies: tests/reference (networks, Lc0's outputs for them, vectors of the specification)."""
 import pathlib
 
 import pytest
 
-SHARED = pathlib.Path(__file__).resolve().parents[2] / "shared"
+REFERENCE = pathlib.Path(__file__).parent / "reference"
 
 
 @pytest.fixture(scope="session")
-def shared() -> pathlib.Path:
-    if not SHARED.is_dir():
-        pytest.skip("no ../shared beside the checkout: reference nets and golden outputs are there")
-    return SHARED
+def reference() -> pathlib.Path:
+    return REFERENCE
+
+
+def pytest_generate_tests(metafunc):
+    """A test that asks for `reference_net` runs with the name of each network that Lc0's outputs are known of."""
+    if "reference_net" in metafunc.fixturenames:
+        metafunc.parametrize("reference_net", sorted(path.stem for path in (REFERENCE / "golden").glob("*.npz")))

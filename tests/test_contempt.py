@@ -1,4 +1,4 @@
-"""The numbers of the WDL rescaling, computed by hand from engine.md 4.12."""
+"""The numbers of the WDL rescaling, computed by hand from docs/spec/engine.md 4.12."""
 import math
 
 import pytest

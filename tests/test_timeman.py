@@ -1,4 +1,4 @@
-"""Time budgets, computed by hand from engine.md 5."""
+"""Time budgets, computed by hand from docs/spec/engine.md 5."""
 import pytest
 
 from lc0rocm import Error

@@ -118,7 +118,7 @@ _ACCEPTED = {
 
 
 def fixed_format(message):
-    """The NetworkFormat of a net with the gaps and legacy values of old files set right. Source: networks.md 1.4."""
+    """The NetworkFormat of a net with the gaps and legacy values of old files set right. Source: docs/spec/networks.md 1.4."""
     from lc0rocm.netfile import netproto
     fixed = netproto.NetworkFormat()
     fixed.CopyFrom(message.format.network_format)

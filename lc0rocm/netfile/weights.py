@@ -1,6 +1,6 @@
 """From the weights of a net file to the architecture and the named arrays the core reads, every presence and size checked.
 
-The walk below is the definition of what a net needs: it follows networks.md 2 (layouts) and 5 (heads) in the order of
+The walk below is the definition of what a net needs: it follows docs/spec/networks.md 2 (layouts) and 5 (heads) in the order of
 evaluation, and names arrays as src/nn/network.h says. Sizes that nothing else fixes are read off the first array that has
 them. No array is expanded: the core decodes.
 """

@@ -53,7 +53,7 @@ class Board {
   int count_legal_moves() const;           // without making the list
   bool in_check() const { return attackers(our_king(), occupied()) != 0; }
   Bitboard attackers(Square s, Bitboard occupied) const;  // theirs
-  bool insufficient_material() const;                     // no sequence of moves mates; engine.md 4.7, 2a
+  bool insufficient_material() const;                     // no sequence of moves mates; docs/spec/engine.md 4.7, 2a
 
   // Their men, the king aside, stand in the way but attack nothing: its legal moves are the pseudo-legal ones here.
   Board without_threats() const;

@@ -1,4 +1,4 @@
-// The planes of networks.md section 3. A few hundred register operations and 1.3 KB of stores a position.
+// The planes of docs/spec/networks.md section 3. A few hundred register operations and 1.3 KB of stores a position.
 #include "chess/encode.h"
 
 #include <algorithm>

@@ -6,7 +6,7 @@ namespace chess {
 
 namespace {
 
-// networks.md 3.1. Looks back in steps of two plies, never past a capture or pawn move.
+// docs/spec/networks.md 3.1. Looks back in steps of two plies, never past a capture or pawn move.
 void count_repetitions(const std::vector<Position>& earlier, Position& position) {
   if (position.rule50 < 4) return;
   for (int distance = 4; distance <= static_cast<int>(earlier.size()); distance += 2) {

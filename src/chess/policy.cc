@@ -1,4 +1,4 @@
-// The 1858 moves in the order of networks.md 6.1: what a queen or a knight can do on an empty board, then the
+// The 1858 moves in the order of docs/spec/networks.md 6.1: what a queen or a knight can do on an empty board, then the
 // promotions to queen, rook and bishop. All tables are made at compile time.
 #include "chess/policy.h"
 

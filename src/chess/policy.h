@@ -17,12 +17,12 @@ std::uint16_t policy_index(Move move, int transform);
 Move policy_move(std::uint16_t index);
 
 // Where a head's raw output holds each of the 1858: 73 of the convolution head's 80 planes, flat plane * 64 +
-// from-square; the attention head's flat 64 * 64 + 8 * 24 (networks.md 5.4, 5.5).
+// from-square; the attention head's flat 64 * 64 + 8 * 24 (docs/spec/networks.md 5.4, 5.5).
 const std::uint16_t* convolution_policy_map();  // (1858)
 const std::uint16_t* attention_policy_map();    // (1858)
 
-// The constant position encoding of attention bodies (networks.md 4.3), (64, 64): 1 where a man on the first square might go to the
-// second on an empty board, -1 on the diagonal.
+// The constant position encoding of attention bodies (docs/spec/networks.md 4.3), (64, 64): 1 where a man on the first square might go
+// to the second on an empty board, -1 on the diagonal.
 const float* position_map();
 
 }  // namespace chess

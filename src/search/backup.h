@@ -1,4 +1,4 @@
-// What a result does to the tree: averages up to the root, proven bounds, and the undoing of visits (engine.md 4.7 - 4.9).
+// What a result does to the tree: averages up to the root, proven bounds, and the undoing of visits (docs/spec/engine.md 4.7 - 4.9).
 // The caller holds the tree lock.
 #pragma once
 #include "search/node.h"

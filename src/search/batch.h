@@ -1,5 +1,5 @@
 // The leaves of one iteration on their way through the network: position by replay from the root, terminal tests, cache, planes,
-// evaluation, priors (engine.md 4.7). All of it runs outside the tree lock; this is where a search with a fast back end spends
+// evaluation, priors (docs/spec/engine.md 4.7). All of it runs outside the tree lock; this is where a search with a fast back end spends
 // its time.
 #pragma once
 #include <random>

@@ -1,4 +1,4 @@
-// The parameters of a search, by their UCI names (engine.md 1.2), and its limits (engine.md 3.5).
+// The parameters of a search, by their UCI names (docs/spec/engine.md 1.2), and its limits (docs/spec/engine.md 3.5).
 #pragma once
 #include <cstdint>
 #include <limits>
@@ -40,7 +40,7 @@ struct Params {
   float moves_left_max_effect = 0.0345f, moves_left_threshold = 0.8f, moves_left_slope = 0.0027f;
   float moves_left_constant_factor = 0, moves_left_scaled_factor = 1.6521f, moves_left_quadratic_factor = -0.6521f;
 
-  // Contempt, worked out by the caller (engine.md 4.12).
+  // Contempt, worked out by the caller (docs/spec/engine.md 4.12).
   float wdl_rescale_ratio = 1, wdl_rescale_diff = 0;
   int contempt_sign = 0;  // whom it favours: +1 the root's side to move, -1 the other, 0 none
   float wdl_max_s = 1.4f, wdl_eval_objectivity = 1;

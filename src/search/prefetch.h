@@ -1,4 +1,4 @@
-// Positions the search is likely to want soon, to fill up a small batch (engine.md 4.5). The caller holds the tree lock.
+// Positions the search is likely to want soon, to fill up a small batch (docs/spec/engine.md 4.5). The caller holds the tree lock.
 #pragma once
 #include <vector>
 

@@ -1,4 +1,4 @@
-// The selection formula (engine.md 4.2, 4.3, 4.14): score = Q + moves-left utility + U, U = P * factor / (1 + started).
+// The selection formula (docs/spec/engine.md 4.2, 4.3, 4.14): score = Q + moves-left utility + U, U = P * factor / (1 + started).
 #pragma once
 #include <algorithm>
 #include <bit>

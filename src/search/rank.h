@@ -1,4 +1,4 @@
-// Which move is best: by visits, proven results first (engine.md 4.10), or drawn by lot with a temperature (4.11).
+// Which move is best: by visits, proven results first (docs/spec/engine.md 4.10), or drawn by lot with a temperature (4.11).
 #pragma once
 #include <random>
 #include <vector>

@@ -1,4 +1,4 @@
-// The state of a search as numbers for people (engine.md 3.7, 3.8); the text is made elsewhere. The caller holds the tree lock.
+// The state of a search as numbers for people (docs/spec/engine.md 3.7, 3.8); the text is made elsewhere. The caller holds the tree lock.
 #pragma once
 #include <optional>
 #include <string>

@@ -60,7 +60,7 @@ bool Selector::skips(const Node& root, int index, std::uint32_t n) const {
   return situation_.remaining_playouts < static_cast<std::int64_t>(best->n) - static_cast<std::int64_t>(n);
 }
 
-// The players' trade-off, engine.md 4.4: best and second best among the candidates, visits for the best until it would fall
+// The players' trade-off, docs/spec/engine.md 4.4: best and second best among the candidates, visits for the best until it would fall
 // behind. Beyond node->started every edge is unvisited with a falling prior, so the first two of those stand for all.
 void Selector::divide(Node* node, int depth, std::uint32_t budget, std::uint32_t limit) {
   const Params& params = situation_.params;

@@ -1,4 +1,4 @@
-// Descents: which leaves the next visits go to (engine.md 4.3, 4.4). One descent spends a whole budget of visits, dividing it
+// Descents: which leaves the next visits go to (docs/spec/engine.md 4.3, 4.4). One descent spends a whole budget of visits, dividing it
 // at each node as that many single descents would, so upper nodes are scanned once a batch. Speed is that of the memory of the
 // nodes passed. The caller holds the tree lock.
 #pragma once

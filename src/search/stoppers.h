@@ -1,4 +1,4 @@
-// When a search ends (engine.md 3.5, 4.17). Stoppers are asked after every batch and by the watchdog, under the tree lock.
+// When a search ends (docs/spec/engine.md 3.5, 4.17). Stoppers are asked after every batch and by the watchdog, under the tree lock.
 #pragma once
 #include <cstdint>
 #include <limits>

@@ -1,4 +1,4 @@
-// The change of sharpness and objectivity behind contempt and the WDL_mu score (engine.md 4.12): a value is read as a logistic
+// The change of sharpness and objectivity behind contempt and the WDL_mu score (docs/spec/engine.md 4.12): a value is read as a logistic
 // distribution of the outcome with mean mu and scale s, and both are moved.
 #pragma once
 #include <algorithm>

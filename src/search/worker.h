@@ -1,5 +1,5 @@
-// One search thread: gather a batch, evaluate it, back it up, again (engine.md 4.5, 4.6). The tree lock is held from the backup of
-// one batch to the first descent of the next and let go while positions are replayed, encoded and evaluated.
+// One search thread: gather a batch, evaluate it, back it up, again (docs/spec/engine.md 4.5, 4.6). The tree lock is held from the backup
+// of one batch to the first descent of the next and let go while positions are replayed, encoded and evaluated.
 #pragma once
 #include <mutex>
 

@@ -1,4 +1,4 @@
-"""The network in float64 NumPy, written like the formulas of networks.md 4 and 5: slow, and what every back end is
+"""The network in float64 NumPy, written like the formulas of docs/spec/networks.md 4 and 5: slow, and what every back end is
 compared with.
 
 Every body and head is covered. Activations of a tower are (n, C, 8, 8), tokens (n, 64, E).

@@ -8,9 +8,6 @@ from lc0rocm import _core
 from lc0rocm.netfile import net as netfile
 
 FORMATS = [1, 2, 3, 4, 5, 132, 133]
-GOLDEN = ["ab-nosmolgen-64x2", "ab-pedense-multihead-64x2", "ab-pedense-multihead-96x2", "ab-pemap-128x3",
-          "ab-pemap-64x2", "classical-24x2", "maia-1100", "maia-1500", "maia-1900", "se-armageddon-16x1",
-          "se-attn-48x2", "se-mish-32x2", "se-relu-32x2"]
 
 
 def expected_planes(planes):
@@ -22,8 +19,8 @@ def expected_planes(planes):
 
 
 @pytest.mark.parametrize("input_format", FORMATS)
-def test_encoder_vectors(shared, input_format):
-    with open(shared / "spec/encoder_vectors.jsonl") as lines:
+def test_encoder_vectors(reference, input_format):
+    with open(reference / "spec/encoder_vectors.jsonl") as lines:
         vectors = [v for v in map(json.loads, lines) if v["input_format"] == input_format]
     assert vectors
     for v in vectors:
@@ -33,10 +30,9 @@ def test_encoder_vectors(shared, input_format):
             np.testing.assert_array_equal(got, expected, f"{v['fen']} {v['moves']} {v['history_fill']}")
 
 
-@pytest.mark.parametrize("net", GOLDEN)
-def test_golden_planes(shared, net):
-    input_format = netfile.load(shared / f"nets/{net}.pb.gz").format.input
-    golden = np.load(shared / f"golden/{net}.npz")
+def test_golden_planes(reference, reference_net):
+    input_format = netfile.load(reference / f"nets/{reference_net}.pb.gz").format.input
+    golden = np.load(reference / f"golden/{reference_net}.npz")
     planes = [_core.Game(str(fen), str(moves).split()).planes(input_format)
               for fen, moves in zip(golden["fen"], golden["moves"])]
     np.testing.assert_array_equal([masks for masks, _ in planes], golden["plane_mask"])

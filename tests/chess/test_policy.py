@@ -14,12 +14,12 @@ def split(name):
     return (*square, name[4:])
 
 
-def test_names(shared):
-    assert _core.policy_moves() == (shared / "spec/policy_index.txt").read_text().split()
+def test_names(reference):
+    assert _core.policy_moves() == (reference / "spec/policy_index.txt").read_text().split()
 
 
 def test_convolution_map():
-    """networks.md 5.4, walked from the planes: go there from the square, and find the move of that name."""
+    """docs/spec/networks.md 5.4, walked from the planes: go there from the square, and find the move of that name."""
     expected = {}
     steps = [(1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0), (-1, -1), (0, -1), (1, -1)]
     jumps = [(2, 1), (1, 2), (-1, 2), (-2, 1), (-2, -1), (-1, -2), (1, -2), (2, -1)]
@@ -40,8 +40,8 @@ def test_attention_map():
 
 
 @pytest.mark.parametrize("file", ["spec/expected_maia1900.jsonl", "spec/nets/expected.jsonl"])
-def test_indices_of_reference_logits(shared, file):
-    with open(shared / file) as lines:
+def test_indices_of_reference_logits(reference, file):
+    with open(reference / file) as lines:
         for v in map(json.loads, lines):
             game = _core.Game(v["fen"], v["moves"])
             input_format = next(f for f in (1, 3) if game.transform(f) == v["transform"])

@@ -10,8 +10,8 @@ def described(path):
     return describe.describe(net.load(path))
 
 
-def test_maia(shared):
-    sections = described(shared / "nets/maia-1900.pb.gz")
+def test_maia(reference):
+    sections = described(reference / "nets/maia-1900.pb.gz")
     assert list(sections) == ["General", "Format", "Training Parameters", "Weights"]
     assert sections["General"]["Minimal Lc0 version"] == "v0.21.0"
     assert sections["Training Parameters"]["Training steps"] == 400000
@@ -20,8 +20,8 @@ def test_maia(shared):
         "MLH": "Absent", "Elements": 868355, "Elements in LINEAR16": 868355}
 
 
-def test_text_layout(shared):
-    lines = describe.text(described(shared / "nets/maia-1900.pb.gz")).splitlines()
+def test_text_layout(reference):
+    lines = describe.text(described(reference / "nets/maia-1900.pb.gz")).splitlines()
     assert lines[:2] == ["General", "~~~~~~~"] and "" in lines
     assert "                      Blocks: 6" in lines  # labels end at column 28
     assert "               Learning rate: 0.0001" in lines
@@ -47,8 +47,8 @@ def test_mixed_encodings_are_counted_apart(maker, written):
     assert rows["Elements in LINEAR16"] == rows["Elements"] - 64
 
 
-def test_fix_ups_show_both_values(shared):
-    form = described(shared / "spec/nets/multihead_6_fixup.pb.gz")["Format"]
+def test_fix_ups_show_both_values(reference):
+    form = described(reference / "spec/nets/multihead_6_fixup.pb.gz")["Format"]
     assert form["Network"] == "NETWORK_ATTENTIONBODY_WITH_MULTIHEADFORMAT (the file: NETWORK_ATTENTIONBODY_WITH_HEADFORMAT)"
     assert form["Input embedding"] == "INPUT_EMBEDDING_PE_DENSE (absent in the file)"
 

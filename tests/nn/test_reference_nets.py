@@ -5,9 +5,6 @@ import pytest
 
 from lc0rocm.netfile import net
 
-NETS = ["maia-1100", "maia-1500", "maia-1900", "classical-24x2", "se-armageddon-16x1", "se-attn-48x2", "se-mish-32x2",
-        "se-relu-32x2", "ab-nosmolgen-64x2", "ab-pedense-multihead-64x2", "ab-pedense-multihead-96x2", "ab-pemap-128x3",
-        "ab-pemap-64x2"]
 # network, policy, value, input_embedding, and the architecture's activations: default, smolgen, feed-forward
 SPEC_NETS = {
     "classical_noformat": (3, 1, 1, 0, "relu", "relu", "relu"),
@@ -24,40 +21,37 @@ SPEC_NETS = {
     "multihead_134_dense": (7, 3, 2, 2, "mish", "swish", "mish"),
     "multihead_7_dense": (7, 3, 2, 2, "mish", "swish", "relu2"),
     "multihead_6_fixup": (7, 3, 2, 2, "relu", "swish", "relu"),
-    "multihead_float16": (7, 3, 2, 2, "mish", "swish", "mish"),
     "multihead_bfloat16": (7, 3, 2, 2, "mish", "swish", "mish"),
-    "multihead_float32": (7, 3, 2, 2, "mish", "swish", "mish"),
 }
 
 
-@pytest.mark.parametrize("name", NETS)
-def test_net_loads(shared, name):
-    file = net.load(shared / "nets" / f"{name}.pb.gz")
+def test_net_loads(reference, reference_net):
+    file = net.load(reference / "nets" / f"{reference_net}.pb.gz")
     core = file.core()
     architecture, arrays = file.read()
     assert all(core.array(array).size > 0 for array in arrays)
-    assert architecture["attention_body"] == name.startswith("ab-")
+    assert architecture["attention_body"] == reference_net.startswith("ab-")
 
 
 @pytest.mark.parametrize("name", SPEC_NETS)
-def test_format_after_fix_ups(shared, name):
-    file = net.load(shared / "spec/nets" / f"{name}.pb.gz")
+def test_format_after_fix_ups(reference, name):
+    file = net.load(reference / "spec/nets" / f"{name}.pb.gz")
     form, arch = file.format, file.architecture()
     assert (form.network, form.policy, form.value, form.input_embedding, arch["activation"], arch["smolgen_activation"],
             arch["ffn_activation"]) == SPEC_NETS[name]
 
 
-def test_heads_of_the_expected_outputs(shared):
+def test_heads_of_the_expected_outputs(reference):
     """Every pair of heads that the expected outputs name resolves."""
-    lines = map(json.loads, (shared / "spec/nets/expected.jsonl").read_text().splitlines())
+    lines = map(json.loads, (reference / "spec/nets/expected.jsonl").read_text().splitlines())
     wanted = {(line["net"], line.get("policy_head", "vanilla"), line.get("value_head", "winner")) for line in lines}
     for name, policy_head, value_head in wanted:
-        net.load(shared / "spec/nets" / name).core(policy_head, value_head)
+        net.load(reference / "spec/nets" / name).core(policy_head, value_head)
     assert len({(policy, value) for _, policy, value in wanted}) == 4
 
 
-def test_sizes_of_maia(shared):
-    file = net.load(shared / "nets/maia-1900.pb.gz")
+def test_sizes_of_maia(reference):
+    file = net.load(reference / "nets/maia-1900.pb.gz")
     arch, arrays = file.read()
     sizes = {name: len(params) // 2 for name, (_, params, *_) in arrays.items()}
     assert (arch["filters"], arch["blocks"], sizes["residual.0.se.b1"]) == (64, 6, 8)

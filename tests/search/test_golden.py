@@ -21,10 +21,10 @@ def differences(expected, search):
 
 
 @pytest.mark.parametrize("name", ["maia-1900-n200", "maia-1500-n1000", "ab-pemap-128x3-n300"])
-def test_visits_of_lc0(shared, name):
-    golden = json.loads((shared / "golden" / f"search-{name}.json").read_text())
+def test_visits_of_lc0(reference, name):
+    golden = json.loads((reference / "golden" / f"search-{name}.json").read_text())
     assert golden["flags"] == EXPECTED_FLAGS
-    network = net.load(shared / "nets" / f"{name.rsplit('-', 1)[0]}.pb.gz").core()
+    network = net.load(reference / "nets" / f"{name.rsplit('-', 1)[0]}.pb.gz").core()
     search = _core.Search()
     search.set_backend(_core.Backend("cpu", network, {}), "fen_only", 1.359, 200000)
     off = {}

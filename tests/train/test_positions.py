@@ -43,10 +43,10 @@ def test_training_planes_are_the_cores(games_folder, prepared):
     assert list(seen.values()) == [int((source.plies["score"] != games.UNSEARCHED).sum()) for source in sources.values()]
 
 
-def test_golden_planes(shared):
+def test_golden_planes(reference):
     """The reference planes of format 4 positions through the training path."""
     records, expected = [], []
-    for line in (shared / "spec" / "encoder_vectors.jsonl").open():
+    for line in (reference / "spec" / "encoder_vectors.jsonl").open():
         vector = json.loads(line)
         if vector["input_format"] != positions.INPUT_FORMAT:  # any history fill: the first board is the same
             continue

@@ -234,17 +234,17 @@ def test_no_network_is_said_and_survived(start):
     assert best(engine.ask("go nodes 10")) != "(none)"
 
 
-def test_the_choice_of_auto_is_one_line(start, shared):
-    engine = start("--weights=" + str(shared / "nets" / "ab-pemap-64x2.pb.gz"))
+def test_the_choice_of_auto_is_one_line(start, reference):
+    engine = start("--weights=" + str(reference / "nets" / "ab-pemap-64x2.pb.gz"))
     lines = [line for line in engine.sync() if "chosen by auto" in line]
     assert len(lines) == 1 and "cpu" in lines[0] or "rocm" in lines[0]
     assert best(engine.ask("position startpos", "go nodes 20")) != "(none)"
 
 
-def test_another_network_without_restart(start, shared):
-    engine = start("--backend=cpu", "--weights=" + str(shared / "nets" / "ab-pemap-64x2.pb.gz"))
+def test_another_network_without_restart(start, reference):
+    engine = start("--backend=cpu", "--weights=" + str(reference / "nets" / "ab-pemap-64x2.pb.gz"))
     engine.ask("position startpos", "go nodes 10")
-    engine.send("setoption name WeightsFile value " + str(shared / "nets" / "se-relu-32x2.pb.gz"))
+    engine.send("setoption name WeightsFile value " + str(reference / "nets" / "se-relu-32x2.pb.gz"))
     assert any("se-relu-32x2" in line for line in engine.sync())
     assert best(engine.ask("position startpos", "go nodes 10")) != "(none)"
 

@@ -1,4 +1,4 @@
-// The exponential, and activation functions in place (networks.md 4.1), as loops that the compiler vectorises.
+// The exponential, and activation functions in place (docs/spec/networks.md 4.1), as loops that the compiler vectorises.
 #pragma once
 #include <algorithm>
 #include <bit>

@@ -1,4 +1,4 @@
-// Attention of 64 tokens (networks.md 4.4): scores, smolgen bias, softmax and weighted sum for one head after another,
+// Attention of 64 tokens (docs/spec/networks.md 4.4): scores, smolgen bias, softmax and weighted sum for one head after another,
 // all in the first-level cache and in fp32. Limited by the multiply-add rate of the 4 x 16 tile below.
 #pragma once
 #include <vector>

@@ -1,4 +1,4 @@
-// From bit planes to tokens, and what follows the embedding's dense layer (networks.md 4.3).
+// From bit planes to tokens, and what follows the embedding's dense layer (docs/spec/networks.md 4.3).
 #pragma once
 #include <algorithm>
 #include <bit>

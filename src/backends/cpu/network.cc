@@ -14,7 +14,7 @@ namespace {
 
 constexpr float kSmolgenEpsilon = 1e-3f;
 
-// What the constant position map (networks.md 4.3) adds to the embedding: (64, embedding).
+// What the constant position map (docs/spec/networks.md 4.3) adds to the embedding: (64, embedding).
 Floats position_map(const nn::Network& network) {
   constexpr int kWidth = chess::kPlanes + 64;
   const Floats weights = network.get("ip_emb_w");
@@ -45,7 +45,7 @@ float dot(const T* a, const T* b, int n) {
   return sum;
 }
 
-// The logit at one place of the attention policy's flat output (networks.md 5.5).
+// The logit at one place of the attention policy's flat output (docs/spec/networks.md 5.5).
 template <class T>
 float attention_logit(const T* qk,  // (64, 2, width): queries, scaled by 1 / sqrt(width), and keys
                       const T* promotion,  // (4, width): queen, rook, bishop, common

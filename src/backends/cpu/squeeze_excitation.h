@@ -1,4 +1,4 @@
-// The two ends of a squeeze-and-excitation block (networks.md 4.2); the two small dense layers between them are
+// The two ends of a squeeze-and-excitation block (docs/spec/networks.md 4.2); the two small dense layers between them are
 // matmuls. Both pass once over activations that the second-level cache holds.
 #pragma once
 #include "backends/cpu/activation.h"

@@ -1,4 +1,4 @@
-// networks.md 4 and 5 as calls, in the order of execution. Every array of activations is (batch * 64, channels), channels last;
+// docs/spec/networks.md 4 and 5 as calls, in the order of execution. Every array of activations is (batch * 64, channels), channels last;
 // scratch memory lives until its scope ends.
 #include "backends/rocm/network.h"
 
