@@ -100,6 +100,19 @@ def registered_backends() -> list[tuple[str, str, bool]]:
 
 # search ---------------------------------------------------------------------------------------------------------------
 
+class SearchOption(TypedDict):
+    """What the core declares of an option that its search obeys."""
+    name: str          # UCI's; WDLRescaleRatio, WDLRescaleDiff and ContemptSign are worked out from others
+    kind: str          # check, spin, float, combo
+    default: Any
+    low: float
+    high: float
+    choices: tuple[str, ...]
+    live: bool         # acts while a search runs
+    in_nodes: bool     # the nodes of a tree hold what it says: after a change the tree is worth nothing
+
+def search_options() -> list[SearchOption]: ...
+
 class PvInfo(TypedDict):
     wl: float          # side to move's view, after the display transform
     d: float

@@ -1,10 +1,11 @@
-"""The options of the engine, each declared once: this table feeds `uci`, `setoption`, the command line, `--help` and
-docs/options.md. Names, types, defaults and ranges are Lc0's."""
+"""The options of the engine, each declared once: this table feeds `uci`, `setoption`, the command line, `--help` and docs/options.md.
+Names, types, defaults and ranges are Lc0's. What the core's search obeys is declared there, in src/search/params.cc; rows made by
+core() add what people see of it."""
 import math
 from typing import Any, Callable, Mapping, NamedTuple
 
 from lc0rocm.engine import contempt
-from lc0rocm._core import Error
+from lc0rocm._core import Error, search_options
 
 ALWAYS, NORMAL, HIDDEN = "always", "normal", "hidden"  # who sees it listed; every option can be set by everybody
 NOW, GO, POSITION, GAME, START = "at once", "next go", "next isready or go", "next game", "program start"
@@ -23,6 +24,8 @@ class Option(NamedTuple):
     show: str = NORMAL
     when: str = GO
     group: str = ""
+    core: bool = False  # the core's search takes it, by this name
+    in_nodes: bool = False  # the nodes of a tree hold what it says: after a change the tree is worth nothing
 
     @property
     def key(self) -> str:
@@ -115,12 +118,19 @@ def combo(name: str, flag: str, default: str, choices, help: str, **more) -> Opt
     return Option(name, flag, "combo", default, help, choices=choices, **more)
 
 
+_CORE = {row["name"]: row for row in search_options()}
+
+
+def core(name: str, flag: str, help: str, **more) -> Option:
+    """An option of the core's search: its kind, default, range and when it acts are the core's."""
+    row = _CORE[name]
+    return Option(name, flag, row["kind"], row["default"], help, row["low"], row["high"], row["choices"], core=True,
+                  in_nodes=row["in_nodes"], when=NOW if row["live"] else GO, **more)
+
+
 def _group(title: str, *options: Option) -> tuple[Option, ...]:
     return tuple(option._replace(group=title) for option in options)
 
-
-SCORE_TYPES = ("centipawn", "centipawn_with_drawscore", "centipawn_2019", "centipawn_2018", "win_percentage", "Q",
-               "W-L", "WDL_mu")
 
 PROCESS = _group(
     "Process and game",
@@ -133,121 +143,88 @@ PROCESS = _group(
     check("StrictTiming", "strict-uci-timing", False,
           "The clock starts at go, not at position, if isready came between.", show=HIDDEN, when="next position"),
     check("", "preload", False, "Load the network at program start instead of at isready.", when=START),
-    spin("Threads", "threads", 0, 0, 128, "Search threads; 0 takes the back end's suggestion, plus one beside a GPU.",
-         short="t", show=ALWAYS),
+    core("Threads", "threads", "Search threads; 0 takes the back end's suggestion, plus one beside a GPU.", short="t", show=ALWAYS),
 )
 
 SEARCH = _group(
     "Search",
-    spin("MinibatchSize", "minibatch-size", 0, 0, 1024,
-         "Positions to evaluate together; 0 takes the back end's suggestion."),
-    real("CPuct", "cpuct", 1.745, 0, 100, "Exploration: larger looks at more moves, smaller looks deeper."),
-    real("CPuctAtRoot", "cpuct-at-root", 1.745, 0, 100, "CPuct at the root, with RootHasOwnCpuctParams.", show=HIDDEN),
-    real("CPuctBase", "cpuct-base", 38739, 1, 1e9, "Visits at which exploration starts to grow."),
-    real("CPuctBaseAtRoot", "cpuct-base-at-root", 38739, 1, 1e9, "CPuctBase at the root, with RootHasOwnCpuctParams.",
-         show=HIDDEN),
-    real("CPuctFactor", "cpuct-factor", 3.894, 0, 1000, "Strength of that growth."),
-    real("CPuctFactorAtRoot", "cpuct-factor-at-root", 3.894, 0, 1000,
-         "CPuctFactor at the root, with RootHasOwnCpuctParams.", show=HIDDEN),
-    check("RootHasOwnCpuctParams", "root-has-own-cpuct-params", False, "Use the three AtRoot values at the root.",
-          show=HIDDEN),
-    check("TwoFoldDraws", "two-fold-draws", True, "Score a second occurrence inside the tree as a draw."),
-    real("Temperature", "temperature", 0, 0, 100, "Randomness of the move choice; 0 plays the best move.", show=HIDDEN,
-         when=NOW),
-    spin("TempDecayMoves", "tempdecay-moves", 0, 0, 640, "Moves over which the temperature falls to zero.", show=HIDDEN,
-         when=NOW),
-    spin("TempDecayDelayMoves", "tempdecay-delay-moves", 0, 0, 100, "Moves before it starts to fall.", show=HIDDEN,
-         when=NOW),
-    spin("TempCutoffMove", "temp-cutoff-move", 0, 0, 1000, "From this move on use TempEndgame; 0 for never.",
-         show=HIDDEN, when=NOW),
-    real("TempEndgame", "temp-endgame", 0, 0, 100, "Temperature late in the game, and the floor of the decay.",
-         show=HIDDEN, when=NOW),
-    real("TempValueCutoff", "temp-value-cutoff", 100, 0, 100,
-         "Never sample a move this many win-percent points worse than the best.", show=HIDDEN, when=NOW),
-    real("TempVisitOffset", "temp-visit-offset", 0, -1000, 1000, "Added to the visit counts when sampling.",
-         show=HIDDEN, when=NOW),
-    real("DirichletNoiseEpsilon", "noise-epsilon", 0, 0, 1, "Share of noise in the root's move probabilities.",
-         show=HIDDEN),
-    real("DirichletNoiseAlpha", "noise-alpha", 0.3, 0, 1e7, "Shape of that noise.", show=HIDDEN),
+    core("MinibatchSize", "minibatch-size", "Positions to evaluate together; 0 takes the back end's suggestion."),
+    core("CPuct", "cpuct", "Exploration: larger looks at more moves, smaller looks deeper."),
+    core("CPuctAtRoot", "cpuct-at-root", "CPuct at the root, with RootHasOwnCpuctParams.", show=HIDDEN),
+    core("CPuctBase", "cpuct-base", "Visits at which exploration starts to grow."),
+    core("CPuctBaseAtRoot", "cpuct-base-at-root", "CPuctBase at the root, with RootHasOwnCpuctParams.", show=HIDDEN),
+    core("CPuctFactor", "cpuct-factor", "Strength of that growth."),
+    core("CPuctFactorAtRoot", "cpuct-factor-at-root", "CPuctFactor at the root, with RootHasOwnCpuctParams.", show=HIDDEN),
+    core("RootHasOwnCpuctParams", "root-has-own-cpuct-params", "Use the three AtRoot values at the root.", show=HIDDEN),
+    core("TwoFoldDraws", "two-fold-draws", "Score a second occurrence inside the tree as a draw."),
+    core("Temperature", "temperature", "Randomness of the move choice; 0 plays the best move.", show=HIDDEN),
+    core("TempDecayMoves", "tempdecay-moves", "Moves over which the temperature falls to zero.", show=HIDDEN),
+    core("TempDecayDelayMoves", "tempdecay-delay-moves", "Moves before it starts to fall.", show=HIDDEN),
+    core("TempCutoffMove", "temp-cutoff-move", "From this move on use TempEndgame; 0 for never.", show=HIDDEN),
+    core("TempEndgame", "temp-endgame", "Temperature late in the game, and the floor of the decay.", show=HIDDEN),
+    core("TempValueCutoff", "temp-value-cutoff", "Never sample a move this many win-percent points worse than the best.", show=HIDDEN),
+    core("TempVisitOffset", "temp-visit-offset", "Added to the visit counts when sampling.", show=HIDDEN),
+    core("DirichletNoiseEpsilon", "noise-epsilon", "Share of noise in the root's move probabilities.", show=HIDDEN),
+    core("DirichletNoiseAlpha", "noise-alpha", "Shape of that noise.", show=HIDDEN),
     check("VerboseMoveStats", "verbose-move-stats", False, "Print a line for every root move before bestmove.",
           short="v", when=NOW),
     check("LogLiveStats", "log-live-stats", False,
           "The lines of VerboseMoveStats after every info line too; without VerboseMoveStats only in the log file.",
           show=HIDDEN, when=NOW),
-    combo("FpuStrategy", "fpu-strategy", "reduction", ("reduction", "absolute"),
-          "Value of a move not visited yet: the parent's less FpuValue, or FpuValue itself."),
-    real("FpuValue", "fpu-value", 0.33, -100, 100, "Number for FpuStrategy."),
-    combo("FpuStrategyAtRoot", "fpu-strategy-at-root", "same", ("reduction", "absolute", "same"),
-          "FpuStrategy at the root.", show=HIDDEN),
-    real("FpuValueAtRoot", "fpu-value-at-root", 1.0, -100, 100,
-         "FpuValue at the root, unless FpuStrategyAtRoot is same.", show=HIDDEN),
-    spin("MaxCollisionVisits", "max-collision-visits", 80000, 1, 100000000,
-         "Visits of a batch that may meet a leaf already taken, in a large tree."),
-    spin("MaxCollisionVisitsScalingStart", "max-collision-visits-scaling-start", 28, 1, 100000,
-         "Tree size up to which that budget is 1."),
-    spin("MaxCollisionVisitsScalingEnd", "max-collision-visits-scaling-end", 145000, 0, 100000000,
-         "Tree size from which the budget is full; 0 for always."),
-    real("MaxCollisionVisitsScalingPower", "max-collision-visits-scaling-power", 1.25, 0.01, 100,
-         "Exponent of the curve between the two."),
-    check("OutOfOrderEval", "out-of-order-eval", True,
-          "Use known results at once while a batch is still being gathered."),
-    real("MaxOutOfOrderEvalsFactor", "max-out-of-order-evals-factor", 2.4, 0, 100,
-         "Most of these, as a multiple of the batch."),
-    check("StickyEndgames", "sticky-endgames", True, "Carry proven wins, draws and losses up the tree."),
-    spin("MultiPV", "multipv", 1, 1, 500, "Number of lines to show.", show=ALWAYS, when=NOW),
-    check("PerPVCounters", "per-pv-counters", False, "Show as nodes the visits of each line's move.", when=NOW),
-    combo("ScoreType", "score-type", "WDL_mu", SCORE_TYPES, "What score cp means.", when=NOW),
-    real("MovesLeftMaxEffect", "moves-left-max-effect", 0.0345, 0, 1,
-         "Largest bonus for a shorter win or a longer loss."),
-    real("MovesLeftThreshold", "moves-left-threshold", 0.8, 0, 1, "Advantage from which that bonus counts."),
-    real("MovesLeftSlope", "moves-left-slope", 0.0027, 0, 1, "Bonus for each ply of difference."),
-    real("MovesLeftConstantFactor", "moves-left-constant-factor", 0, -1, 1, "Weight of the bonus: constant term."),
-    real("MovesLeftScaledFactor", "moves-left-scaled-factor", 1.6521, -2, 2, "Weight of the bonus: term in |Q|."),
-    real("MovesLeftQuadraticFactor", "moves-left-quadratic-factor", -0.6521, -1, 1,
-         "Weight of the bonus: term in Q squared."),
+    core("FpuStrategy", "fpu-strategy", "Value of a move not visited yet: the parent's less FpuValue, or FpuValue itself."),
+    core("FpuValue", "fpu-value", "Number for FpuStrategy."),
+    core("FpuStrategyAtRoot", "fpu-strategy-at-root", "FpuStrategy at the root.", show=HIDDEN),
+    core("FpuValueAtRoot", "fpu-value-at-root", "FpuValue at the root, unless FpuStrategyAtRoot is same.", show=HIDDEN),
+    core("MaxCollisionVisits", "max-collision-visits", "Visits of a batch that may meet a leaf already taken, in a large tree."),
+    core("MaxCollisionVisitsScalingStart", "max-collision-visits-scaling-start", "Tree size up to which that budget is 1."),
+    core("MaxCollisionVisitsScalingEnd", "max-collision-visits-scaling-end", "Tree size from which the budget is full; 0 for always."),
+    core("MaxCollisionVisitsScalingPower", "max-collision-visits-scaling-power", "Exponent of the curve between the two."),
+    core("OutOfOrderEval", "out-of-order-eval", "Use known results at once while a batch is still being gathered."),
+    core("MaxOutOfOrderEvalsFactor", "max-out-of-order-evals-factor", "Most of these, as a multiple of the batch."),
+    core("StickyEndgames", "sticky-endgames", "Carry proven wins, draws and losses up the tree."),
+    core("MultiPV", "multipv", "Number of lines to show.", show=ALWAYS),
+    core("PerPVCounters", "per-pv-counters", "Show as nodes the visits of each line's move."),
+    core("ScoreType", "score-type", "What score cp means."),
+    core("MovesLeftMaxEffect", "moves-left-max-effect", "Largest bonus for a shorter win or a longer loss."),
+    core("MovesLeftThreshold", "moves-left-threshold", "Advantage from which that bonus counts."),
+    core("MovesLeftSlope", "moves-left-slope", "Bonus for each ply of difference."),
+    core("MovesLeftConstantFactor", "moves-left-constant-factor", "Weight of the bonus: constant term."),
+    core("MovesLeftScaledFactor", "moves-left-scaled-factor", "Weight of the bonus: term in |Q|."),
+    core("MovesLeftQuadraticFactor", "moves-left-quadratic-factor", "Weight of the bonus: term in Q squared."),
     spin("MaxConcurrentSearchers", "max-concurrent-searchers", 1, 0, 128,
          "Accepted, without effect: threads gather in turns here."),
-    real("DrawScore", "draw-score", 0, -1, 1, "Worth of a draw to White; -1 is Armageddon."),
+    core("DrawScore", "draw-score", "Worth of a draw to White; -1 is Armageddon."),
     combo("ContemptMode", "contempt-mode", "play", ("play", "white_side_analysis", "black_side_analysis", "disable"),
-          "The side that plays for more than the position: the engine's, White, Black, none."),
+          "The side that plays for more than the position: the engine's, White, Black, none.", in_nodes=True),
     string("Contempt", "contempt", "",
-           "Rating advantage, as a number or as a list name=number for names in UCI_Opponent.", show=ALWAYS),
-    real("ContemptMaxValue", "contempt-max-value", 420, 0, 10000, "Most contempt to use.", show=HIDDEN),
+           "Rating advantage, as a number or as a list name=number for names in UCI_Opponent.", show=ALWAYS, in_nodes=True),
+    real("ContemptMaxValue", "contempt-max-value", 420, 0, 10000, "Most contempt to use.", show=HIDDEN, in_nodes=True),
     real("WDLCalibrationElo", "wdl-calibration-elo", 0, 0, 10000,
-         "Own rating, for draw rates between players of that strength; 0 keeps the network's."),
-    real("WDLContemptAttenuation", "wdl-contempt-attenuation", 1.0, -10, 10, "Multiplies contempt.", show=HIDDEN),
-    real("WDLMaxS", "wdl-max-s", 1.4, 0, 10, "Limit on how unclear a position can be taken to be.", show=HIDDEN),
-    real("WDLEvalObjectivity", "wdl-eval-objectivity", 1.0, 0, 1,
-         "How much of the contempt is taken out of shown scores."),
+         "Own rating, for draw rates between players of that strength; 0 keeps the network's.", in_nodes=True),
+    real("WDLContemptAttenuation", "wdl-contempt-attenuation", 1.0, -10, 10, "Multiplies contempt.", show=HIDDEN, in_nodes=True),
+    core("WDLMaxS", "wdl-max-s", "Limit on how unclear a position can be taken to be.", show=HIDDEN),
+    core("WDLEvalObjectivity", "wdl-eval-objectivity", "How much of the contempt is taken out of shown scores."),
     real("WDLDrawRateTarget", "wdl-draw-rate-target", 0, 0, 0.999,
-         "Draw rate to expect between equal players; 0 for the network's.", show=HIDDEN),
-    real("WDLDrawRateReference", "wdl-draw-rate-reference", 0.5, 0.001, 0.999,
-         "Draw rate that the network itself expects."),
-    real("WDLBookExitBias", "wdl-book-exit-bias", 0.65, -2, 2, "Advantage that openings give White.", show=HIDDEN),
-    real("NodesPerSecondLimit", "nps-limit", 0, 0, 1e6, "Slow down to this speed; 0 for full speed."),
-    spin("IdlingMinimumWork", "idling-minimum-work", 0, 0, 10000,
-         "Positions gathered before a thread may start early because the back end idles."),
-    spin("ThreadIdlingThreshold", "thread-idling-threshold", 1, 0, 128,
-         "More threads than this outside the back end count as idling."),
-    string("UCI_Opponent", "", "", "Who the opponent is; GUIs set it."),
-    real("UCI_RatingAdv", "", 0, -10000, 10000, "Rating advantage; GUIs set it, Contempt overrides it."),
-    spin("MaxPrefetch", "max-prefetch", 32, 0, 1024,
-         "Fill small batches up to this size with positions that may be needed soon; on a GPU only, where it costs nothing.",
-         when=NOW),
+         "Draw rate to expect between equal players; 0 for the network's.", show=HIDDEN, in_nodes=True),
+    real("WDLDrawRateReference", "wdl-draw-rate-reference", 0.5, 0.001, 0.999, "Draw rate that the network itself expects.", in_nodes=True),
+    real("WDLBookExitBias", "wdl-book-exit-bias", 0.65, -2, 2, "Advantage that openings give White.", show=HIDDEN, in_nodes=True),
+    core("NodesPerSecondLimit", "nps-limit", "Slow down to this speed; 0 for full speed."),
+    core("IdlingMinimumWork", "idling-minimum-work", "Positions gathered before a thread may start early because the back end idles."),
+    core("ThreadIdlingThreshold", "thread-idling-threshold", "More threads than this outside the back end count as idling."),
+    string("UCI_Opponent", "", "", "Who the opponent is; GUIs set it.", in_nodes=True),
+    real("UCI_RatingAdv", "", 0, -10000, 10000, "Rating advantage; GUIs set it, Contempt overrides it.", in_nodes=True),
+    core("MaxPrefetch", "max-prefetch",
+         "Fill small batches up to this size with positions that may be needed soon; on a GPU only, where it costs nothing."),
 )
 
 STOPPING = _group(
     "Stopping and time",
-    spin("KLDGainAverageInterval", "kldgain-average-interval", 100, 1, 10000000,
-         "Visits between checks of MinimumKLDGainPerNode.", show=HIDDEN),
-    real("MinimumKLDGainPerNode", "minimum-kldgain-per-node", 0, 0, 1,
-         "Stop when a visit teaches less than this; 0 for never.", show=HIDDEN),
-    real("SmartPruningFactor", "smart-pruning-factor", 1.33, 0, 10,
-         "Stop when no other move can catch up any more; larger stops sooner, 0 never."),
-    spin("SmartPruningMinimumBatches", "smart-pruning-minimum-batches", 0, 0, 10000,
-         "Batches before that may stop the search."),
-    check("NodesAsPlayouts", "nodes-as-playouts", False, "go nodes counts new visits only.", show=HIDDEN),
-    spin("RamLimitMb", "ramlimit-mb", 0, 0, 100000000, "Stop near this much memory; 0 for no limit.", show=ALWAYS),
+    core("KLDGainAverageInterval", "kldgain-average-interval", "Visits between checks of MinimumKLDGainPerNode.", show=HIDDEN),
+    core("MinimumKLDGainPerNode", "minimum-kldgain-per-node", "Stop when a visit teaches less than this; 0 for never.", show=HIDDEN),
+    core("SmartPruningFactor", "smart-pruning-factor", "Stop when no other move can catch up any more; larger stops sooner, 0 never."),
+    core("SmartPruningMinimumBatches", "smart-pruning-minimum-batches", "Batches before that may stop the search."),
+    core("NodesAsPlayouts", "nodes-as-playouts", "go nodes counts new visits only.", show=HIDDEN),
+    core("RamLimitMb", "ramlimit-mb", "Stop near this much memory; 0 for no limit.", show=ALWAYS),
     spin("MoveOverheadMs", "move-overhead", 200, 0, 100000000, "Time kept back for each move, in milliseconds.",
          show=ALWAYS, when=GAME),
     string("TimeManager", "time-manager", "legacy", "legacy, simple or alphazero, with parameters in parentheses.",
@@ -268,16 +245,16 @@ OUTPUT = _group(
 NETWORK = _group(
     "Network and back end",
     real("PolicyTemperature", "policy-softmax-temp", 1.359, 0.1, 10,
-         "Flattens (above 1) or sharpens the network's move probabilities."),
+         "Flattens (above 1) or sharpens the network's move probabilities.", in_nodes=True),
     combo("HistoryFill", "history-fill", "fen_only", ("no", "fen_only", "always"),
-          "When to make up positions before the first known one."),
+          "When to make up positions before the first known one.", in_nodes=True),
     string("WeightsFile", "weights", "<autodiscover>",
            "Network file (.pb or .pb.gz); <autodiscover> takes the newest in the usual folders.", short="w",
-           show=ALWAYS, when=POSITION),
+           show=ALWAYS, when=POSITION, in_nodes=True),
     combo("Backend", "backend", "auto", _backends, "What evaluates the network; auto takes the best that runs here.",
-          short="b", when=POSITION),
+          short="b", when=POSITION, in_nodes=True),
     string("BackendOptions", "backend-opts", "",
-           "Parameters of the back end, like threads=2 or policy_head=optimistic.", short="o", when=POSITION),
+           "Parameters of the back end, like threads=2 or policy_head=optimistic.", short="o", when=POSITION, in_nodes=True),
     spin("NNCacheSize", "nncache", 2000000, 0, 999999999, "Evaluations to remember; fewer where memory does not suffice.",
          when="next position"),
 )
@@ -294,21 +271,10 @@ WITHOUT_EFFECT = {
     "GarbageCollectionDelay": "garbage-collection-delay", "SolidTreeThreshold": "solid-tree-threshold",
 }
 
-# Rows of SEARCH and STOPPING that the core knows nothing of: they are the policy of this side, or become numbers first.
-_NOT_CORE = {"VerboseMoveStats", "LogLiveStats", "MoveOverheadMs", "TimeManager", "Slowmover", "ClearTree", "Contempt",
-             "ContemptMode", "ContemptMaxValue", "UCI_Opponent", "UCI_RatingAdv", "WDLCalibrationElo",
-             "WDLContemptAttenuation", "WDLDrawRateTarget", "WDLDrawRateReference", "WDLBookExitBias"}
-_CORE = {option.name for option in SEARCH + STOPPING} - _NOT_CORE | {"Threads"}
-
-
-def is_core_option(option: Option) -> bool:
-    return option.name in _CORE
-
-
 def core_parameters(settings: Settings, contempt_sign: int) -> dict[str, Any]:
     """What the core's search takes, by name. contempt_sign: whom contempt favours, see contempt.sign."""
     rescale = contempt.rescale(settings)
-    parameters = {name: settings[name] for name in _CORE if name in settings.values}
+    parameters = {option.name: settings[option.name] for option in settings.options if option.core}
     parameters |= {"WDLRescaleRatio": rescale.ratio, "WDLRescaleDiff": rescale.diff, "ContemptSign": contempt_sign}
     return parameters
 

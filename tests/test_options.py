@@ -69,3 +69,29 @@ def test_search_parameters_for_the_api():
     assert others["PolicyTemperature"] == 1.359
     with pytest.raises(Error, match="Cpukt"):
         options.search_parameters({"Cpukt": 2})
+
+
+def test_every_parameter_of_the_core_is_an_option_or_worked_out():
+    declared = {row["name"] for row in _core.search_options()}
+    assert declared - {option.name for option in options.ENGINE if option.core} == {"WDLRescaleRatio", "WDLRescaleDiff", "ContemptSign"}
+
+
+@pytest.mark.parametrize("row", _core.search_options(), ids=lambda row: row["name"])
+def test_the_core_takes_what_it_declares_and_no_more(row):
+    def start(value):
+        search.set_position(_core.STARTPOS, [])
+        search.start({"Threads": 1, row["name"]: value}, {"nodes": 2})
+        return search.result()["best_move"]
+
+    search = _core.Search()
+    search.set_backend(_core.Backend("random", None, {}), "fen_only", 1, 100)
+    numbers = [row["low"], row["high"]] if row["kind"] in ("spin", "float") else []
+    if row["kind"] == "spin":
+        numbers = [int(number) for number in numbers]
+    for good in {"check": [True, False], "combo": list(row["choices"])}.get(row["kind"], numbers) + [row["default"]]:
+        if row["name"] != "Threads" or good < 3:
+            assert start(good)
+    beyond = [numbers[0] - 1, numbers[1] * 2 + 1] if numbers else []
+    for bad in [*beyond, "wrong", float("nan"), None]:
+        with pytest.raises(Error, match=row["name"]):
+            start(bad)

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from lc0rocm.engine import scores
-from lc0rocm.options import ENGINE, SCORE_TYPES, Settings
+from lc0rocm.options import ENGINE, Settings
 
 
 def pv(wl=0.0, d=0.0, q=None, mu=0.0, m=0.0, terminal="", visits=1, moves=("e2e4",)):
@@ -35,7 +35,7 @@ def test_wdl_mu_falls_back_to_the_value_curve(entry, has_wdl):
     assert scores.score(entry, "WDL_mu", has_wdl) == ("cp", int(45 * math.tan(1.56728071628 * entry["wl"])))
 
 
-@pytest.mark.parametrize("score_type", SCORE_TYPES)
+@pytest.mark.parametrize("score_type", Settings(ENGINE).option("ScoreType").choices)
 @pytest.mark.parametrize("wl", [-1.0, 0.0, 1.0])
 def test_scores_are_finite_and_symmetric(score_type, wl):
     kind, value = scores.score(pv(wl=wl, mu=wl), score_type, True)

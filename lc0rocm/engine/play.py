@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
 from lc0rocm import _core, backend_options
 from lc0rocm.engine import contempt, scores, timeman
 from lc0rocm._core import Error
-from lc0rocm.options import NOW, Option, Settings, core_parameters, is_core_option
+from lc0rocm.options import NOW, Option, Settings, core_parameters
 
 if TYPE_CHECKING:
     from lc0rocm.loading import Loaded
@@ -165,7 +165,7 @@ class Player:
         """Passes on what acts on a running search; the rest is read when it is needed."""
         if option.name == "ClearTree":
             self.forget_tree = True
-        elif self.running and option.when == NOW and is_core_option(option):
+        elif self.running and option.when == NOW and option.core:
             self.search.set_option(option.name, self.settings[option.name])
 
     # a search --------------------------------------------------------------------------------------------------------

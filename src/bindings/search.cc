@@ -118,6 +118,14 @@ auto released(Work work) {
 void bind_search(py::module_& m) {
   using search::Search;
   using py::arg;
+  m.def("search_options", [] {
+    py::list all;
+    for (const search::ParamInfo& info : search::all_params())
+      all.append(py::dict("name"_a = info.name, "kind"_a = info.kind, "default"_a = info.fallback, "low"_a = info.low,
+                          "high"_a = info.high, "choices"_a = py::tuple(py::cast(info.choices)), "live"_a = info.live,
+                          "in_nodes"_a = info.in_nodes));
+    return all;
+  });
   // Its end joins threads: the GIL must not be held meanwhile.
   const auto make = [] {
     return std::shared_ptr<Search>(new Search, [](Search* s) {

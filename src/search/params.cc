@@ -1,7 +1,7 @@
 #include "search/params.h"
 
 #include <algorithm>
-#include <span>
+#include <charconv>
 
 #include "error.h"
 
@@ -17,19 +17,25 @@ struct Integer {
   std::int64_t min, max;
 };
 using Flag = bool Params::*;
-struct Strategy {
-  Fpu Params::*field;
+struct Choice {
+  std::vector<const char*> names;  // in the order of the enum
+  int (*get)(const Params&);
+  void (*set)(Params&, int);
 };
-struct ScoreType {};
-struct Ignored {};  // accepted: other searches of the field have it, here it does nothing
+
+template <auto field>
+Choice choice(std::vector<const char*> names) {
+  return {std::move(names), [](const Params& params) { return static_cast<int>(params.*field); },
+          [](Params& params, int index) { params.*field = static_cast<std::decay_t<decltype(params.*field)>>(index); }};
+}
+
+enum Effect { kNextSearch, kLive, kInNodes };  // kLive: acts mid-search; kInNodes: see ParamInfo
 
 struct Row {
   const char* name;
-  std::variant<Real, Integer, Flag, Strategy, ScoreType, Ignored> kind;
-  bool live = false;  // acts mid-search
+  std::variant<Real, Integer, Flag, Choice> kind;
+  Effect effect = kNextSearch;
 };
-
-constexpr bool kLive = true;
 
 const Row kTable[] = {
     {"Threads", Integer{&Params::threads, 0, 128}},
@@ -41,12 +47,12 @@ const Row kTable[] = {
     {"CPuctBaseAtRoot", Real{&Params::cpuct_base_at_root, 1, 1e9}},
     {"CPuctFactorAtRoot", Real{&Params::cpuct_factor_at_root, 0, 1000}},
     {"RootHasOwnCpuctParams", &Params::root_has_own_cpuct},
-    {"FpuStrategy", Strategy{&Params::fpu_strategy}},
-    {"FpuStrategyAtRoot", Strategy{&Params::fpu_strategy_at_root}},
+    {"FpuStrategy", choice<&Params::fpu_strategy>({"reduction", "absolute"})},
+    {"FpuStrategyAtRoot", choice<&Params::fpu_strategy_at_root>({"reduction", "absolute", "same"})},
     {"FpuValue", Real{&Params::fpu_value, -100, 100}},
     {"FpuValueAtRoot", Real{&Params::fpu_value_at_root, -100, 100}},
-    {"TwoFoldDraws", &Params::two_fold_draws},
-    {"StickyEndgames", &Params::sticky_endgames},
+    {"TwoFoldDraws", &Params::two_fold_draws, kInNodes},
+    {"StickyEndgames", &Params::sticky_endgames, kInNodes},
     {"DrawScore", Real{&Params::draw_score, -1, 1}},
     {"Temperature", Real{&Params::temperature, 0, 100}, kLive},
     {"TempDecayMoves", Integer{&Params::temp_decay_moves, 0, 640}, kLive},
@@ -55,8 +61,8 @@ const Row kTable[] = {
     {"TempEndgame", Real{&Params::temp_endgame, 0, 100}, kLive},
     {"TempValueCutoff", Real{&Params::temp_value_cutoff, 0, 100}, kLive},
     {"TempVisitOffset", Real{&Params::temp_visit_offset, -1000, 1000}, kLive},
-    {"DirichletNoiseEpsilon", Real{&Params::noise_epsilon, 0, 1}},
-    {"DirichletNoiseAlpha", Real{&Params::noise_alpha, 0, 1e7}},
+    {"DirichletNoiseEpsilon", Real{&Params::noise_epsilon, 0, 1}, kInNodes},
+    {"DirichletNoiseAlpha", Real{&Params::noise_alpha, 0, 1e7}, kInNodes},
     {"MaxCollisionVisits", Integer{&Params::max_collision_visits, 1, 100000000}},
     {"MaxCollisionVisitsScalingStart", Integer{&Params::max_collision_visits_scaling_start, 1, 100000}},
     {"MaxCollisionVisitsScalingEnd", Integer{&Params::max_collision_visits_scaling_end, 0, 100000000}},
@@ -72,14 +78,17 @@ const Row kTable[] = {
     {"MovesLeftConstantFactor", Real{&Params::moves_left_constant_factor, -1, 1}},
     {"MovesLeftScaledFactor", Real{&Params::moves_left_scaled_factor, -2, 2}},
     {"MovesLeftQuadraticFactor", Real{&Params::moves_left_quadratic_factor, -1, 1}},
-    {"WDLRescaleRatio", Real{&Params::wdl_rescale_ratio, 1e-6, 1e6}},
-    {"WDLRescaleDiff", Real{&Params::wdl_rescale_diff, -1e6, 1e6}},
-    {"ContemptSign", Integer{&Params::contempt_sign, -1, 1}},
-    {"WDLMaxS", Real{&Params::wdl_max_s, 0, 10}},
+    {"WDLRescaleRatio", Real{&Params::wdl_rescale_ratio, 1e-12, 1e12}, kInNodes},
+    {"WDLRescaleDiff", Real{&Params::wdl_rescale_diff, -1e12, 1e12}, kInNodes},
+    {"ContemptSign", Integer{&Params::contempt_sign, -1, 1}, kInNodes},
+    {"WDLMaxS", Real{&Params::wdl_max_s, 0, 10}, kInNodes},
     {"WDLEvalObjectivity", Real{&Params::wdl_eval_objectivity, 0, 1}},
     {"MultiPV", Integer{&Params::multipv, 1, 500}, kLive},
     {"PerPVCounters", &Params::per_pv_counters, kLive},
-    {"ScoreType", ScoreType{}, kLive},
+    {"ScoreType",
+     choice<&Params::score_type>({"centipawn", "centipawn_with_drawscore", "centipawn_2019", "centipawn_2018", "win_percentage", "Q",
+                                  "W-L", "WDL_mu"}),
+     kLive},
     {"NodesPerSecondLimit", Real{&Params::nodes_per_second_limit, 0, 1e6}},
     {"KLDGainAverageInterval", Integer{&Params::kld_interval, 1, 10000000}},
     {"MinimumKLDGainPerNode", Real{&Params::minimum_kld_gain, 0, 1}},
@@ -87,18 +96,6 @@ const Row kTable[] = {
     {"SmartPruningMinimumBatches", Integer{&Params::smart_pruning_minimum_batches, 0, 10000}},
     {"NodesAsPlayouts", &Params::nodes_as_playouts},
     {"RamLimitMb", Integer{&Params::ram_limit_mb, 0, 100000000}},
-    {"CacheHistoryLength", Ignored{}},
-    {"GarbageCollectionDelay", Ignored{}},
-    {"MaxCollisionEvents", Ignored{}},
-    {"MaxConcurrentSearchers", Ignored{}},  // descents exclude each other anyway, and expanding leaves disturbs nobody
-    {"MinimumPerTaskProcessing", Ignored{}},
-    {"MinimumPickingWork", Ignored{}},
-    {"MinimumProcessingWork", Ignored{}},
-    {"MinimumRemainingPickingWork", Ignored{}},
-    {"SearchSpinBackoff", Ignored{}},
-    {"SolidTreeThreshold", Ignored{}},
-    {"SyzygyFastPlay", Ignored{}},
-    {"TaskWorkers", Ignored{}},
 };
 
 const Row& row(const std::string& name) {
@@ -137,20 +134,52 @@ struct Setter {
     if (!on) wrong(name, "true or false");
     params.*flag = *on;
   }
-  void operator()(const Strategy& strategy) const {
-    const bool at_root = strategy.field == &Params::fpu_strategy_at_root;
+  void operator()(const Choice& choice) const {
     const auto* text = std::get_if<std::string>(&value);
-    if (text && *text == "reduction") params.*strategy.field = Fpu::kReduction;
-    else if (text && *text == "absolute") params.*strategy.field = Fpu::kAbsolute;
-    else if (text && *text == "same" && at_root) params.*strategy.field = Fpu::kSame;
-    else wrong(name, at_root ? "reduction, absolute or same" : "reduction or absolute");
+    const auto found = text ? std::ranges::find(choice.names, *text) : choice.names.end();
+    if (found == choice.names.end()) {
+      std::string all;
+      for (const char* other : choice.names) all += (all.empty() ? "" : ", ") + std::string(other);
+      wrong(name, "one of " + all);
+    }
+    choice.set(params, static_cast<int>(found - choice.names.begin()));
   }
-  void operator()(ScoreType) const {
-    const auto* text = std::get_if<std::string>(&value);
-    if (!text) wrong(name, "text");
-    params.score_is_wdl_mu = *text == "WDL_mu";
+};
+
+// A default as people write it: 1.745, not the 1.7450000047... that a float holds.
+double written(float value) {
+  char text[32];
+  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
+  double number = 0;
+  std::from_chars(text, end, number);
+  return number;
+}
+
+struct Describer {
+  ParamInfo& info;
+  const Params defaults = {};
+
+  void operator()(const Real& real) const {
+    info.kind = "float";
+    info.fallback = written(defaults.*real.field);
+    info.low = real.min;
+    info.high = real.max;
   }
-  void operator()(Ignored) const {}
+  void operator()(const Integer& integer) const {
+    info.kind = "spin";
+    info.fallback = std::int64_t{defaults.*integer.field};
+    info.low = static_cast<double>(integer.min);
+    info.high = static_cast<double>(integer.max);
+  }
+  void operator()(Flag flag) const {
+    info.kind = "check";
+    info.fallback = defaults.*flag;
+  }
+  void operator()(const Choice& choice) const {
+    info.kind = "combo";
+    info.choices.assign(choice.names.begin(), choice.names.end());
+    info.fallback = info.choices[static_cast<std::size_t>(choice.get(defaults))];
+  }
 };
 
 }  // namespace
@@ -159,6 +188,18 @@ void set_param(Params& params, const std::string& name, const ParamValue& value)
   std::visit(Setter{params, name, value}, row(name).kind);
 }
 
-bool acts_mid_search(const std::string& name) { return row(name).live; }
+bool acts_mid_search(const std::string& name) { return row(name).effect == kLive; }
+
+std::vector<ParamInfo> all_params() {
+  std::vector<ParamInfo> all;
+  for (const Row& row : kTable) {
+    ParamInfo& info = all.emplace_back();
+    info.name = row.name;
+    info.live = row.effect == kLive;
+    info.in_nodes = row.effect == kInNodes;
+    std::visit(Describer{info}, row.kind);
+  }
+  return all;
+}
 
 }  // namespace search

@@ -1,4 +1,5 @@
-// The parameters of a search, by their UCI names (docs/spec/engine.md 1.2), and its limits (docs/spec/engine.md 3.5).
+// The parameters of a search, by their UCI names (docs/spec/engine.md 1.2), and its limits (docs/spec/engine.md 3.5). This is where a
+// parameter is declared: Python asks all_params() and adds what people see.
 #pragma once
 #include <cstdint>
 #include <limits>
@@ -10,6 +11,7 @@
 namespace search {
 
 enum class Fpu { kReduction, kAbsolute, kSame };
+enum class ScoreType { kCentipawn, kCentipawnWithDrawscore, kCentipawn2019, kCentipawn2018, kWinPercentage, kQ, kWL, kWdlMu };
 
 struct Params {
   int threads = 0;         // 0: what the back end advises
@@ -47,7 +49,7 @@ struct Params {
 
   int multipv = 1;
   bool per_pv_counters = false;
-  bool score_is_wdl_mu = true;  // ScoreType is WDL_mu: displayed values are transformed even without contempt
+  ScoreType score_type = ScoreType::kWdlMu;  // with WDL_mu, displayed values are transformed even without contempt
 
   float nodes_per_second_limit = 0;
   int kld_interval = 100;
@@ -64,6 +66,18 @@ using ParamValue = std::variant<bool, std::int64_t, double, std::string>;
 void set_param(Params& params, const std::string& name, const ParamValue& value);
 // True for those that are read anew at each use, so that setting them while a search runs has an effect.
 bool acts_mid_search(const std::string& name);
+
+// The declaration of a parameter, for whoever lists them.
+struct ParamInfo {
+  std::string name;
+  std::string kind;      // check, spin, float or combo
+  ParamValue fallback;   // its default
+  double low = 0, high = 0;
+  std::vector<std::string> choices;
+  bool live = false;     // see acts_mid_search
+  bool in_nodes = false; // the nodes of a tree hold what it says: after a change the tree is worth nothing
+};
+std::vector<ParamInfo> all_params();
 
 struct Limits {
   std::optional<std::int64_t> nodes, playouts, time_ms, depth, mate;

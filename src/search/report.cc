@@ -31,7 +31,7 @@ PvInfo make_pv(const Shared& shared, const Move& first) {
   pv.visits = first.n();
   if (node && node->terminal != Terminal::kTwoFold) pv.terminal = node->terminal;
   const bool contempt = shared.evaluation.contempt_sign != 0 && params.wdl_rescale_diff != 0;
-  if (params.score_is_wdl_mu || contempt) pv.mu = transform_for_display(shared, pv.wl, pv.d);
+  if (params.score_type == ScoreType::kWdlMu || contempt) pv.mu = transform_for_display(shared, pv.wl, pv.d);
 
   chess::Board board = shared.game.last().board;
   Move move = first;

@@ -6,7 +6,7 @@ import pytest
 from lc0rocm import _core
 from lc0rocm.netfile import net
 
-FLAGS = {"Threads": 1, "MinibatchSize": 1, "MaxPrefetch": 0, "TaskWorkers": 0, "SmartPruningFactor": 0.0, "OutOfOrderEval": False}
+FLAGS = {"Threads": 1, "MinibatchSize": 1, "MaxPrefetch": 0, "SmartPruningFactor": 0.0, "OutOfOrderEval": False}
 EXPECTED_FLAGS = ["--backend=blas", "--threads=1", "--minibatch-size=1", "--max-prefetch=0", "--task-workers=0",
                   "--verbose-move-stats", "--smart-pruning-factor=0", "--no-out-of-order-eval", "--nncache=200000"]
 
