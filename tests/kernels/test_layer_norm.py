@@ -9,8 +9,11 @@ CASES = [  # rows, cols, bias, skip, activation
     (3, 1024, True, True, 'none'), (17, 1024, False, True, 'none'), (3, 768, True, False, 'mish'), (1, 640, True, True, 'none'),
     (2, 2048, True, False, 'swish'), (2, 1536, True, True, 'relu'), (3, 8, True, True, 'none'), (1, 33, True, True, 'none'),
     (3, 10, False, False, 'relu_2'), (2, 6144, True, False, 'swish'), (1, 8192, True, False, 'tanh'), (4, 200, True, False, 'selu'),
-    (2, 256, True, False, 'sigmoid'),
+    (2, 256, True, False, 'sigmoid'), (2, 4096, False, True, 'mish'), (3, 5000, True, True, 'none'), (1, 8200, True, False, 'swish'),
 ]
+
+
+WAYS = [768, 6144, 30]  # a row for 32 lanes, for a block, and one that is read three times
 
 
 def run(device, dtype, rows, cols, bias, skip, activation, scale=1.0, change=None):
@@ -45,7 +48,7 @@ def test_in_place(device):
     reference.assert_close(y.array, expected, 2e-3, 1e-3)
 
 
-@pytest.mark.parametrize('cols', [768, 30])
+@pytest.mark.parametrize('cols', WAYS)
 def test_near_the_limits_of_half(device, cols):
     """Squares of 60,000 are far beyond half; a mean far from zero must not cost the variance its digits."""
     def far(x):
@@ -55,7 +58,7 @@ def test_near_the_limits_of_half(device, cols):
     reference.assert_close(got, expected, 2e-3, 2e-3)
 
 
-@pytest.mark.parametrize('cols', [768, 30])
+@pytest.mark.parametrize('cols', WAYS)
 def test_infinite_products_saturate(device, cols):
     """What a library could not keep in half counts as half's largest number."""
     def overflow(x):
@@ -67,7 +70,7 @@ def test_infinite_products_saturate(device, cols):
     reference.assert_close(got, expected, 0.05, 2e-3)  # 0.7 of the largest number or all of it: nearly the same row
 
 
-@pytest.mark.parametrize('cols', [768, 30])
+@pytest.mark.parametrize('cols', WAYS)
 def test_nan_stays_in_its_row(device, cols):
     def poison(x):
         x[1, 7] = np.nan
