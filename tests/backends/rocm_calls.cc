@@ -1,7 +1,7 @@
 // The stream, the emulation and the plan table for rocm_calls.py.
 #include "rocm_calls.h"
 
-#include "backends/rocm/plan_table.h"
+#include "backends/rocm/linear/plan_table.h"
 
 namespace calls {
 thread_local std::string error;

@@ -1,6 +1,6 @@
 // conv3x3() for test_rocm_conv.py.
-#include "backends/rocm/conv.h"
-#include "backends/rocm/plan_table.h"
+#include "backends/rocm/linear/conv.h"
+#include "backends/rocm/linear/plan_table.h"
 #include "rocm_calls.h"
 
 namespace {

@@ -1,7 +1,7 @@
 // gemm() for test_rocm_gemm.py.
-#include "backends/rocm/gemm_trial.h"
+#include "backends/rocm/linear/gemm_trial.h"
 #include "backends/rocm/kernels/kernels.h"
-#include "backends/rocm/plan_table.h"
+#include "backends/rocm/linear/plan_table.h"
 #include "rocm_calls.h"
 
 namespace {

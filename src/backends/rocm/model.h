@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "backends/rocm/conv.h"
+#include "backends/rocm/linear/conv.h"
 #include "backends/rocm/weights.h"
 #include "nn/network.h"
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "backends/rocm/device.h"
-#include "backends/rocm/plan_table.h"
+#include "backends/rocm/linear/plan_table.h"
 #include "backends/rocm/session.h"
 
 namespace py = pybind11;

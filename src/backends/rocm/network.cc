@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-#include "backends/rocm/gemm.h"
+#include "backends/rocm/linear/gemm.h"
 #include "backends/rocm/kernels/kernels.h"
 #include "chess/encode.h"
 #include "chess/policy.h"

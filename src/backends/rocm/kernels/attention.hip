@@ -7,7 +7,7 @@
 // Limits: at 64 x 32 on gfx11, 64 matrix instructions of 32 cycles, on gfx12 of 16, and about as many cycles of softmax; memory traffic is
 // 4 KiB each of q, k, v and out and 8 KiB of bias, an instruction floor of 240 (matrix, 16-byte loads and stores, exponentials).
 // Waves of more queries load K and V^T less often; waves of fewer queries fill the device at small batches.
-#include "../mma.h"
+#include "mma.h"
 #include "error.h"
 #include "kernels.h"
 

@@ -1,7 +1,7 @@
 // attention_policy: the logits of the moves asked for, q_from . k_to / sqrt(depth), where a pawn promotes + k_to . (w_piece + w_common)
 // (docs/spec/networks.md 5.5): of the 64 x 64 products only those that somebody reads. 32 lanes a move; bound by the reads of queries and
 // keys, which the second-level cache has: at 40 moves and 256 halves, 40 KB a position.
-#include "../half.h"
+#include "half.h"
 #include "kernels.h"
 
 namespace rocm {

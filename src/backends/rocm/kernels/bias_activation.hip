@@ -1,7 +1,7 @@
 // bias_activation: y = act(x + bias + skip) * multiply + add over rows of tokens; every part but x may be missing. The gates of
 // the embedding are `multiply` and `add`, of each square. Memory bound: x and y once.
-#include "../activation.h"
-#include "../half.h"
+#include "activation.h"
+#include "half.h"
 #include "error.h"
 #include "kernels.h"
 

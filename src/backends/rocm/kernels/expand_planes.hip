@@ -1,6 +1,6 @@
 // expand_planes: a position's 112 packed planes (a mask of squares and a value) as the rows of tokens that the embedding reads:
 // 112 plane values of the square, then `extra` columns of its position encoding, then zeros up to `stride`. Memory bound, writes only.
-#include "../half.h"
+#include "half.h"
 #include "kernels.h"
 
 namespace rocm {

@@ -9,8 +9,8 @@
 // unit on, below by reading w. A wave's 64 x 32 share issues 8 WMMA for 12 LDS loads on gfx11, for 6 on gfx12.
 #include <string>
 
-#include "../activation.h"
-#include "../mma.h"
+#include "activation.h"
+#include "mma.h"
 #include "error.h"
 #include "kernels.h"
 

@@ -1,7 +1,7 @@
 // gemm_finish: y = act(sum of parts + bias) + skip, what a matrix product leaves to be done: after split-K, whose parts are float, or after
 // a library that returned the bare product. Memory bound: parts once, y once; a thread takes eight neighbouring columns.
-#include "../activation.h"
-#include "../half.h"
+#include "activation.h"
+#include "half.h"
 #include "kernels.h"
 
 namespace rocm {

@@ -6,8 +6,8 @@
 // is taken about the mean, in float. Rows that are wider, or not made of 16-byte pieces, are read three times, from the cache.
 #include <algorithm>
 
-#include "../activation.h"
-#include "../half.h"
+#include "activation.h"
+#include "half.h"
 #include "kernels.h"
 
 namespace rocm {

@@ -2,7 +2,7 @@
 // writes nine times what it reads, which pays where the product is small.
 #include <string>
 
-#include "../half.h"
+#include "half.h"
 #include "error.h"
 #include "kernels.h"
 

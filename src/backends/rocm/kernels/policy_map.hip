@@ -1,6 +1,6 @@
 // policy_map: the logits of the moves asked for, picked from what the policy head computed for every from and to (or plane and
 // square) by a table of 1858 places. gather bound: 4 bytes out a move.
-#include "../half.h"
+#include "half.h"
 #include "kernels.h"
 
 namespace rocm {

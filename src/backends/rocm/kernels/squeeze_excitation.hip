@@ -1,7 +1,7 @@
 // squeeze_excitation: y = act(sigmoid(gate) z + shift + skip), z = x + bias, where gate and shift come from the means of z's channels through
 // two small layers. A block a position; x is read twice, the second time from the cache. Memory bound, but for the latency of
 // four barriers at small batches.
-#include "../squeeze_excitation.h"
+#include "squeeze_excitation.h"
 
 namespace rocm {
 

@@ -1,6 +1,6 @@
 // values: the last layers of the value and moves-left heads, and q, d and m of each position from them. A block a position, 32 lanes
 // an output; a few hundred bytes a position: launch bound.
-#include "../half.h"
+#include "half.h"
 #include "kernels.h"
 
 namespace rocm {

@@ -2,8 +2,8 @@
 // innermost. A thread has one tile of one or two channels. Memory bound: the transformed arrays are 2.25 times the board.
 // With squeeze and excitation a block has a whole position, sums its channels in passing, and puts the plain outputs where
 // it read the products until the gates are known.
-#include "../squeeze_excitation.h"
-#include "../winograd.h"
+#include "squeeze_excitation.h"
+#include "winograd.h"
 
 namespace rocm {
 

@@ -1,4 +1,4 @@
-#include "backends/rocm/plan_table.h"
+#include "backends/rocm/linear/plan_table.h"
 
 #include <atomic>
 #include <charconv>

@@ -1,6 +1,6 @@
-#include "backends/rocm/conv_weights.h"
+#include "backends/rocm/linear/conv_weights.h"
 
-#include "backends/rocm/winograd.h"
+#include "backends/rocm/kernels/winograd.h"
 
 namespace rocm {
 

@@ -1,4 +1,4 @@
-#include "backends/rocm/gemm_trial.h"
+#include "backends/rocm/linear/gemm_trial.h"
 
 #include <hip/hip_fp16.h>
 

@@ -5,7 +5,9 @@
 #include "activation.h"
 #include "half.h"
 #include "error.h"
-#include "kernels/kernels.h"
+#include "kernels.h"
+
+namespace rocm {
 
 constexpr int kSumParts = 4;  // of the 64 squares of a channel, added by different threads
 
@@ -20,7 +22,7 @@ inline size_t squeeze_excitation_lds(int channels, int width) {
 
 // In: lds[part * channels + c] are sums over a quarter of the squares. Out: lds[channels + c] is the gate, lds[2 * channels + c] the shift.
 template <class T, int kThreads>
-__device__ inline void excite(float* lds, const rocm::SqueezeExcitation<T>& se, int channels, nn::Activation activation) {
+__device__ inline void excite(float* lds, const SqueezeExcitation<T>& se, int channels, nn::Activation activation) {
   float *mean = lds, *gates = lds + channels, *hidden = lds + kSumParts * channels;
   __syncthreads();
   for (int c = threadIdx.x; c < channels; c += kThreads)
@@ -42,3 +44,5 @@ __device__ inline void excite(float* lds, const rocm::SqueezeExcitation<T>& se, 
   }
   __syncthreads();
 }
+
+}  // namespace rocm

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+namespace rocm {
+
 #if defined(__GFX9__)
 constexpr int kWave = 64;
 #elif defined(HIP_EMULATED_WAVE)
@@ -178,3 +180,5 @@ __device__ inline uint32_t pack_highs(uint32_t a, uint32_t b) {
   return a >> 16 | (b & 0xffff0000);
 #endif
 }
+
+}  // namespace rocm

@@ -1,4 +1,4 @@
-#include "backends/rocm/conv_trial.h"
+#include "backends/rocm/linear/conv_trial.h"
 
 #include <hip/hip_fp16.h>
 
@@ -6,7 +6,7 @@
 #include <cmath>
 #include <random>
 
-#include "backends/rocm/conv_weights.h"
+#include "backends/rocm/linear/conv_weights.h"
 
 namespace rocm {
 namespace {

@@ -1,4 +1,4 @@
-#include "backends/rocm/gemm.h"
+#include "backends/rocm/linear/gemm.h"
 
 #include <algorithm>
 #include <cmath>
@@ -8,11 +8,11 @@
 #include <unordered_map>
 #include <vector>
 
-#include "backends/rocm/auction.h"
-#include "backends/rocm/gemm_library.h"
-#include "backends/rocm/gemm_trial.h"
+#include "backends/rocm/linear/auction.h"
+#include "backends/rocm/linear/gemm_library.h"
+#include "backends/rocm/linear/gemm_trial.h"
 #include "backends/rocm/kernels/kernels.h"
-#include "backends/rocm/plan_table.h"
+#include "backends/rocm/linear/plan_table.h"
 #include "error.h"
 
 namespace rocm {

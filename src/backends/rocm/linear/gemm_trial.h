@@ -3,8 +3,8 @@
 #include <functional>
 #include <vector>
 
-#include "backends/rocm/gemm.h"
-#include "backends/rocm/gemm_library.h"
+#include "backends/rocm/linear/gemm.h"
+#include "backends/rocm/linear/gemm_library.h"
 
 namespace rocm {
 

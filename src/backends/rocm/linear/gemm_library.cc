@@ -1,4 +1,4 @@
-#include "backends/rocm/gemm_library.h"
+#include "backends/rocm/linear/gemm_library.h"
 
 #include <dlfcn.h>
 
@@ -7,7 +7,7 @@
 #include <map>
 #include <mutex>
 
-#include "backends/rocm/plan_table.h"
+#include "backends/rocm/linear/plan_table.h"
 #include "error.h"
 
 namespace rocm {

@@ -5,6 +5,10 @@
 // outputs' deviation, with the usual 1 and 2 it is 3.2e-3. With the scale below no transformed input is larger than the largest input.
 #pragma once
 
+namespace rocm {
+
 constexpr int kPoints = 36, kTiles = 4;  // of a board
 constexpr float kA = 2.0f / 3, kB = 3.0f / 2, kA2 = kA * kA, kB2 = kB * kB;  // a b = 1
 constexpr float kWinogradScale = 32;  // inputs are divided by it and outputs multiplied
+
+}  // namespace rocm

@@ -1,4 +1,4 @@
-#include "backends/rocm/conv.h"
+#include "backends/rocm/linear/conv.h"
 
 #include <algorithm>
 #include <array>
@@ -7,13 +7,13 @@
 #include <memory>
 #include <optional>
 
-#include "backends/rocm/auction.h"
-#include "backends/rocm/conv_library.h"
-#include "backends/rocm/conv_trial.h"
-#include "backends/rocm/conv_weights.h"
-#include "backends/rocm/gemm.h"
-#include "backends/rocm/plan_table.h"
-#include "backends/rocm/winograd.h"
+#include "backends/rocm/linear/auction.h"
+#include "backends/rocm/linear/conv_library.h"
+#include "backends/rocm/linear/conv_trial.h"
+#include "backends/rocm/linear/conv_weights.h"
+#include "backends/rocm/linear/gemm.h"
+#include "backends/rocm/linear/plan_table.h"
+#include "backends/rocm/kernels/winograd.h"
 
 namespace rocm {
 

@@ -16,6 +16,8 @@
 #pragma once
 #include "half.h"
 
+namespace rocm {
+
 #if defined(__GFX11__)
 #define MMA_GFX11
 #elif defined(__GFX12__)
@@ -241,3 +243,5 @@ __device__ inline FragD mma(const FragA& a, const FragB& b, FragD d) {
   return d;
 }
 #endif
+
+}  // namespace rocm

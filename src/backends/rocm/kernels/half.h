@@ -4,6 +4,8 @@
 
 #include "wave.h"
 
+namespace rocm {
+
 template <int kWidth> struct Floats { float x[kWidth]; };
 using Floats8 = Floats<8>;
 
@@ -86,3 +88,5 @@ __device__ inline void store(T* p, const Floats<kWidth>& y) {
   else if constexpr (sizeof(T) == 2) *reinterpret_cast<uint32_t*>(p) = pack_halves(y.x[0], y.x[1]);
   else *reinterpret_cast<float2*>(p) = float2{y.x[0], y.x[1]};
 }
+
+}  // namespace rocm

@@ -1,6 +1,6 @@
-#include "backends/rocm/conv_library.h"
+#include "backends/rocm/linear/conv_library.h"
 
-#include "backends/rocm/plan_table.h"
+#include "backends/rocm/linear/plan_table.h"
 
 namespace rocm {
 namespace {

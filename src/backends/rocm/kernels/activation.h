@@ -3,6 +3,8 @@
 #include "nn/network.h"
 #include "wave.h"
 
+namespace rocm {
+
 __device__ inline float fast_exp(float x) { return fast_exp2(1.44269504f * x); }
 __device__ inline float sigmoid(float x) { return fast_reciprocal(1 + fast_exp(-x)); }
 
@@ -38,3 +40,5 @@ __device__ inline void with_activation(nn::Activation activation, F&& f) {
     case Activation::kMish: return f.template operator()<Activation::kMish>();
   }
 }
+
+}  // namespace rocm

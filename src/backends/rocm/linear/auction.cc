@@ -1,11 +1,11 @@
 // Every contender is warmed up, then all take turns for some rounds, so that a change of clock or temperature meets each of them; the
 // median of the rounds counts.
-#include "backends/rocm/auction.h"
+#include "backends/rocm/linear/auction.h"
 
 #include <algorithm>
 #include <cmath>
 
-#include "backends/rocm/plan_table.h"
+#include "backends/rocm/linear/plan_table.h"
 #include "error.h"
 
 namespace rocm {
