@@ -164,7 +164,7 @@ class Search:
     def __init__(self) -> None: ...
     def set_backend(self, backend: Backend, history_fill: str, policy_temperature: float, cache_size: int) -> None:
         """Between searches. A changed back end, fill or temperature empties the cache."""
-    def clear(self) -> None:
+    def clear(self, keep_cache: bool = False) -> None:
         """A new game: drops tree and cache."""
     def set_position(self, fen: str, moves: Sequence[str]) -> bool:
         """Moves the root, keeping what the tree knows. True if the game went on from the previous position."""

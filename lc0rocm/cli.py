@@ -3,7 +3,9 @@ runs: `lc0rocm` has to answer `uci` at once.
 
 Exit codes: 0 done, 1 `check` found a difference, 2 bad usage or something missing (one line on standard error says what
 to do), 130 interrupted."""
+import contextlib
 import os
+import signal
 import sys
 from typing import Callable, NamedTuple, Sequence
 
@@ -151,15 +153,39 @@ _ALIASES = {"describenet": "describe"}
 
 def main(arguments: Sequence[str] | None = None) -> int:
     try:
-        return _main(list(sys.argv[1:] if arguments is None else arguments))
+        if sys.stdout is None:
+            raise Error("standard output is closed; the results go there")
+        code = _main(list(sys.argv[1:] if arguments is None else arguments))
+        sys.stdout.flush()  # here, where a full disk can still be said
+        return code
     except Error as error:
-        print(f"lc0rocm: {error}", file=sys.stderr)
-        return 2
+        return _failed(str(error))
     except KeyboardInterrupt:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # one is enough
         return 130
     except BrokenPipeError:  # the reader has seen enough, as in `lc0rocm options | head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        _discard_output()
         return 0
+    except OSError as error:  # files that are named in options have errors of their own: this is a stream or the system
+        _discard_output()
+        return _failed(f"{error.strerror or error}: " + (f"{error.filename}" if error.filename else "cannot write the output"))
+    except MemoryError:
+        return _failed("not enough memory")
+    except Exception as error:  # never 1, which says that a difference was found
+        import traceback
+        traceback.print_exc()
+        return _failed(f"internal error: {type(error).__name__}: {error}")
+
+
+def _failed(sentence: str) -> int:
+    with contextlib.suppress(OSError):
+        print(f"lc0rocm: {sentence}", file=sys.stderr, flush=True)
+    return 2
+
+
+def _discard_output() -> None:
+    """What is still in the buffer would fail again at the end of the process."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
 
 
 def _main(arguments: list[str]) -> int:

@@ -8,7 +8,7 @@ from lc0rocm.engine import contempt
 from lc0rocm._core import Error, search_options
 
 ALWAYS, NORMAL, HIDDEN = "always", "normal", "hidden"  # who sees it listed; every option can be set by everybody
-NOW, GO, POSITION, GAME, START = "at once", "next go", "next isready or go", "next game", "program start"
+NOW, GO, POSITION, START = "at once", "next go", "next isready or go", "program start"
 
 
 class Option(NamedTuple):
@@ -139,9 +139,9 @@ PROCESS = _group(
     string("ConfigFile", "config", "lc0rocm.config",
            "File with one flag a line, read before the command line's own flags; empty for none.", short="c",
            when=START),
-    check("Ponder", "", False, "The GUI will think on the opponent's time.", show=ALWAYS, when="next position"),
+    check("Ponder", "", False, "The GUI will think on the opponent's time; go ponder works with it and without.", show=ALWAYS),
     check("StrictTiming", "strict-uci-timing", False,
-          "The clock starts at go, not at position, if isready came between.", show=HIDDEN, when="next position"),
+          "Accepted, without effect: the clock always starts when go arrives.", show=HIDDEN),
     check("", "preload", False, "Load the network at program start instead of at isready.", when=START),
     core("Threads", "threads", "Search threads; 0 takes the back end's suggestion, plus one beside a GPU.", short="t", show=ALWAYS),
 )
@@ -226,10 +226,9 @@ STOPPING = _group(
     core("NodesAsPlayouts", "nodes-as-playouts", "go nodes counts new visits only.", show=HIDDEN),
     core("RamLimitMb", "ramlimit-mb", "Stop near this much memory; 0 for no limit.", show=ALWAYS),
     spin("MoveOverheadMs", "move-overhead", 200, 0, 100000000, "Time kept back for each move, in milliseconds.",
-         show=ALWAYS, when=GAME),
-    string("TimeManager", "time-manager", "legacy", "legacy, simple or alphazero, with parameters in parentheses.",
-           when=GAME),
-    real("Slowmover", "slowmover", 1.0, 0, 100, "Short for TimeManager legacy(slowmover=...).", show=HIDDEN, when=GAME),
+         show=ALWAYS),
+    string("TimeManager", "time-manager", "legacy", "legacy, simple or alphazero, with parameters in parentheses."),
+    real("Slowmover", "slowmover", 1.0, 0, 100, "Short for TimeManager legacy(slowmover=...).", show=HIDDEN),
     Option("ClearTree", "", "button", None, "Forget the tree at the next go.", show=HIDDEN),
 )
 
@@ -255,8 +254,7 @@ NETWORK = _group(
           short="b", when=POSITION, in_nodes=True),
     string("BackendOptions", "backend-opts", "",
            "Parameters of the back end, like threads=2 or policy_head=optimistic.", short="o", when=POSITION, in_nodes=True),
-    spin("NNCacheSize", "nncache", 2000000, 0, 999999999, "Evaluations to remember; fewer where memory does not suffice.",
-         when="next position"),
+    spin("NNCacheSize", "nncache", 2000000, 0, 999999999, "Evaluations to remember; fewer where memory does not suffice."),
 )
 
 ENGINE = PROCESS + SEARCH + STOPPING + OUTPUT + NETWORK
@@ -270,6 +268,12 @@ WITHOUT_EFFECT = {
     "MinimumPerTaskProcessing": "minimum-per-task-processing", "SearchSpinBackoff": "search-spin-backoff",
     "GarbageCollectionDelay": "garbage-collection-delay", "SolidTreeThreshold": "solid-tree-threshold",
 }
+
+
+def node_values(settings: Settings) -> tuple:
+    """Of the options whose values the nodes of a tree hold."""
+    return tuple(settings[option.key] for option in settings.options if option.in_nodes)
+
 
 def core_parameters(settings: Settings, contempt_sign: int) -> dict[str, Any]:
     """What the core's search takes, by name. contempt_sign: whom contempt favours, see contempt.sign."""

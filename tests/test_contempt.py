@@ -49,11 +49,9 @@ def test_bad_contempt():
         contempt.contempt_value("much", "", 0)
 
 
-@pytest.mark.parametrize("mode,black,infinite,pondering,sign", [
-    ("play", False, False, False, 1), ("play", True, False, False, 1), ("play", True, False, True, -1),
-    ("play", False, True, False, 0), ("white_side_analysis", False, True, False, 1),
-    ("white_side_analysis", True, True, False, -1), ("black_side_analysis", True, True, False, 1), ("disable", True,
-                                                                                                    False, False, 0),
+@pytest.mark.parametrize("mode,black,infinite,sign", [
+    ("play", False, False, 1), ("play", True, False, 1), ("play", False, True, 0), ("white_side_analysis", False, True, 1),
+    ("white_side_analysis", True, True, -1), ("black_side_analysis", True, True, 1), ("disable", True, False, 0),
 ])
-def test_whom_it_favours(mode, black, infinite, pondering, sign):
-    assert contempt.sign(mode, black, infinite=infinite, pondering=pondering) == sign
+def test_whom_it_favours(mode, black, infinite, sign):
+    assert contempt.sign(mode, black, infinite=infinite) == sign

@@ -99,13 +99,6 @@ def test_per_pv_counters():
                                                                                                               True]
 
 
-def test_ponder_view_is_seen_from_the_other_side():
-    seen = scores.ponder_view(UPDATE, "d2d4")
-    assert (seen["depth"], seen["seldepth"], len(seen["pvs"])) == (4, 11, 1)
-    assert (seen["pvs"][0]["wl"], seen["pvs"][0]["mu"], seen["pvs"][0]["moves"]) == (-0.25, -0.3, [])
-    assert scores.ponder_view(UPDATE, "e2e4")["pvs"][0]["moves"] == ["e7e5"]
-
-
 MOVE = {"move": "g1f3", "index": 159, "visits": 41, "in_flight": 0, "p": 0.0987, "wl": 0.0431, "d": 0.412, "m": 88.1,
         "q": 0.0431, "u": 0.0512, "s": 0.09433, "v": 0.0391, "flag": ""}
 

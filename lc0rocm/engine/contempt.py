@@ -46,11 +46,10 @@ def rescale(options: Mapping) -> Rescale:
     return Rescale(target / reference, (_strength(own) - _strength(opponent)) / reference**2 * attenuation)
 
 
-def sign(mode: str, black_to_move: bool, *, infinite: bool, pondering: bool) -> int:
-    """Whom contempt favours: 1 the side to move at the root, -1 the other, 0 none. pondering: the root has the opponent
-    to move."""
+def sign(mode: str, black_to_move: bool, *, infinite: bool) -> int:
+    """Whom contempt favours: 1 the side to move at the root, -1 the other, 0 none."""
     if mode == "play":
-        return 0 if infinite else -1 if pondering else 1
+        return 0 if infinite else 1
     if mode == "disable":
         return 0
     return 1 if (mode == "black_side_analysis") == black_to_move else -1

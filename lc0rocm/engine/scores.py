@@ -73,18 +73,6 @@ def info_lines(update: "Update", options: Mapping, *, has_wdl: bool, has_moves_l
     return lines
 
 
-def ponder_view(update: "Update", ponder_move: str) -> "Update":
-    """A search of the position before the expected reply, told from our side after it: one line, from the best one; its
-    moves are what follows `ponder_move` (king takes rook) in the line that starts with it, if there is one."""
-    if not update["pvs"]:
-        return update
-    best = update["pvs"][0]
-    follow = next((pv["moves"][1:] for pv in update["pvs"] if pv["moves"][0] == ponder_move), [])
-    turned = best | {"wl": -best["wl"], "q": -best["q"], "mu": -best["mu"], "moves": follow}
-    depth, seldepth = (n - 1 if n > 1 else n for n in (update["depth"], update["seldepth"]))
-    return update | {"pvs": [turned], "depth": depth, "seldepth": seldepth}
-
-
 def move_stats_lines(stats: Sequence["MoveStats"]) -> list[str]:
     """In the given order; every line ends with a space, which parsers rely on."""
     return ["info string " + _stats(move) for move in stats]

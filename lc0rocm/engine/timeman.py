@@ -101,6 +101,11 @@ class Simple:
         pass
 
 
+def fixed(movetime_ms: int, overhead_ms: int) -> int:
+    """The limit for `go movetime`: less what is kept back, which is at most half of it."""
+    return movetime_ms - min(overhead_ms, movetime_ms // 2)
+
+
 Manager = Legacy | AlphaZero | Simple
 MANAGERS = {"legacy": Legacy, "alphazero": AlphaZero, "simple": Simple}
 

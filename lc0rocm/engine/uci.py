@@ -2,116 +2,115 @@
 
 The loop answers at once while a search runs, since searches report from a thread of their own; only loading a network
 makes it wait, and that happens at isready, or at a go without one."""
-import os
+import _thread
+import errno
 import re
-import sys
+import signal
 import threading
-import time
-from typing import BinaryIO, Sequence
+from typing import Sequence
 
-from lc0rocm import _core
 from lc0rocm._core import Error
 from lc0rocm._version import VERSION
-from lc0rocm.options import HIDDEN, WITHOUT_EFFECT, Settings, cache_entries
-from lc0rocm.engine.play import Player, Request, check_settings
-
-_MAX_LINE = 1 << 20  # bytes; a game of 500 moves has 5 KB
-_MAX_NUMBER = 2**53  # of `go`, beyond which everything means "no limit"
+from lc0rocm.engine.play import Player, check_settings
+from lc0rocm.engine.request import read_go, read_position
+from lc0rocm.engine.run import Voice
+from lc0rocm.engine.stream import Input, Log, Output
+from lc0rocm.options import HIDDEN, START, WITHOUT_EFFECT, Settings, cache_entries
 
 
 def run(settings: Settings, show_hidden: bool, first_lines: Sequence[str] = ()) -> int:
-    """Speaks UCI on standard input and output until quit or the end of the input. first_lines are sent before."""
-    uci = Uci(settings, show_hidden)
-    if first_lines:
-        uci.send(first_lines)
-    if settings["preload"]:
-        uci.handle("isready")
+    """Speaks UCI on standard input and output until quit, an interrupt or the end of the input, and says the bestmove that is due.
+    first_lines are sent before. Raises Error where input or output fail."""
+    commands, uci = Input(), Uci(settings, show_hidden)
+
+    def end() -> None:
+        commands.end()
+        uci.player.stop()
+
+    uci.output_failed = end
+    # A handler runs between any two steps of this thread, which may hold any lock: so another thread acts.
+    before = signal.signal(signal.SIGINT, lambda *_: _thread.start_new_thread(end, ()))
     try:
-        for line in _lines(sys.stdin.buffer):
-            if not uci.handle(line):
-                break
-    except KeyboardInterrupt:
-        pass
-    uci.player.stop()  # a search that still runs says its bestmove
-    uci.player.wait()
+        uci.open_log()
+        if first_lines:
+            uci.send(first_lines)
+        if settings["preload"]:
+            uci.load()
+        if any(not uci.handle(line, arrived) for line, arrived in commands) or commands.ended:
+            uci.player.settle()
+        else:
+            uci.player.finish()
+    finally:
+        signal.signal(signal.SIGINT, before)
+    failure = uci.output.failure
+    if failure and failure.errno != errno.EPIPE:  # else the reader has gone, as GUIs do
+        raise Error(f"cannot write to standard output: {failure.strerror}")
     return 0
-
-
-def _lines(stream: BinaryIO):
-    """The lines of a stream, whatever bytes they hold; what is beyond _MAX_LINE of a line is dropped."""
-    while data := stream.readline(_MAX_LINE):
-        rest = data
-        while len(rest) == _MAX_LINE and not rest.endswith(b"\n"):
-            rest = stream.readline(_MAX_LINE)
-        yield data.decode("utf-8", "replace")
 
 
 class Uci:
     def __init__(self, settings: Settings, show_hidden: bool):
         self.settings, self.show_hidden = settings, show_hidden
-        self._lock = threading.Lock()
-        self._log_name, self._log = "", None
-        self.player = Player(settings, self.send, self.log)
+        self.output, self._log, self._lock = Output(), Log(), threading.Lock()
+        self.player = Player(Voice(settings, self.send, self.log))
+        self.output_failed = lambda: None
 
     # output ----------------------------------------------------------------------------------------------------------
 
     def send(self, lines: Sequence[str]) -> None:
         """Writes lines in one piece, at once."""
-        data = "".join(line + "\n" for line in lines).encode("utf-8", "replace")
         with self._lock:
-            try:
-                while data:
-                    data = data[os.write(1, data):]
-            except OSError:
-                pass  # nobody listens any more: the input ends soon
-            self._write_log("<", lines)
+            self.output.write(lines)
+            self._log.write("<", lines)
+        if self.output.failure:
+            self.output_failed()
 
     def log(self, lines: Sequence[str]) -> None:
         with self._lock:
-            self._write_log("<", lines)
+            self._log.write("<", lines)
 
-    def _write_log(self, mark: str, lines: Sequence[str]) -> None:
-        name = self.settings["LogFile"]
+    def open_log(self) -> None:
+        """The file that LogFile names. Says so if it cannot be written."""
         try:
-            if name != self._log_name:
-                if self._log not in (None, sys.stderr):
-                    self._log.close()
-                self._log_name, self._log = name, None
-                if name:
-                    self._log = sys.stderr if name == "<stderr>" else open(name, "a", encoding="utf-8")
-            if self._log:
-                now = time.time()
-                stamp = time.strftime("%m%d %H:%M:%S", time.localtime(now)) + f".{int(now * 1000) % 1000:03d}"
-                self._log.writelines(f"{stamp} {mark} {line}\n" for line in lines)
-                self._log.flush()
-        except (OSError, ValueError):
-            self._log = None  # a full disk or a bad name is no reason to stop playing
+            with self._lock:
+                self._log.open(self.settings["LogFile"])
+        except Error as error:
+            self._complain(str(error))
 
     def _complain(self, text: str) -> None:
         self.send(["info string error: " + "".join(c if c.isprintable() else "?" for c in text)])
 
     # input -----------------------------------------------------------------------------------------------------------
 
-    def handle(self, line: str) -> bool:
-        """Acts on one line; False for quit."""
-        line = line.strip()
-        command, _, rest = line.partition(" ")
+    def handle(self, line: str, arrived: float) -> bool:
+        """Acts on one line, which came at `arrived` by time.monotonic(); False for quit."""
+        command, rest = (line.split(None, 1) + ["", ""])[:2]
         if not command:
             return True
         with self._lock:
-            self._write_log(">", [line])
+            self._log.write(">", [line])
         if command == "quit":
             return False
-        action = self._COMMANDS.get(command)
         try:
-            if not action:
-                raise Error(f"unknown command '{line[:60]}'; there are {', '.join(self._COMMANDS)}, quit")
-            action(self, rest.strip())
+            if command == "go":
+                self._go(rest, arrived)
+            elif command == "ponderhit":
+                self.player.ponderhit(arrived)
+            elif action := self._COMMANDS.get(command):
+                action(self, rest)
+            else:
+                raise Error(f"unknown command '{line[:60]}'; there are {', '.join(self._COMMANDS)}, go, ponderhit, quit")
         except Error as error:
             self._complain(str(error))
         except Exception as error:  # a mistake of ours must not lose somebody's game
             self._complain(f"internal error in '{line[:60]}': {type(error).__name__}: {error}")
         return True
+
+    def load(self) -> None:
+        try:
+            self.player.ready()
+        except Error as error:
+            self._complain(str(error))
 
     def _uci(self, rest: str) -> None:
         lines = [f"id name lc0rocm {VERSION} (Lc0-compatible)", "id author the lc0rocm authors"]
@@ -121,12 +120,7 @@ class Uci:
         self.send([*lines, "uciok"])
 
     def _isready(self, rest: str) -> None:
-        if not self.player.running:
-            self.player.ready()
-            try:
-                self.player.load()
-            except Error as error:
-                self._complain(str(error))
+        self.load()
         self.send(["readyok"])
 
     def _setoption(self, rest: str) -> None:
@@ -150,54 +144,29 @@ class Uci:
         except Error:
             self.settings.values[option.key] = before
             raise
+        if option.when == START:
+            self.send([f"info string {option.name} is read when the program starts: give it on the command line"])
+        elif option.name == "LogFile":
+            self.open_log()
         self.player.option_changed(option)
 
-    def _ucinewgame(self, rest: str) -> None:
-        self.player.new_game()
-
     def _position(self, rest: str) -> None:
-        words = rest.split()
-        at = words.index("moves") if "moves" in words else len(words)
-        start, moves = words[:at], words[at + 1:]
-        if start == ["startpos"]:
-            fen = _core.STARTPOS
-        elif start[:1] == ["fen"]:
-            fen = " ".join(start[1:]) or _core.STARTPOS
-        else:
-            raise Error("write: position startpos, or position fen FEN, then moves MOVE ... if there are any")
-        self.player.position(fen, moves)
+        try:
+            start, moves = read_position(rest)
+        except Error as error:
+            self.player.refuse_position(error)
+            raise
+        self.player.set_position(start, moves)
 
-    def _go(self, rest: str) -> None:
-        words, found = rest.split(), {}
-        while words:
-            word = words.pop(0)
-            if word in ("infinite", "ponder"):
-                found[word] = True
-            elif word == "searchmoves":
-                end = next((i for i, other in enumerate(words) if other in Request._fields), len(words))
-                found[word], words = tuple(words[:end]), words[end:]
-            elif word in Request._fields:
-                found[word] = _number(word, words.pop(0) if words else "")
-            else:
-                raise Error(f"go does not know '{word[:60]}'; it knows {', '.join(Request._fields)}")
-        self.player.go(Request(**found))
+    def _go(self, rest: str, arrived: float) -> None:
+        request, remarks = read_go(rest)
+        for remark in remarks:
+            self._complain(remark)
+        self.player.go(request, arrived)
 
-    def _stop(self, rest: str) -> None:
-        self.player.stop()
-
-    def _ponderhit(self, rest: str) -> None:
-        self.player.ponderhit()
-
-    def _wait(self, rest: str) -> None:
-        self.player.wait()
-
-    _COMMANDS = {"uci": _uci, "isready": _isready, "setoption": _setoption, "ucinewgame": _ucinewgame,
-                 "position": _position, "go": _go, "stop": _stop, "ponderhit": _ponderhit, "wait": _wait}
-
-
-def _number(word: str, text: str) -> int:
-    digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdigit()):
-        raise Error(f"go {word} needs a whole number, not '{text[:60]}'")
-    value = min(int(digits), _MAX_NUMBER) if len(digits) < 20 else _MAX_NUMBER
-    return -value if text.startswith("-") else value
+    _COMMANDS = {"uci": _uci, "isready": _isready, "setoption": _setoption, "position": _position,
+                 "ucinewgame": lambda self, rest: self.player.new_game(),
+                 "stop": lambda self, rest: self.player.stop(),
+                 "wait": lambda self, rest: self.player.wait(),
+                 "debug": lambda self, rest: None,  # of UCI, without a use here
+                 "register": lambda self, rest: None}

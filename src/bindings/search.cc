@@ -144,7 +144,7 @@ void bind_search(py::module_& m) {
             self.set_backend(backend.backend, parsed, policy_temperature, cache_size);
           },
           arg("backend"), arg("history_fill"), arg("policy_temperature"), arg("cache_size"))
-      .def("clear", &Search::clear, Release())
+      .def("clear", &Search::clear, arg("keep_cache") = false, Release())
       .def("set_position", &Search::set_position, arg("fen"), arg("moves"), Release())
       .def(
           "start",

@@ -74,8 +74,12 @@ Run::Run(Setup setup, Tree& tree, std::mutex& lock, std::vector<std::unique_ptr<
 void Run::supervise() {
   std::vector<std::thread> workers;
   const bool has_moves = !root_moves(setup_.game).empty();
+  {
+    const std::lock_guard lock(lock_);
+    shared_.check_limits();  // the tree may know enough already; then an answer costs no time
+  }
   try {
-    for (int i = 0; has_moves && i < shared_.workers; ++i) workers.emplace_back([this] { work(); });
+    for (int i = 0; has_moves && !shared_.stop && i < shared_.workers; ++i) workers.emplace_back([this] { work(); });
   } catch (const std::exception& exception) {
     const std::lock_guard lock(lock_);
     shared_.error = std::string("a search thread could not be started: ") + exception.what();

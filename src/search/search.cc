@@ -53,10 +53,10 @@ void Search::set_backend(std::shared_ptr<nn::Backend> backend, chess::HistoryFil
   cache_size_ = cache_size;
 }
 
-void Search::clear() {
+void Search::clear(bool keep_cache) {
   const std::lock_guard control(control_);
   end_run();
-  if (cache_) cache_->clear();
+  if (cache_ && !keep_cache) cache_->clear();
   game_.reset();
   moves_.clear();
   const std::lock_guard lock(lock_);

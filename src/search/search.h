@@ -32,7 +32,7 @@ class Search {
   // These three end a running search without a result.
   void set_backend(std::shared_ptr<nn::Backend> backend, chess::HistoryFill fill, float policy_temperature,
                    std::size_t cache_size);
-  void clear();
+  void clear(bool keep_cache = false);
   bool set_position(const std::string& fen, const std::vector<std::string>& moves);  // true if the game went on
 
   void start(const Params& params, const Limits& limits);  // ends a running search first

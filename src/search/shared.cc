@@ -1,5 +1,7 @@
 #include "search/shared.h"
 
+#include <algorithm>
+
 #include "search/rank.h"
 
 namespace search {
@@ -53,6 +55,10 @@ void Shared::after_batch() {
   situation.best = best.n() > 0 ? best.node : nullptr;
   check_limits();
   progress.notify_all();
+}
+
+std::uint32_t Shared::room() const {
+  return static_cast<std::uint32_t>(std::max(0.0, std::min(stoppers.visits_left(situation, stats) - on_their_way, 4e9)));
 }
 
 void Shared::take_times() {

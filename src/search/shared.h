@@ -35,6 +35,7 @@ struct Shared {
   Clock::time_point first_batch{};   // when it was backed up
   Stoppers stoppers;
   std::vector<Pick> collisions;      // in flight until the next backup
+  std::uint32_t on_their_way = 0;    // visits that workers have claimed and not yet backed up
   StopReason reason = StopReason::kNone;
   std::string error;
   bool news = false;                 // worth an info line
@@ -49,6 +50,7 @@ struct Shared {
   void end(StopReason why);          // the first reason counts; the root gets its first visit all the same
   void abort(StopReason why);        // at once
   void check_limits();
+  std::uint32_t room() const;        // visits that may still be claimed before a limit of visits is exceeded
   void after_batch();
 
  private:

@@ -13,9 +13,12 @@ class Visits : public Stopper {
  public:
   Visits(double limit, bool new_only) : limit_(limit), new_only_(new_only) {}
   StopReason check(const Situation& situation, const Stats& stats, Hints& hints) override {
-    const double left = limit_ - (new_only_ ? static_cast<double>(stats.playouts) : situation.tree->root()->n);
+    const double left = visits_left(situation, stats);
     hints.remaining_playouts = std::min(hints.remaining_playouts, std::max(left, 0.0));
     return left <= 0 ? StopReason::kNodes : StopReason::kNone;
+  }
+  double visits_left(const Situation& situation, const Stats& stats) const override {
+    return limit_ - (new_only_ ? static_cast<double>(stats.playouts) : situation.tree->root()->n);
   }
 
  private:
@@ -173,7 +176,15 @@ Stoppers::Stoppers(const Params& params, const Limits& limits, std::size_t cache
   if (limits.mate) add(Mate(*limits.mate));
   if (limits.infinite || limits.mate) return;
   if (params.minimum_kld_gain > 0) add(Kld(params.kld_interval, params.minimum_kld_gain));
-  if (params.smart_pruning_factor > 0) add(SmartPruning(params));
+  // Who asks for visits alone wants that many, also where they cannot change the move any more.
+  const bool visits_alone = (limits.nodes || limits.playouts) && !limits.time_ms && !limits.remaining_ms && !limits.depth;
+  if (params.smart_pruning_factor > 0 && !visits_alone) add(SmartPruning(params));
+}
+
+double Stoppers::visits_left(const Situation& situation, const Stats& stats) const {
+  double left = std::numeric_limits<double>::infinity();
+  for (const auto& stopper : stoppers_) left = std::min(left, stopper->visits_left(situation, stats));
+  return left;
 }
 
 StopReason Stoppers::check(Situation& situation, const Stats& stats) {

@@ -35,6 +35,7 @@ class Stopper {
  public:
   virtual ~Stopper() = default;
   virtual StopReason check(const Situation& situation, const Stats& stats, Hints& hints) = 0;
+  virtual double visits_left(const Situation&, const Stats&) const { return std::numeric_limits<double>::infinity(); }
 };
 
 class Stoppers {
@@ -43,6 +44,7 @@ class Stoppers {
   // Also publishes the remaining playouts in the situation.
   StopReason check(Situation& situation, const Stats& stats);
   double remaining_ms() const { return remaining_ms_; }
+  double visits_left(const Situation& situation, const Stats& stats) const;  // to the nearest limit of visits
 
  private:
   std::vector<std::unique_ptr<Stopper>> stoppers_;

@@ -74,15 +74,16 @@ void Worker::gather() {
   batch_.clear();
   waiting_ = out_of_order_ = 0;
   allowance_ = collision_allowance(shared_.situation);
-  do {
-    const std::uint32_t budget = std::min(shared_.target - waiting_, out_of_order_cap() - out_of_order_);
+  while (has_room()) {
+    const std::uint32_t budget = std::min({shared_.target - waiting_, out_of_order_cap() - out_of_order_, shared_.room()});
     selector_.descend(static_cast<std::uint32_t>(std::min<std::int64_t>(budget, allowance_)), picks_);
+    for (const Pick& pick : picks_.all) shared_.on_their_way += !pick.is_collision;
     lock_.unlock();
     expand();
     if (may_go_ahead()) return;
     if (!lock_) lock();
     settle();
-  } while (has_room());
+  }
   prefetch();
 }
 
@@ -100,6 +101,7 @@ std::uint32_t Worker::out_of_order_cap() const {
 
 bool Worker::has_room() const {
   if (shared_.stop || waiting_ >= shared_.target || out_of_order_ >= out_of_order_cap() || allowance_ == 0) return false;
+  if (shared_.room() == 0) return false;
   return waiting_ == 0 || (batch_.queued() > 0 && !backend_is_idle());
 }
 
@@ -189,6 +191,7 @@ void Worker::finish(Leaf& leaf) {
   }
   back_up(node, leaf.outcome, situation.params.sticky_endgames);
   leaf.state = Leaf::State::kDone;
+  --shared_.on_their_way;
   Stats& stats = shared_.stats;
   ++stats.playouts;
   stats.depth_sum += static_cast<std::uint64_t>(leaf.depth) + 1;
@@ -198,10 +201,16 @@ void Worker::finish(Leaf& leaf) {
 // Gives back everything this iteration has in flight.
 void Worker::abandon() {
   if (!lock_) lock();
-  for (Leaf& leaf : batch_.leaves())
-    if (leaf.node && leaf.state != Leaf::State::kDone) cancel(leaf.node, 1);
-  for (const Pick& pick : picks_.all)
-    if (pick.node) cancel(pick.is_collision ? pick.node->parent : pick.node, pick.visits);
+  for (Leaf& leaf : batch_.leaves()) {
+    if (!leaf.node || leaf.state == Leaf::State::kDone) continue;
+    cancel(leaf.node, 1);
+    --shared_.on_their_way;
+  }
+  for (const Pick& pick : picks_.all) {
+    if (!pick.node) continue;
+    cancel(pick.is_collision ? pick.node->parent : pick.node, pick.visits);
+    shared_.on_their_way -= !pick.is_collision;
+  }
   batch_.clear();
   picks_.clear();
 }

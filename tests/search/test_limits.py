@@ -60,7 +60,7 @@ def test_ram():
 
 
 def test_a_single_legal_move_is_played_at_once():
-    result = run(make(), "7k/8/8/8/8/8/1r6/K7 w - - 0 1", parameters={"Threads": 1}, nodes=10**6)
+    result = run(make(), "7k/8/8/8/8/8/1r6/K7 w - - 0 1", parameters={"Threads": 1}, time_ms=10**6)
     assert (result["best_move"], result["stopped_by"]) == ("a1b2", "smart_pruning")
 
 

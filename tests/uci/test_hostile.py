@@ -27,10 +27,12 @@ def test_bad_line(engine, line):
     assert engine.ask("position startpos", "go nodes 5")[-1].startswith("bestmove ")
 
 
-def test_a_bad_position_leaves_the_old_one(engine):
+def test_a_bad_position_leaves_none(engine):
     engine.send("position startpos moves e2e4", "position startpos moves e2e4 e2e4")
     engine.sync()
-    assert engine.ask("go nodes 10")[-1].split()[1][1] in "78"  # a move of Black's
+    lines = engine.ask("go nodes 10")
+    assert lines[-1] == "bestmove (none)" and "refused" in lines[0] and "e2e4" in lines[0]
+    assert engine.ask("position startpos moves e2e4", "go nodes 10")[-1].split()[1][1] in "78"  # a move of Black's
 
 
 def test_random_bytes(engine):

@@ -66,11 +66,11 @@ def test_infinite_ends_with_stop_only(engine):
     assert best(engine.ask("stop")) != "(none)"
 
 
-def test_position_ends_a_search_silently(engine):
+def test_position_ends_a_search(engine):
     engine.send("position startpos", "go infinite")
     engine.until("info depth")
     engine.send("position startpos moves e2e4")
-    assert not any(line.startswith("bestmove") for line in engine.sync())
+    assert [line for line in engine.sync() if line.startswith("bestmove")][0].split()[1][1] in "12"  # of the first search
     assert chess.Move.from_uci(best(engine.ask("go nodes 10"))) in chess.Board(
         "rnbqkbnr/pppppppp/8/8/4P3/8/PPPP1PPP/RNBQKBNR b KQkq - 0 1").legal_moves
 
@@ -154,13 +154,13 @@ def test_a_mistake_in_a_report_does_not_lose_the_move(monkeypatch):
         raise ZeroDivisionError("a mistake")
 
     from lc0rocm import options
-    from lc0rocm.engine import play, scores
+    from lc0rocm.engine import play, request, run, scores
     monkeypatch.setattr(scores, "info_lines", wrong)
     sent = []
     settings = options.Settings(options.ENGINE)
     settings.values |= {"Backend": "random", "WeightsFile": "<built in>"}
-    player = play.Player(settings, sent.extend, sent.extend)
-    player.go(play.Request(nodes=100))
+    player = play.Player(run.Voice(settings, sent.extend, sent.extend))
+    player.go(request.Request(nodes=100), time.monotonic())
     player.wait()
     assert any("ZeroDivisionError" in line for line in sent) and sent[-1].startswith("bestmove ") and len(sent[-1]) > 12
 
@@ -201,20 +201,20 @@ def test_chess960_castling_of_a_king_off_the_e_file(engine):
 def test_ponder(engine):
     engine.send("setoption name Ponder value true", "position startpos moves e2e4 e7e5",
                 "go ponder wtime 2000 btime 2000")
-    line = engine.until("info depth")[-1]
-    assert " multipv " not in line
+    pondered = int(re.search(r"nodes (\d+)", engine.until("info depth")[-1])[1])
     engine.send("ponderhit")
     lines = engine.until("bestmove")
     after = chess.Board("rnbqkbnr/pppp1ppp/8/4p3/4P3/8/PPPP1PPP/RNBQKBNR w KQkq - 0 2")
     assert chess.Move.from_uci(best(lines)) in after.legal_moves
+    assert all(int(re.search(r"nodes (\d+)", line)[1]) >= pondered for line in infos(lines)), "what was found is kept"
 
 
-def test_stop_while_pondering_answers_for_the_position_before(engine):
+def test_stop_while_pondering_answers_for_the_position_that_was_sent(engine):
     engine.send("setoption name Ponder value true", "position startpos moves e2e4 e7e5",
                 "go ponder wtime 2000 btime 2000")
     engine.until("info depth")
     assert chess.Move.from_uci(best(engine.ask("stop"))) in chess.Board(
-        "rnbqkbnr/pppppppp/8/8/4P3/8/PPPP1PPP/RNBQKBNR b KQkq - 0 1").legal_moves
+        "rnbqkbnr/pppp1ppp/8/4p3/4P3/8/PPPP1PPP/RNBQKBNR w KQkq - 0 2").legal_moves
 
 
 def test_movetime_is_kept(engine):

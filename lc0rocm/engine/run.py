@@ -1,0 +1,171 @@
+"""A search from go to bestmove, told by a thread of its own."""
+import threading
+import time
+from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
+
+from lc0rocm import _core
+from lc0rocm._core import Error
+from lc0rocm.engine import scores, timeman
+from lc0rocm.engine.backend import BackEnd
+from lc0rocm.engine.request import Request
+from lc0rocm.options import Settings
+
+if TYPE_CHECKING:
+    from lc0rocm.loading import Loaded
+
+_WITHOUT_NEWS_S = 5.0  # an info line comes at least this often
+NO_SCORE = "info depth 0 score cp 0"  # there are clients that want a score before each bestmove
+NO_MOVE = "bestmove (none)"
+
+
+class Position(NamedTuple):
+    """What `position` described."""
+    fen: str
+    moves: tuple[str, ...]
+    game: _core.Game
+
+
+class Task(NamedTuple):
+    """What a go has to do. Nothing of it changes while it is done: options that come later are for the next one."""
+    request: Request
+    arrived: float  # time.monotonic() of the go: the clock's start
+    position: Position
+    parameters: dict  # of the core's search
+    limits: dict
+    evaluation: tuple  # history fill, policy temperature, cache size
+    loaded: "Loaded"
+    manager: "timeman.Manager | None"  # the one that set the time limit
+
+    def elapsed_ms(self) -> int:
+        return int((time.monotonic() - self.arrived) * 1000)
+
+
+class Voice(NamedTuple):
+    """How a search is told. send: writes lines, all of a call together; log: into the log file alone."""
+    settings: Settings
+    send: Callable[[Sequence[str]], None]
+    log: Callable[[Sequence[str]], None]
+
+
+class Run:
+    """Says bestmove once, whatever happens, unless it is replaced by another run for the same go. The tree of `search` has its root
+    at the task's position."""
+
+    def __init__(self, task: Task, search: _core.Search, back_end: BackEnd, voice: Voice):
+        self.task, self.search, self.back_end, self.voice = task, search, back_end, voice
+        self._stopped = threading.Event()
+        self._replaced = False
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    @property
+    def going(self) -> bool:
+        """Nobody has stopped it, and bestmove is not out."""
+        return self._thread.is_alive() and not self._stopped.is_set()
+
+    def stop(self) -> None:
+        """bestmove follows."""
+        self._stopped.set()
+        self.search.stop()
+
+    def join(self) -> None:
+        """Until bestmove is out."""
+        self._thread.join()
+
+    def replace(self) -> bool:
+        """Ends it without bestmove, for another run that will say it. False if it has been stopped: then it says its own."""
+        if not self.going:
+            return False
+        self._replaced = True
+        self.stop()
+        self.join()
+        return True
+
+    # on its thread ---------------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        try:
+            last = self._search() if self.task.position.game.legal_moves() else self._end_of_game()
+        except Exception as error:  # a mistake of ours must not lose the move either
+            kind = "" if isinstance(error, Error) else f"internal error: {type(error).__name__}: "
+            self.voice.send([f"info string error: {kind}{error}"])
+            last = [NO_SCORE, f"bestmove {self._any_move()}"]
+        if self.task.request.waits:
+            self._stopped.wait()
+        if not self._replaced:
+            self.voice.send(last)
+
+    def _search(self) -> list[str]:
+        """The last lines."""
+        loaded = self.task.loaded
+        while True:
+            self._start(loaded)
+            self._tell(loaded)
+            try:
+                result = self.search.result()
+                break
+            except Error as error:
+                self.voice.send([f"info string error: {error}"])
+                loaded = self.back_end.fall_back()  # with the clock as it stands
+        if self.task.manager:
+            self.task.manager.moved(self.task.elapsed_ms())
+        lines = self._update_lines(self.search.update(), loaded)
+        if self.voice.settings["VerboseMoveStats"]:
+            lines += scores.move_stats_lines(self.search.move_stats())
+        chess960, position = self.voice.settings["UCI_Chess960"], self.task.position
+        best = f"bestmove {position.game.uci(result['best_move'], chess960)}"
+        if result["ponder"]:
+            after = _core.Game(position.fen, [*position.moves, result["best_move"]])
+            best += f" ponder {after.uci(result['ponder'], chess960)}"
+        return [*lines, best]
+
+    def _start(self, loaded: "Loaded") -> None:
+        self.search.set_backend(loaded.backend, *self.task.evaluation)
+        self.search.start(self.task.parameters, self.task.limits | {"elapsed_ms": self.task.elapsed_ms()})
+        if self._stopped.is_set():  # before there was a search to stop
+            self.search.stop()
+
+    def _tell(self, loaded: "Loaded") -> None:
+        """What is found, until the search ends."""
+        settings = self.voice.settings
+        while (update := self.search.wait(_WITHOUT_NEWS_S)) or self.search.running:
+            if self._replaced:
+                continue
+            self.voice.send(self._update_lines(update or self.search.update(), loaded))
+            if settings["LogLiveStats"]:
+                tell = self.voice.send if settings["VerboseMoveStats"] else self.voice.log
+                tell(scores.move_stats_lines(self.search.move_stats()))
+
+    def _update_lines(self, update: "_core.Update", loaded: "Loaded") -> list[str]:
+        info, settings, position = loaded.backend.info, self.voice.settings, self.task.position
+
+        def as_gui_writes(line: Sequence[str]) -> Sequence[str]:
+            if settings["UCI_Chess960"] or _CASTLING.isdisjoint(line):
+                return line
+            game, written = _core.Game(position.fen, position.moves), []
+            for move in line:
+                written.append(game.uci(move, False))
+                game.push(move)
+            return written
+
+        return ["info string " + message for message in update["messages"]] + scores.info_lines(
+            update, settings, has_wdl=info["wdl"], has_moves_left=info["moves_left"], moves=as_gui_writes)
+
+    def _end_of_game(self) -> list[str]:
+        score = "mate 0" if self.task.position.game.in_check else "cp 0"
+        return [f"info depth 0 seldepth 0 time {self.task.elapsed_ms()} nodes 0 score {score}", NO_MOVE]
+
+    def _any_move(self) -> str:
+        """The search's, the best that its tree knows if it has failed, or else a legal one."""
+        game = self.task.position.game
+        moves = self.task.limits.get("searchmoves") or game.legal_moves()
+        for move in (lambda: self.search.result()["best_move"], lambda: self.search.update()["pvs"][0]["moves"][0],
+                     lambda: moves[0]):
+            try:
+                return game.uci(move(), self.voice.settings["UCI_Chess960"])
+            except (Error, IndexError):
+                continue
+        return "(none)"
+
+
+_CASTLING = {"e1h1", "e1a1", "e8h8", "e8a8"}  # king takes rook, where a GUI without Chess960 wants e1g1
