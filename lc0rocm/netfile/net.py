@@ -5,6 +5,7 @@ the heads, checks every array (weights.py) and builds the core's network. Arrays
 copies exist at a time, the message and the arrays taken from it.
 """
 import dataclasses
+import importlib.resources
 import io
 import json
 import pathlib
@@ -21,7 +22,7 @@ MAX_SIZE = 2**31 - 1             # protobuf's own limit, bytes
 MAX_RATIO = 50                   # decompressed by compressed size, beyond FREE_SIZE
 FREE_SIZE = 16 << 20
 
-NETS = pathlib.Path(__file__).parents[1] / "nets"
+NETS = importlib.resources.files("lc0rocm") / "nets"  # elsewhere than this file in an editable install
 
 
 def load(path) -> "NetFile":
@@ -148,7 +149,7 @@ def fixed_format(message):
 def shipped_nets() -> list[dict]:
     """The nets that came with the package, oldest first: name, playable, description, path."""
     entries = json.loads((NETS / "nets.json").read_text())
-    return [entry | {"path": NETS / entry["name"]} for entry in entries if (NETS / entry["name"]).exists()]
+    return [entry | {"path": NETS / entry["name"]} for entry in entries if (NETS / entry["name"]).is_file()]
 
 
 def default_net() -> dict:

@@ -135,7 +135,7 @@ nn::Options options_of(const py::dict& entries) {
     } else if (py::isinstance<py::str>(value)) {
       options.values[name] = value.cast<std::string>();
     } else if (py::isinstance<py::dict>(value)) {
-      options.children.emplace_back(name, options_of(value.cast<py::dict>()));
+      options.children.push_back({name, options_of(value.cast<py::dict>())});
     } else {
       throw Error("back-end option " + name + " must be true or false, a number, text or a dictionary");
     }

@@ -49,7 +49,7 @@ std::string Options::text(const std::string& key, const std::string& fallback) c
 }
 
 bool Options::asked_for(const std::string& key) const {
-  return asked.contains(key) || std::ranges::any_of(children, [&](const auto& child) { return child.second.asked_for(key); });
+  return asked.contains(key) || std::ranges::any_of(children, [&](const auto& child) { return child.options.asked_for(key); });
 }
 
 std::vector<std::string> Options::unasked() const {

@@ -6,7 +6,6 @@
 #include <memory>
 #include <set>
 #include <string>
-#include <utility>
 #include <variant>
 #include <vector>
 
@@ -15,10 +14,12 @@
 
 namespace nn {
 
+struct NamedOptions;
+
 // Parsed BackendOptions: values of this level and, in order, named sub-dictionaries (already holding what they inherit).
 struct Options {
   std::map<std::string, std::variant<bool, std::int64_t, double, std::string>> values;
-  std::vector<std::pair<std::string, Options>> children;
+  std::vector<NamedOptions> children;
 
   bool flag(const std::string& key, bool fallback) const;
   std::int64_t integer(const std::string& key, std::int64_t fallback) const;
@@ -30,6 +31,11 @@ struct Options {
   bool asked_for(const std::string& key) const;
 
   mutable std::set<std::string> asked;
+};
+
+struct NamedOptions {
+  std::string name;
+  Options options;
 };
 
 // What the search and the reports want to know of a back end.

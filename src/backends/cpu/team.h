@@ -1,14 +1,18 @@
 // The threads of one session: the calling one and helpers that sleep between batches. Every thread has oneDNN to itself
 // (one OpenMP thread), so batches need no barrier but the last, however busy the machine is.
 #pragma once
-#include <omp.h>
-
 #include <condition_variable>
 #include <exception>
 #include <functional>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+// Of GCC's OpenMP library, which oneDNN uses; omp.h may be that of the compiler's own.
+extern "C" {
+int omp_get_max_threads();
+void omp_set_num_threads(int);
+}
 
 namespace cpu {
 
