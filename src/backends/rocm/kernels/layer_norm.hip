@@ -43,6 +43,7 @@ __global__ void __launch_bounds__(kTeam == kLanes ? 128 : kTeam)
   const auto inside = [&](int i) { return kShape != Shape::kAny || column + i * kTeam * kPiece < unsigned(cols); };
 
   Floats8 t[kPieces];
+  float sum = 0;
 #pragma unroll
   for (int i = 0; i < kPieces; ++i) {
     const unsigned offset = i * kTeam * kPiece;
@@ -52,7 +53,10 @@ __global__ void __launch_bounds__(kTeam == kLanes ? 128 : kTeam)
     const Floats8 b = kPlain || bias ? load8(at(bias, column + offset)) : Floats8{};
     const Floats8 c = kPlain ? load8(at(skip, first + offset)) : Floats8{};
 #pragma unroll
-    for (int e = 0; e < kPiece; ++e) t[i].x[e] = kPlain ? fmaf(a.x[e], alpha, fmaf(b.x[e], alpha, c.x[e])) : a.x[e] + b.x[e];
+    for (int e = 0; e < kPiece; ++e) {
+      t[i].x[e] = kPlain ? fmaf(a.x[e], alpha, fmaf(b.x[e], alpha, c.x[e])) : a.x[e] + b.x[e];
+      if (kPlain) sum += t[i].x[e];
+    }
   }
   if constexpr (!kPlain) {
     with_activation(activation, [&]<nn::Activation kActivation>() {
@@ -61,15 +65,9 @@ __global__ void __launch_bounds__(kTeam == kLanes ? 128 : kTeam)
         if (!inside(i)) continue;  // act(0) need not be 0
         const Floats8 c = skip ? load8(at(skip, first + i * kTeam * kPiece)) : Floats8{};
 #pragma unroll
-        for (int e = 0; e < kPiece; ++e) t[i].x[e] = fmaf(activate(kActivation, t[i].x[e]), alpha, c.x[e]);
+        for (int e = 0; e < kPiece; ++e) sum += t[i].x[e] = fmaf(activate(kActivation, t[i].x[e]), alpha, c.x[e]);
       }
     });
-  }
-  float sum = 0;
-#pragma unroll
-  for (const Floats8& piece : t) {
-#pragma unroll
-    for (float value : piece.x) sum += value;
   }
   if (sizeof(T) == 2 && !(fabsf(sum) < INFINITY)) {  // a library's product was beyond half
     sum = 0;
