@@ -4,6 +4,7 @@ import importlib.util
 import pathlib
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -215,6 +216,33 @@ def test_the_device_faults_after_a_while(hip, stream, add):
     add(stream, y, y, 64)
     assert hip.lib.hipStreamSynchronize(stream) == FAULT
     assert hip.lib.hipStreamSynchronize(stream) == FAULT
+
+
+def test_a_device_fails_alone(hip, add):
+    """Its memory is its own too."""
+    hip.configure("devices=2 memory=1 fail=fault:1@1")
+    arrays = {}
+    for device in (0, 1):
+        hip("hipSetDevice", device)
+        arrays[device] = hip.empty(np.float32, (1 << 17) + 1)  # more than half of it
+    for device, status in ((1, FAULT), (0, 0)):
+        hip("hipSetDevice", device)
+        stream = hip.create("hipStreamCreate")
+        add(stream, arrays[device], arrays[device], 64)
+        assert hip.lib.hipStreamSynchronize(stream) == status
+        hip.lib.hipStreamDestroy(stream)
+    hip("hipSetDevice", 1)
+    hip("hipDeviceReset")
+    hip("hipSetDevice", 0)
+
+
+def test_slow_work(hip, stream, add):
+    hip.configure("slow=20000")
+    x = ones(hip)
+    add(stream, x, x, 64)
+    started = time.monotonic()
+    hip("hipStreamSynchronize", stream)
+    assert time.monotonic() - started >= 0.02
 
 
 def test_the_environment_configures_a_process():

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <mutex>
 
@@ -17,11 +18,12 @@ struct Allocation {
   std::byte* mapping;
   size_t mapped;
   Place place;
+  int device;
 };
 
 std::mutex mutex;
 std::map<const std::byte*, Allocation> allocations;  // by first byte
-size_t used = 0;                                     // bytes of device memory
+std::array<size_t, kMostDevices> used{};             // bytes of each device's memory
 
 const size_t kPage = sysconf(_SC_PAGESIZE);
 constexpr size_t kAlignment = 16;  // of the end, so that vector loads are aligned as with the real hipMalloc
@@ -45,9 +47,9 @@ bool gap_is_clean(const std::byte* begin, const Allocation& a) {
 
 }  // namespace
 
-void* allocate(size_t bytes, Place place) {
+void* allocate(size_t bytes, Place place, int device) {
   const std::scoped_lock lock(mutex);
-  if (place == Place::kDevice && used + bytes > settings().memory) return nullptr;
+  if (place == Place::kDevice && used[device] + bytes > settings().memory) return nullptr;
   const size_t body = round_up(std::max<size_t>(bytes, 1), kPage), mapped = body + 2 * kPage;
   void* mapping = mmap(nullptr, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED) return nullptr;
@@ -58,8 +60,8 @@ void* allocate(size_t bytes, Place place) {
   }
   std::memset(first, 0xFF, body);
   std::byte* begin = first + body - round_up(bytes, kAlignment);
-  allocations[begin] = {bytes, round_up(bytes, kAlignment) - bytes, static_cast<std::byte*>(mapping), mapped, place};
-  if (place == Place::kDevice) used += bytes;
+  allocations[begin] = {bytes, round_up(bytes, kAlignment) - bytes, static_cast<std::byte*>(mapping), mapped, place, device};
+  if (place == Place::kDevice) used[device] += bytes;
   ++live_objects;
   return begin;
 }
@@ -72,7 +74,7 @@ bool release(void* begin, Place place) {
   const bool clean = gap_is_clean(it->first, a);
   allocations.erase(it);
   munmap(a.mapping, a.mapped);
-  if (place == Place::kDevice) used -= a.bytes;
+  if (place == Place::kDevice) used[a.device] -= a.bytes;
   --live_objects;
   if (!clean) throw DeviceFault(hipErrorIllegalAddress, "bytes behind an allocation of " + std::to_string(a.bytes) + " were written");
   return true;
@@ -84,9 +86,9 @@ Place place_of(const void* pointer) {
   return it == allocations.end() ? Place::kPageable : it->second.place;
 }
 
-size_t free_memory() {
+size_t free_memory(int device) {
   const std::scoped_lock lock(mutex);
-  return settings().memory - std::min(used, settings().memory);
+  return settings().memory - std::min(used[device], settings().memory);
 }
 
 std::string describe(const void* address) {

@@ -17,10 +17,10 @@ struct DeviceFault : std::runtime_error {
 
 enum class Place { kDevice, kPinned, kPageable };
 
-void* allocate(size_t bytes, Place place);         // nullptr: the device has no room
+void* allocate(size_t bytes, Place place, int device);  // nullptr: the device has no room
 bool release(void* begin, Place place);            // false: not an allocation of that place; throws DeviceFault for a stray write
 Place place_of(const void* pointer);
-size_t free_memory();
+size_t free_memory(int device);
 std::string describe(const void* address);         // where an address lies, for messages
 void check_stray_writes();                         // throws DeviceFault if the bytes behind an allocation changed
 

@@ -1,5 +1,6 @@
 // The HIP runtime over stream.h, memory.h and block.h: arguments checked as strictly as any real one does.
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <deque>
@@ -7,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <set>
+#include <thread>
 #include <vector>
 
 #include "block.h"
@@ -36,6 +38,7 @@ struct Capture {
 };
 
 struct Queue {
+  int device;
   std::recursive_mutex running;  // held by the thread that runs the work
   std::mutex mutex;              // guards the rest
   std::deque<Work> work;
@@ -45,9 +48,8 @@ struct Queue {
 }  // namespace
 
 struct ihipStream_t {
-  std::shared_ptr<Queue> queue = std::make_shared<Queue>();
+  std::shared_ptr<Queue> queue;
   bool blocking;  // waits for the null stream and it for this one
-  int device;
   std::shared_ptr<Capture> capture;
 };
 struct ihipEvent_t {
@@ -61,28 +63,31 @@ struct ihipEvent_t {
 
 namespace {
 
-std::mutex mutex;  // guards the following two
+std::mutex mutex;  // guards the streams and the fault texts
 std::set<hipStream_t> streams;
-std::string fault_text;
-std::atomic<hipError_t> lost{hipSuccess};  // the error of a lost device
+std::array<std::string, kMostDevices> fault_texts;
+std::array<std::atomic<hipError_t>, kMostDevices> losses{};  // the error of each lost device
 thread_local hipError_t last_error = hipSuccess;
-thread_local int current_device = 0;
+thread_local int thread_device = 0;
 thread_local std::shared_ptr<Capture> thread_capture;  // begun by this thread, in a mode that restricts it
 
-void lose_device(const DeviceFault& fault) {
+hipError_t lost(int device = thread_device) { return losses[device]; }
+
+void lose_device(const DeviceFault& fault, int device) {
   const std::scoped_lock lock(mutex);
-  if (lost != hipSuccess) return;
-  fault_text = fault.what();
-  lost.store(fault.error);
+  if (lost(device) != hipSuccess) return;
+  fault_texts[device] = fault.what();
+  losses[device] = fault.error;
 }
 
-void run_work(const Work& work) {
-  if (lost != hipSuccess) return;
+void run_work(const Work& work, int device) {
+  if (lost(device) != hipSuccess) return;
+  if (settings().slow_us > 0) std::this_thread::sleep_for(std::chrono::microseconds(settings().slow_us));
   try {
-    if (fails(Fault::kFault)) throw DeviceFault(hipErrorLaunchFailure, "fault asked for by the test");
+    if (fails(Fault::kFault, device)) throw DeviceFault(hipErrorLaunchFailure, "fault asked for by the test");
     work();
   } catch (const DeviceFault& fault) {
-    lose_device(fault);
+    lose_device(fault, device);
   }
 }
 
@@ -97,7 +102,7 @@ void run_until(Queue& queue, std::uint64_t count) {
       queue.work.pop_front();
       ++queue.taken;
     }
-    run_work(work);
+    run_work(work, queue.device);
   }
 }
 
@@ -137,7 +142,7 @@ hipError_t forbidden_in_capture() {
   return hipErrorStreamCaptureUnsupported;
 }
 
-hipError_t device_state() { return settings().devices == 0 ? hipErrorNoDevice : lost.load(); }
+hipError_t device_state() { return settings().devices == 0 ? hipErrorNoDevice : lost(); }
 
 #define RETURN_IF(...) \
   if (hipError_t error = (__VA_ARGS__)) return record(error)
@@ -163,7 +168,7 @@ hipError_t allocate_into(void** pointer, size_t bytes, Place place) {
   if (!pointer) return record(hipErrorInvalidValue);
   *pointer = nullptr;
   if (bytes == 0) return hipSuccess;
-  if (!fails(Fault::kAlloc)) *pointer = allocate(bytes, place);
+  if (!fails(Fault::kAlloc)) *pointer = allocate(bytes, place, thread_device);
   return record(*pointer ? hipSuccess : hipErrorOutOfMemory);
 }
 
@@ -172,9 +177,9 @@ hipError_t release_from(void* pointer, Place place) {
   if (hipError_t error = forbidden_in_capture()) return record(error);
   run_streams(false);
   try {
-    return record(release(pointer, place) ? lost.load() : hipErrorInvalidValue);
+    return record(release(pointer, place) ? lost() : hipErrorInvalidValue);
   } catch (const DeviceFault& fault) {
-    lose_device(fault);
+    lose_device(fault, thread_device);
     return record(fault.error);
   }
 }
@@ -182,6 +187,8 @@ hipError_t release_from(void* pointer, Place place) {
 }  // namespace
 
 namespace hip_emulated {
+
+int current_device() { return thread_device; }
 
 hipError_t ready(bool forbidden) {
   if (hipError_t error = device_state()) return error;
@@ -202,7 +209,7 @@ hipError_t check_device(int device) {
 void enqueue(hipStream_t stream, Work work) {
   if (!stream) {
     run_streams(true);
-    run_work(work);
+    run_work(work, thread_device);
   } else if (stream->capture) {
     if (stream != stream->capture->origin) stream->capture->unjoined.insert(stream);
     stream->capture->work.push_back(std::move(work));
@@ -217,7 +224,7 @@ static hipError_t launch_error(const Kernel& kernel, hipStream_t stream) {
                         std::uint64_t{b.x} * b.y * b.z <= 1024 && kernel.dynamic_lds <= size_t{64} << 10;
   if (hipError_t error = device_state()) return error;
   if (!sensible) return hipErrorInvalidConfiguration;
-  if (stream && stream->device != current_device) return hipErrorInvalidHandle;
+  if (stream && stream->queue->device != thread_device) return hipErrorInvalidHandle;
   return fails(Fault::kLaunch) ? hipErrorLaunchFailure : hipSuccess;
 }
 
@@ -257,31 +264,31 @@ hipError_t hipGetDeviceCount(int* count) {
 
 hipError_t hipSetDevice(int device) {
   RETURN_IF(check_device(device));
-  current_device = device;
+  thread_device = device;
   return hipSuccess;
 }
 
 hipError_t hipGetDevice(int* device) {
   RETURN_IF(ready(false));
-  *device = current_device;
+  *device = thread_device;
   return hipSuccess;
 }
 
 hipError_t hipDeviceSynchronize() {
   RETURN_IF(ready(true));
   run_streams(false);
-  return record(lost);
+  return record(lost());
 }
 
 // A real one also frees all memory; here a lost device comes back to life, and its owners still free their own.
 hipError_t hipDeviceReset() {
   run_streams(false);
-  lost.store(hipSuccess);
+  losses[thread_device] = hipSuccess;
   last_error = hipSuccess;
   return hipSuccess;
 }
 
-hipError_t hipPeekAtLastError() { return lost == hipSuccess ? last_error : lost.load(); }
+hipError_t hipPeekAtLastError() { return lost() == hipSuccess ? last_error : lost(); }
 
 hipError_t hipGetLastError() {
   const hipError_t error = hipPeekAtLastError();
@@ -306,10 +313,10 @@ const char* hipGetErrorName(hipError_t error) {
 }
 
 const char* hipGetErrorString(hipError_t error) {
-  if (error == hipSuccess || error != lost) return hipGetErrorName(error);
+  if (error == hipSuccess || error != lost()) return hipGetErrorName(error);
   static thread_local std::string text;
   const std::scoped_lock lock(mutex);
-  return (text = fault_text).c_str();
+  return (text = fault_texts[thread_device]).c_str();
 }
 
 // memory ----------------------------------------------------------------------
@@ -326,7 +333,7 @@ hipError_t hipHostGetDevicePointer(void** device, void* host, unsigned) {
 
 hipError_t hipMemGetInfo(size_t* free, size_t* total) {
   RETURN_IF(ready(false));
-  *free = free_memory();
+  *free = free_memory(thread_device);
   *total = settings().memory;
   return hipSuccess;
 }
@@ -335,7 +342,7 @@ hipError_t hipMemcpy(void* to, const void* from, size_t bytes, hipMemcpyKind kin
   RETURN_IF(ready(true));
   RETURN_IF(copy_error(to, from, bytes, kind));
   enqueue(nullptr, [=] { std::memcpy(to, from, bytes); });
-  return record(lost);
+  return record(lost());
 }
 
 hipError_t hipMemcpyAsync(void* to, const void* from, size_t bytes, hipMemcpyKind kind, hipStream_t stream) {
@@ -366,7 +373,7 @@ hipError_t hipStreamCreateWithFlags(hipStream_t* stream, unsigned flags) {
   RETURN_IF(ready(false));
   *stream = new ihipStream_t;
   (*stream)->blocking = flags == hipStreamDefault;
-  (*stream)->device = current_device;
+  (*stream)->queue = std::make_shared<Queue>(thread_device);
   const std::scoped_lock lock(mutex);
   streams.insert(*stream);
   ++live_objects;
@@ -379,9 +386,10 @@ hipError_t hipStreamDestroy(hipStream_t stream) {
     if (!streams.erase(stream)) return record(hipErrorInvalidHandle);
   }
   run_all(*stream->queue);
+  const int device = stream->queue->device;
   delete stream;
   --live_objects;
-  return record(lost);
+  return record(lost(device));
 }
 
 hipError_t hipStreamSynchronize(hipStream_t stream) {
@@ -389,7 +397,7 @@ hipError_t hipStreamSynchronize(hipStream_t stream) {
   if (stream && stream->capture) return stream->capture->valid = false, record(hipErrorStreamCaptureUnsupported);
   if (stream) run_all(*stream->queue);
   else run_streams(true);
-  return record(lost);
+  return record(lost(stream ? stream->queue->device : thread_device));
 }
 
 // Each query lets one more piece of work happen, so that a loop of queries ends and a single one proves nothing.
@@ -398,7 +406,7 @@ hipError_t hipStreamQuery(hipStream_t stream) {
   if (!stream) return hipStreamSynchronize(stream);
   Queue& q = *stream->queue;
   if (q.taken < q.enqueued) run_until(q, q.taken + 1);
-  return record(q.taken < q.enqueued ? hipErrorNotReady : lost.load());
+  return record(q.taken < q.enqueued ? hipErrorNotReady : lost(q.device));
 }
 
 hipError_t hipStreamWaitEvent(hipStream_t stream, hipEvent_t event, unsigned) {
@@ -454,16 +462,19 @@ hipError_t hipEventSynchronize(hipEvent_t event) {
   RETURN_IF(ready(true));
   if (!event) return record(hipErrorInvalidHandle);
   if (event->capture) return record(hipErrorCapturedEvent);
-  if (event->queue) run_until(*event->queue, event->after);
-  return record(lost);
+  if (!event->queue) return record(lost());
+  run_until(*event->queue, event->after);
+  return record(lost(event->queue->device));
 }
 
 hipError_t hipEventQuery(hipEvent_t event) {
   RETURN_IF(ready(true));
   if (!event) return record(hipErrorInvalidHandle);
   if (event->capture) return record(hipErrorCapturedEvent);
-  if (event->queue && event->queue->taken < event->after) run_until(*event->queue, event->queue->taken + 1);
-  return record(event->queue && event->queue->taken < event->after ? hipErrorNotReady : lost.load());
+  if (!event->queue) return record(lost());
+  Queue& q = *event->queue;
+  if (q.taken < event->after) run_until(q, q.taken + 1);
+  return record(q.taken < event->after ? hipErrorNotReady : lost(q.device));
 }
 
 hipError_t hipEventElapsedTime(float* ms, hipEvent_t start, hipEvent_t stop) {

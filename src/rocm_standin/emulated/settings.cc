@@ -11,6 +11,7 @@ namespace {
 struct Trigger {
   std::atomic<long> countdown{0};  // 1: the next call fails; 0: none does
   std::atomic<bool> stays{false};  // at 1
+  std::atomic<int> device{-1};     // -1: all
 };
 std::array<Trigger, static_cast<size_t>(Fault::kCount)> triggers;
 constexpr std::array<const char*, static_cast<size_t>(Fault::kCount)> kFaultNames = {"alloc", "copy",  "launch",
@@ -20,7 +21,9 @@ void set_trigger(const std::string& value) {
   const size_t colon = value.find(':');
   for (size_t i = 0; i < kFaultNames.size(); ++i) {
     if (value.substr(0, colon) != kFaultNames[i] || colon == std::string::npos) continue;
-    triggers[i].stays = value.back() == '+';
+    const size_t at = value.find('@');
+    triggers[i].device = at == std::string::npos ? -1 : std::stoi(value.substr(at + 1));
+    triggers[i].stays = value.substr(0, at).back() == '+';
     triggers[i].countdown = std::stol(value.substr(colon + 1));
     return;
   }
@@ -34,7 +37,7 @@ Settings parse(const std::string& words) {
   for (std::string word; in >> word;) {
     const size_t equals = word.find('=');
     const std::string key = word.substr(0, equals), value = equals == std::string::npos ? "" : word.substr(equals + 1);
-    if (key == "devices") s.devices = std::stoi(value);
+    if (key == "devices" && std::stoi(value) <= kMostDevices) s.devices = std::stoi(value);
     else if (key == "memory") s.memory = std::stoull(value) << 20;
     else if (key == "integrated") s.integrated = std::stoi(value);
     else if (key == "order" && value == "forward") s.order = Order::kForward;
@@ -44,6 +47,7 @@ Settings parse(const std::string& words) {
     else if (key == "streams" && value == "eager") s.late = false;
     else if (key == "hipblaslt" && value == "exits") s.hipblaslt_exits = true;
     else if (key == "hipblaslt" && value == "works") s.hipblaslt_exits = false;
+    else if (key == "slow") s.slow_us = std::stoi(value);
     else if (key == "fail") set_trigger(value);
     else throw std::invalid_argument("ROCM_EMULATED: unknown setting " + word);
   }
@@ -61,9 +65,10 @@ const Settings& settings() { return current(); }
 
 void configure(const std::string& words) { current() = parse(words); }
 
-bool fails(Fault kind) {
+bool fails(Fault kind, int device) {
   current();
   Trigger& t = triggers[static_cast<size_t>(kind)];
+  if (t.device >= 0 && t.device != device) return false;
   long left = t.countdown;
   while (left > (t.stays ? 1 : 0) && !t.countdown.compare_exchange_weak(left, left - 1)) {}
   return left == 1;
