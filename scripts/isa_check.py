@@ -256,6 +256,9 @@ CASES = {  # label: (source file, case, unit)
 }
 
 
+FAMILIES = {'gfx9': 'cdna', 'gfx11': 'rdna3', 'gfx12': 'rdna4'}  # that the emulator knows
+
+
 def compile_kernels(source, target, folder):
     command = shlex.split(os.environ.get('HIPCC', 'hipcc'))
     result = Path(folder) / f'{source}-{target}.co'
@@ -269,7 +272,7 @@ def compile_kernels(source, target, folder):
 def check(label, target, folder):
     from isa_run import IsaDevice
     source, case, unit = CASES[label]
-    device = IsaDevice(compile_kernels(source, target, folder), {'gfx9': 'cdna', 'gfx11': 'rdna3', 'gfx12': 'rdna4'}[target[:-2]])
+    device = IsaDevice(compile_kernels(source, target, folder), FAMILIES[re.match('gfx(9|1.)', target)[0]])
     pattern, grid, threads, arguments, expected, units, tolerance, *lds = case()
     name = next(n for n in device.meta if re.search(pattern, n))
     result = next(a for a in arguments if isinstance(a, np.ndarray) and np.isnan(a).all())

@@ -18,8 +18,9 @@ GCN, CDNA, CDNA4 = (256, 4, 10, 65536, 512, 4), (512, 8, 8, 65536, 512, 4), (512
 RDNA_SMALL, RDNA_LARGE = (1024, 16, 16, 131072, 1024, 4), (1536, 24, 16, 131072, 1024, 4)
 RESOURCES = {"gfx906": GCN, "gfx908": GCN, "gfx90a": CDNA, "gfx942": CDNA, "gfx950": CDNA4, "gfx1030": RDNA_SMALL,
              "gfx1100": RDNA_LARGE, "gfx1101": RDNA_LARGE, "gfx1102": RDNA_SMALL, "gfx1103": RDNA_SMALL, "gfx1150": RDNA_SMALL,
-             "gfx1151": RDNA_LARGE, "gfx1152": RDNA_SMALL, "gfx1200": RDNA_LARGE, "gfx1201": RDNA_LARGE}
-FRAGMENT = {"gfx908": (32, 4), "gfx90a": (32, 4), "gfx942": (32, 4), "gfx950": (32, 2)}  # rows, instructions of one mma() of mma.h
+             "gfx1151": RDNA_LARGE, "gfx1152": RDNA_SMALL, "gfx1200": RDNA_LARGE, "gfx1201": RDNA_LARGE,
+             "gfx9-generic": GCN, "gfx9-4-generic": CDNA, "gfx10-3-generic": RDNA_SMALL, "gfx11-generic": RDNA_SMALL, "gfx12-generic": RDNA_LARGE}
+FRAGMENT = {"gfx908": (32, 4), "gfx90a": (32, 4), "gfx942": (32, 4), "gfx950": (32, 2), "gfx9-4-generic": (32, 4)}  # rows, instructions of one mma() of mma.h
 
 
 def attention_half(target, dim, threads):
@@ -46,20 +47,23 @@ MATRIX_INSTRUCTIONS = [
      lambda target, match: attention_half(target, int(match[1]), int(match[2]))),
     (re.compile(r"gemm_half<(\d), \w+>"), lambda target, match: gemm_half(target, int(match[1]))),
 ]
-NO_MATRIX = {"gfx906", "gfx1030"}
+NO_MATRIX = {"gfx906", "gfx1030", "gfx9-generic", "gfx10-3-generic"}
 COLUMNS = ("target", "vgprs", "agprs", "sgprs", "lds", "waves", "matrix", "stores", "instructions", "kernel")
 
 
-def tool(name):
-    folders = [os.environ.get("ROCM_PATH", "/opt/rocm") + "/llvm/bin", *map(str, sorted(pathlib.Path("/usr/lib").glob("llvm-*/bin"), reverse=True))]
-    found = shutil.which(name, path=os.pathsep.join([*folders, os.environ["PATH"]]))
-    if not found:
-        sys.exit(f"kernel_report: {name} not found; set ROCM_PATH, or run inside scripts/rocm_sysroot DIR run")
-    return found
+tools = {}  # name: path
+
+
+def find_tools(root):
+    folders = [root / "llvm/bin", root / "lib/llvm/bin", *sorted(pathlib.Path("/usr/lib").glob("llvm-*/bin"), reverse=True)]
+    for name in ("llvm-objcopy", "clang-offload-bundler", "llvm-readobj", "llvm-objdump", "llvm-cxxfilt"):
+        tools[name] = shutil.which(name, path=os.pathsep.join([*map(str, folders), os.environ["PATH"]]))
+        if not tools[name]:
+            sys.exit(f"kernel_report: {name} is not in {root}; --rocm says where ROCm is, scripts/rocm_sysroot makes one")
 
 
 def run(name, *arguments):
-    return subprocess.run([tool(name), *map(str, arguments)], check=True, capture_output=True, text=True).stdout
+    return subprocess.run([tools[name], *map(str, arguments)], check=True, capture_output=True, text=True).stdout
 
 
 def code_objects(path, folder):
@@ -68,7 +72,9 @@ def code_objects(path, folder):
     run("llvm-objcopy", f"--dump-section=.hip_fatbin={fat}", path, folder / "host")
     for entry in run("clang-offload-bundler", "--list", "--type=o", f"--input={fat}").split():
         if "amdgcn" in entry:
-            target = entry.rsplit("-", 1)[1]
+            target = entry.rsplit("--", 1)[1]  # hipv4-amdgcn-amd-amdhsa--gfx9-4-generic
+            if target not in RESOURCES:
+                sys.exit(f"kernel_report: {path.name} has code for {target}, whose registers and LDS are not in RESOURCES")
             run("clang-offload-bundler", "--unbundle", "--type=o", f"--targets={entry}", f"--input={fat}", f"--output={folder / target}")
             yield target, folder / target
 
@@ -123,8 +129,10 @@ def examine(path, target, code):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("objects", nargs="+", type=pathlib.Path, help="objects of kernels/*.hip")
+    parser.add_argument("--rocm", type=pathlib.Path, default="/opt/rocm", help="where ROCm is, for its LLVM tools")
     parser.add_argument("--output", type=pathlib.Path, help="write the table there instead of printing it")
     options = parser.parse_args()
+    find_tools(options.rocm)
     rows, defects = [], []
     for path in options.objects:
         with tempfile.TemporaryDirectory() as folder:

@@ -22,7 +22,7 @@ namespace rocm {
 #define MMA_GFX11
 #elif defined(__GFX12__)
 #define MMA_GFX12
-#elif defined(__GFX9__) && !defined(__gfx900__) && !defined(__gfx906__)
+#elif defined(__GFX9__) && __has_builtin(__builtin_amdgcn_mfma_f32_16x16x16f16)
 #define MMA_MFMA
 #elif defined(__CUDACC__)
 #define MMA_CUDA
@@ -205,7 +205,7 @@ __device__ inline FragD mma(const FragA& a, const FragB& b, FragD d) {
 }
 #else
 __device__ inline float dot2(uint32_t a, uint32_t b, float sum) {
-#if defined(__AMDGCN__)
+#if defined(__AMDGCN__) && __has_builtin(__builtin_amdgcn_fdot2)  // gfx9-generic has none
   typedef _Float16 Half2 __attribute__((ext_vector_type(2)));
   return __builtin_amdgcn_fdot2(__builtin_bit_cast(Half2, a), __builtin_bit_cast(Half2, b), sum, false);
 #else
