@@ -82,6 +82,8 @@ class Backend {
   virtual ~Backend() = default;
   virtual const Info& info() const = 0;
   virtual std::unique_ptr<Session> open() = 0;
+  // What users should know of and has happened since this was called last, a sentence each: one GPU of several has failed.
+  virtual std::vector<std::string> take_news() { return {}; }
 };
 
 // Registry. A back end is a folder with one static Registration a name; nothing else lists it.

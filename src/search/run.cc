@@ -177,7 +177,7 @@ std::optional<Update> Run::wait(double seconds) {
   const auto longest = std::chrono::duration<double>(std::clamp(seconds, 0.0, 1e6));
   if (!changed_.wait_for(lock, longest, [this] { return shared_.news || shared_.done; }) || shared_.done) return std::nullopt;
   shared_.news = false;
-  return make_update(shared_);
+  return make_update();
 }
 
 bool Run::running() const {
@@ -188,7 +188,13 @@ bool Run::running() const {
 Update Run::update() const {
   const std::lock_guard lock(lock_);
   check_current();
-  return make_update(shared_);
+  return make_update();
+}
+
+Update Run::make_update() const {
+  Update update = search::make_update(shared_);
+  for (std::string& line : setup_.backend->take_news()) update.messages.push_back(std::move(line));
+  return update;
 }
 
 Result Run::result() const {

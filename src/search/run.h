@@ -37,6 +37,7 @@ class Run {
   void work();
   void sum_up();
   void check_current() const;
+  Update make_update() const;  // with the lock
 
   Setup setup_;
   std::mutex& lock_;

@@ -1,5 +1,8 @@
-"""The back ends around and without networks: random, trivial, check, demux, roundrobin."""
+"""The back ends around and without networks: random, trivial, check, demux, roundrobin, multiplexing."""
+import re
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -71,7 +74,7 @@ def test_trivial_knows_material_and_captures():
     assert legal[int(np.argmax(policy[2, capture.policy_indices(1)]))] == "e4d5"
 
 
-@pytest.mark.parametrize("name", ["demux", "roundrobin"])
+@pytest.mark.parametrize("name", ["demux", "roundrobin", "multiplexing"])
 @pytest.mark.parametrize("size", [1, 2, 7, 8])
 def test_combined_outputs_are_those_of_one(name, size):
     batch = tuple(part[:size] for part in BATCH)
@@ -90,6 +93,90 @@ def test_demux_works_in_parallel():
     start = time.perf_counter()
     evaluate("demux", {key: {"backend": "random", "delay": 100} for key in "abcd"})
     assert 0.1 <= time.perf_counter() - start < 0.35
+
+
+def test_demux_gives_each_its_share():
+    """Also of small batches, as they add up; and where one takes no more at once."""
+    children = {"a": {"backend": "random", "seed": 1, "weight": 3}, "b": {"backend": "random", "seed": 2, "weight": 1.0}}
+    backend = _core.Backend("demux", None, children)
+    assert backend.info["max_batch"] == 1024 * 4 // 3
+    for size, batches, share in ((8, 1, 6), (1, 8, 6), (2, 4, 6), (3, 8, 18)):
+        batch = tuple(part[:size] for part in BATCH)
+        done = sum((backend.evaluate(*batch)[1] == evaluate("random", {"seed": 1}, batch)[1]).sum() for _ in range(batches))
+        assert abs(done - share) <= 1, size
+
+
+def failing(**options):
+    """A back end that refuses every batch."""
+    return {"backend": "check", "freq": 1.0, "x": {"backend": "random"}, "y": {"backend": "random", "seed": 9}} | options
+
+
+def test_demux_goes_on_without_what_fails():
+    backend = _core.Backend("demux", None, {"a": failing(weight=5), "b": {"backend": "random"}, "c": failing()})
+    for _ in range(3):
+        assert same(backend.evaluate(*BATCH), evaluate("random"))
+    backend = _core.Backend("demux", None, {"a": failing(), "c": failing()})
+    for _ in range(2):
+        with pytest.raises(lc0rocm.Error, match="all back ends of demux have failed, the last with: check: "):
+            backend.evaluate(*BATCH)
+
+
+@pytest.mark.parametrize("weight", [0, -1, 1e300])
+def test_demux_refuses_a_weight(weight):
+    with pytest.raises(lc0rocm.Error, match="weight must be a number above 0"):
+        _core.Backend("demux", None, {"a": {"backend": "random", "weight": float(weight)}})
+
+
+def test_multiplexing_makes_one_batch_of_many():
+    """While the first is evaluated the others come together; an error reaches all of its batch, and nobody else."""
+    slow = {"backend": "check", "freq": 1.0, "x": {"backend": "random", "delay": 500}, "y": {"backend": "random", "seed": 9}}
+    backend = _core.Backend("multiplexing", None, {"a": slow})
+    together = threading.Barrier(4)
+
+    def ask(i):
+        together.wait()
+        with pytest.raises(lc0rocm.Error, match="check: ") as error:
+            backend.evaluate(*(part[2 * i:2 * i + 2] for part in BATCH))
+        return str(error.value)
+
+    with ThreadPoolExecutor(4) as pool:
+        errors = list(pool.map(ask, range(4)))
+    sizes = {error: int(re.search(r"batch of (\d)", error)[1]) for error in errors}
+    assert sum(sizes.values()) == 8 and all(2 * errors.count(error) == size for error, size in sizes.items())
+    assert max(sizes.values()) >= 4
+
+
+def test_multiplexing_hands_out_what_belongs_to_each():
+    """Batches of all sizes and both kinds from many threads, as long as some are together at a time."""
+    backend = _core.Backend("multiplexing", None, {"a": {"backend": "random", "delay": 1}, "b": {"backend": "random"}})
+    wanted = evaluate("random")
+
+    def ask(i):
+        for at in range(12):
+            begin, end = sorted(((i * 5 + at * 3) % 9, (i * 2 + at * 7) % 9))
+            if begin == end:
+                continue
+            assert same(backend.evaluate(*(part[begin:end] for part in BATCH)), (part[begin:end] for part in wanted))
+            backend.time_batches(*(part[begin:end] for part in BATCH), 1, [1, 5, 7])
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8)))
+
+
+def test_searches_that_share_a_back_end_find_what_each_finds_alone():
+    shared = _core.Backend("multiplexing", None, {"a": {"backend": "random"}})
+
+    def visits(backend, i):
+        search = _core.Search()
+        search.set_backend(backend, "fen_only", 1.0, 1000)
+        search.set_position(_core.STARTPOS, MOVES[:i])
+        search.start({"Threads": 1, "MinibatchSize": 4}, {"playouts": 300})
+        search.result()
+        return [(move["move"], move["visits"]) for move in search.move_stats()]
+
+    with ThreadPoolExecutor(6) as pool:
+        together = list(pool.map(lambda i: visits(shared, i), range(6)))
+    assert together == [visits(_core.Backend("random", None, {}), i) for i in range(6)]
 
 
 def test_a_child_is_named_by_its_entry_too():

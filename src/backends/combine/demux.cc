@@ -1,75 +1,161 @@
-// demux: every batch is split evenly over all back ends, which work at the same time. One search thread keeps all busy.
-#include <atomic>
+// demux: every batch is split over all back ends, which work at the same time, each on a share by its option `weight` (its speed; 1 where
+// none is given). One search thread keeps all busy. A back end that fails is left out, and the others do its share.
+#include <algorithm>
+#include <cmath>
 #include <future>
+#include <mutex>
+#include <utility>
 
 #include "backends/combine/children.h"
-#include "chess/policy.h"
+#include "backends/combine/slice.h"
+#include "error.h"
 
 namespace {
 
-// Positions begin .. end - 1 of a batch as a batch of its own. `first_move` holds its offsets, counted from its own start.
-nn::Batch slice(const nn::Batch& batch, int begin, int end, std::vector<std::uint32_t>& first_move) {
-  nn::Batch part;
-  part.size = end - begin;
-  part.planes = batch.planes + begin;
-  if (batch.values) part.values = batch.values + begin;
-  if (batch.moves) {
-    const std::uint32_t skipped = batch.first_move[begin];
-    first_move.assign(batch.first_move + begin, batch.first_move + end + 1);
-    for (std::uint32_t& first : first_move) first -= skipped;
-    part.moves = batch.moves + skipped;
-    part.first_move = first_move.data();
-    if (batch.policy) part.policy = batch.policy + skipped;
-  } else if (batch.policy) {
-    part.policy = batch.policy + static_cast<std::size_t>(begin) * chess::kPolicySize;
-  }
-  return part;
-}
+struct Range {
+  int begin, end;  // positions of a batch
+};
 
 class Demux final : public nn::Backend {
  public:
   Demux(std::shared_ptr<const nn::Network> network, const nn::Options& options)
-      : children_(create_children("demux", network, options)), info_(common_info("demux", children_)) {
-    info_.max_batch *= static_cast<int>(children_.size());
-    info_.best_batch *= static_cast<int>(children_.size());
+      : children_(create_children("demux", network, options)), info_(common_info("demux", children_)), states_(children_.size()) {
+    for (std::size_t i = 0; i < states_.size(); ++i) {
+      const double weight = options.children[i].options.number("weight", 1);
+      if (!(weight > 0 && weight < 1e12)) throw Error("back-end option weight must be a number above 0, the speed of its back end");
+      states_[i].weight = weight;
+    }
+    double all = 0;
+    for (const State& state : states_) all += state.weight;
+    const auto together = [&](int nn::Info::*size) {  // the largest batch of which no share is above what its back end takes
+      double least = 1e9;
+      for (std::size_t i = 0; i < states_.size(); ++i)
+        least = std::min(least, std::floor(children_[i]->info().*size * all / states_[i].weight * (1 + 1e-12)));
+      return static_cast<int>(least);
+    };
+    info_.max_batch = together(&nn::Info::max_batch);
+    info_.best_batch = together(&nn::Info::best_batch);
     info_.threads = 1;
   }
   const nn::Info& info() const override { return info_; }
   std::unique_ptr<nn::Session> open() override { return std::make_unique<Split>(*this); }
+  std::vector<std::string> take_news() override {
+    std::vector<std::string> news;
+    {
+      const std::lock_guard lock(mutex_);
+      news.swap(news_);
+    }
+    for (const auto& child : children_)
+      for (std::string& line : child->take_news()) news.push_back(std::move(line));
+    return news;
+  }
 
  private:
+  struct State {
+    double weight = 1;
+    double due = 0;  // positions that it was short of its share up to now
+    bool failed = false;
+  };
+
+  struct Task {
+    std::size_t child;
+    Range range;
+  };
+
+  // Who of those that have not failed evaluates which positions of `range`, with no more than they take at once; what is left over goes
+  // to `rest`. Throws Error where nobody is left.
+  std::vector<Task> share_out(Range range, std::vector<Range>& rest) {
+    const std::lock_guard lock(mutex_);
+    double all = 0;
+    for (const State& state : states_) all += state.failed ? 0 : state.weight;
+    if (all == 0) throw Error("all back ends of demux have failed, the last with: " + last_error_);
+    const int size = range.end - range.begin;
+    std::vector<int> counts(states_.size());
+    int open = size;
+    for (std::size_t i = 0; i < states_.size(); ++i) {
+      if (states_[i].failed) continue;
+      states_[i].due += size * states_[i].weight / all;
+      counts[i] = std::clamp(static_cast<int>(states_[i].due), 0, std::min(open, children_[i]->info().max_batch));
+      open -= counts[i];
+    }
+    while (open > 0) {  // of the fractions, to whom most is due
+      std::size_t most = states_.size();
+      for (std::size_t i = 0; i < states_.size(); ++i)
+        if (!states_[i].failed && counts[i] < children_[i]->info().max_batch &&
+            (most == states_.size() || states_[i].due - counts[i] > states_[most].due - counts[most]))
+          most = i;
+      if (most == states_.size()) break;
+      ++counts[most];
+      --open;
+    }
+    std::vector<Task> tasks;
+    for (std::size_t i = 0; i < states_.size(); ++i) {
+      if (!states_[i].failed) states_[i].due = std::clamp(states_[i].due - counts[i], -1.0, 1.0);
+      if (counts[i] == 0) continue;
+      tasks.push_back({i, {range.begin, range.begin + counts[i]}});
+      range.begin += counts[i];
+    }
+    if (range.begin < range.end) rest.push_back(range);
+    return tasks;
+  }
+
+  void leave_out(std::size_t child, const std::string& error) {
+    const std::lock_guard lock(mutex_);
+    last_error_ = error;
+    if (std::exchange(states_[child].failed, true)) return;
+    news_.push_back(children_[child]->info().device + " has failed and is left out; the others go on: " + error);
+  }
+
+
   class Split final : public nn::Session {
    public:
-    explicit Split(Demux& owner) : owner_(owner), first_moves_(owner.children_.size()) {
-      for (const auto& child : owner.children_) sessions_.push_back(child->open());
-    }
+    explicit Split(Demux& owner) : owner_(owner), sessions_(owner.children_.size()), first_moves_(owner.children_.size()) {}
+
     void evaluate(const nn::Batch& batch) override {
-      const int count = static_cast<int>(sessions_.size());
-      const int turn = static_cast<int>(owner_.next_++ % count);  // who gets the odd ones rotates
-      std::vector<std::future<void>> parts;  // a future's destructor waits: no part outlives the batch, even after an error
-      for (int i = 0, begin = 0; i < count; ++i) {
-        const int end = begin + batch.size / count + (i < batch.size % count);
-        const int child = (turn + i) % count;
-        if (end > begin)
-          parts.push_back(std::async(std::launch::async, [&, this, begin, end, child] {
-            sessions_[child]->evaluate(slice(batch, begin, end, first_moves_[child]));
-          }));
-        begin = end;
+      std::vector<Range> open = {{0, batch.size}};
+      while (!open.empty()) {
+        const Range range = open.back();
+        open.pop_back();
+        if (range.begin == range.end) continue;
+        const std::vector<Task> tasks = owner_.share_out(range, open);
+        std::vector<char> good(tasks.size());  // not bool: each is written by its own thread
+        {
+          std::vector<std::future<void>> others;  // a future's destructor waits: no part outlives the batch
+          for (std::size_t i = 1; i < tasks.size(); ++i)
+            others.push_back(std::async(std::launch::async, [&, i] { good[i] = run(tasks[i], batch); }));
+          good[0] = run(tasks[0], batch);
+        }
+        for (std::size_t i = 0; i < tasks.size(); ++i)
+          if (!good[i]) open.push_back(tasks[i].range);
       }
-      for (auto& part : parts) part.get();
       if (!owner_.info_.moves_left && batch.values)
         for (int i = 0; i < batch.size; ++i) batch.values[i].m = 0;
     }
 
    private:
+    bool run(const Task& task, const nn::Batch& batch) {
+      try {
+        auto& session = sessions_[task.child];
+        if (!session) session = owner_.children_[task.child]->open();
+        session->evaluate(slice(batch, task.range.begin, task.range.end, first_moves_[task.child]));
+        return true;
+      } catch (const std::exception& error) {
+        owner_.leave_out(task.child, error.what());
+        return false;
+      }
+    }
+
     Demux& owner_;
-    std::vector<std::unique_ptr<nn::Session>> sessions_;
+    std::vector<std::unique_ptr<nn::Session>> sessions_;  // one a child, opened at its first share
     std::vector<std::vector<std::uint32_t>> first_moves_;
   };
 
   Children children_;
   nn::Info info_;
-  std::atomic<unsigned> next_ = 0;
+  std::mutex mutex_;  // of the following
+  std::vector<State> states_;
+  std::vector<std::string> news_;
+  std::string last_error_;
 };
 
 const nn::Registration registration(
