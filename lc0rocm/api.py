@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 from lc0rocm import _core
 from lc0rocm.loading import load_backend
 from lc0rocm.options import search_parameters
+from lc0rocm.report import as_lines
+
+_log = logging.getLogger("lc0rocm")  # hears why the first use of a GPU takes long
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +50,7 @@ class Network:
 
     def __init__(self, weights: str | os.PathLike[str] | None = None, backend: str = "auto", *, backend_options: str = "",
                  history_fill: str = "fen_only"):
-        loaded = load_backend("" if weights is None else os.fspath(weights), backend, backend_options)
+        loaded = load_backend("" if weights is None else os.fspath(weights), backend, backend_options, tell=as_lines(_log.warning))
         self._backend: _core.Backend | None = loaded.backend
         self.history_fill = history_fill
         self.messages = loaded.messages

@@ -1,7 +1,7 @@
 """The command line: which command, its flags, its exit code. Each command is a function elsewhere, imported when it
 runs: `lc0rocm` has to answer `uci` at once.
 
-Exit codes: 0 done, 1 `check` found a difference, 2 bad usage or something missing (one line on standard error says what
+Exit codes: 0 done, 1 `check` found a difference or `doctor` a problem, 2 bad usage or something missing (one line on standard error says what
 to do), 130 interrupted."""
 import contextlib
 import os
@@ -116,6 +116,11 @@ def _tune(settings: Settings) -> int:
     return tune.tune(settings)
 
 
+def _doctor(settings: Settings) -> int:
+    from lc0rocm.gpu import doctor
+    return doctor.doctor(settings)
+
+
 def _options(settings: Settings) -> int:
     from lc0rocm import report
     if settings["json"]:
@@ -145,6 +150,8 @@ COMMANDS = {command.name: command for command in (
     Command("backends", "what can evaluate networks on this machine, and what cannot and why", _backends, _own(),
             takes_network=False),
     Command("tune", "measure on the GPU what loading a network has no time for", _tune, _TUNE, "lc0rocm tune net.pb.gz"),
+    Command("doctor", "what stands between the engine and a GPU, and the next command to type", _doctor, _own() + NETWORK,
+            "lc0rocm doctor --json"),
     Command("options", "every option of the engine", _options,
             _own(check("", "markdown", False, "Print docs/options.md.")), takes_network=False),
 )}

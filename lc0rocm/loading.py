@@ -1,10 +1,15 @@
-"""From option values to a loaded back end: finds the network, reads it, chooses the back end."""
+"""From option values to a loaded back end: finds the network, reads it, chooses the back end.
+
+A GPU that has to be checked and measured first takes its time; load_backend() waits for it, a Loading has the CPU play until then."""
+import functools
+import threading
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from lc0rocm import _core, backend_options, choose, config, report
 from lc0rocm.gpu import rocm
 from lc0rocm._core import Error
 from lc0rocm.options import Settings
+from lc0rocm.report import Progress
 
 if TYPE_CHECKING:
     from lc0rocm.netfile.net import NetFile
@@ -35,29 +40,106 @@ def find_network(weights: str, unplayable: bool = False) -> tuple[str, str]:
 
 
 def load_backend(weights: str = "<autodiscover>", backend: str = "auto", options: str = "", unplayable: bool = False,
-                 say: Callable[[str], None] = lambda line: None, hurry: bool = False) -> Loaded:
-    """A back end for the values of WeightsFile, Backend and BackendOptions. say: takes a line for the user before what
-    may take long. hurry: a clock runs, so that nothing is measured. Raises Error with what to do."""
-    parameters = backend_options.parse(options)
-    choice, reason = choose.choose(backend)
-    if not _needs_network(choice.name, parameters):
-        core_backend = _core.Backend(choice.name, None, parameters)
-        return Loaded(core_backend, None, None, [reason, *_without_effect(core_backend)])
-    path, message = find_network(weights, unplayable)
-    from lc0rocm.netfile import net
-    file = net.load(path)
-    heads = [str(parameters.get("policy_head", "vanilla")), str(parameters.get("value_head", "winner"))]
-    network = file.core(*heads)
-    name, parameters, notes = _prepare(choice.name, parameters, path, heads, say)
-    try:
-        core_backend = _create(name, network, parameters | ({"tune": False} if hurry else {}), say)
-    except Error as error:
-        if choice.name != "rocm-auto":
-            raise
-        notes.append(f"{name} failed although its check had passed: {error}")
-        core_backend = _core.Backend("cpu", network, {})
-    return Loaded(core_backend, file, network, [message, *notes, *_without_effect(core_backend),
-                                                f"{reason}; runs on {core_backend.info['device']}"])
+                 tell: Callable[[Progress], None] = lambda _: None) -> Loaded:
+    """A back end for the values of WeightsFile, Backend and BackendOptions. tell: hears how far what takes long is. Raises Error with
+    what to do."""
+    return _Request(weights, backend, options, unplayable, tell).load()
+
+
+def load_for(settings: Settings, unplayable: bool = False) -> Loaded:
+    """load_backend for the present values of the options; a terminal shows how far it is."""
+    with report.stages() as tell:
+        return load_backend(settings["WeightsFile"], settings["Backend"], settings["BackendOptions"], unplayable, tell)
+
+
+class _Request:
+    """What load_backend() is asked for, and the parts of the answer that a stand-in of the CPU shares with it."""
+
+    def __init__(self, weights: str, backend: str, options: str, unplayable: bool, tell: Callable[[Progress], None],
+                 stop: threading.Event | None = None):
+        self.weights, self.backend, self.unplayable, self.tell, self.stop = weights, backend, unplayable, tell, stop
+        self.options = backend_options.parse(options)
+        self.heads = [str(self.options.get("policy_head", "vanilla")), str(self.options.get("value_head", "winner"))]
+        self.chose_cpu = False  # by `auto`, as what was asked for
+        self._one = threading.RLock()  # reads the network, makes the CPU's back end
+
+    @functools.cached_property
+    def _network(self) -> tuple["NetFile", _core.Network, str]:
+        from lc0rocm.netfile import net
+        path, message = find_network(self.weights, self.unplayable)
+        file = net.load(path)
+        return file, file.core(*self.heads), message
+
+    def network(self) -> tuple["NetFile", _core.Network, str]:
+        """The file, its contents, and a line about it."""
+        with self._one:
+            return self._network
+
+    @functools.cached_property
+    def _cpu(self) -> _core.Backend:
+        return _core.Backend("cpu", self.network()[1], {})
+
+    def on_cpu(self, reason: str) -> Loaded:
+        """The CPU instead of what was asked for."""
+        with self._one:
+            file, network, message = self.network()
+            return Loaded(self._cpu, file, network, [message, f"{reason}; runs on {self._cpu.info['device']}"])
+
+    def load(self) -> Loaded:
+        choice, reason = choose.choose(self.backend)
+        self.chose_cpu = choice.name == "cpu"
+        if not _needs_network(choice.name, self.options):
+            core_backend = _core.Backend(choice.name, None, self.options)
+            return Loaded(core_backend, None, None, [reason, *_without_effect(core_backend)])
+        file, network, message = self.network()
+        name, options, notes = self._prepare(choice.name, self.options)
+        if name == "cpu" and name != choice.name:
+            if choose.find("cpu").why_not:
+                raise Error("; ".join(notes))
+            return self._with(self.on_cpu(reason), notes)
+        try:
+            core_backend = _core.Backend(name, network, options)
+        except Error as error:
+            if choice.name != "rocm-auto" or _is_wrong_option(error) or choose.find("cpu").why_not:
+                raise
+            core_backend, problems = self._without_failing_parts(name, network, options)
+            notes += problems
+            if core_backend is None:
+                return self._with(self.on_cpu(reason), [*notes, f"{name} failed although its check had passed: {error}"])
+        return Loaded(core_backend, file, network, [message, *notes, *_without_effect(core_backend),
+                                                    f"{reason}; runs on {core_backend.info['device']}"])
+
+    @staticmethod
+    def _with(loaded: Loaded, notes: list[str]) -> Loaded:
+        first, *rest = loaded.messages
+        return loaded._replace(messages=[first, *notes, *rest])
+
+    def _prepare(self, name: str, options: dict) -> tuple[str, dict, list[str]]:
+        """Makes the GPU back ends that are named, also those that another one combines, into what this machine runs."""
+        if name in rocm.NAMES:
+            from lc0rocm.gpu import auto
+            return auto.prepare(name, options, str(self.network()[0].path), self.heads, self.tell, self.stop)
+        notes: list[str] = []
+        for key, part in options.items():
+            if isinstance(part, dict):
+                child, child_options, more = self._prepare(part.get("backend", key), part)
+                options = options | {key: child_options | {"backend": child}}
+                notes += more
+        return name, options, notes
+
+    @staticmethod
+    def _without_failing_parts(name: str, network: _core.Network, options: dict) -> tuple[_core.Backend | None, list[str]]:
+        """Of several GPUs those that can be loaded, and a line for each of the others."""
+        good, notes = {}, []
+        for key, part in options.items():
+            if not isinstance(part, dict):
+                continue
+            try:
+                _core.Backend(part["backend"], network, part)
+                good[key] = part
+            except Error as error:
+                notes.append(f"{part['backend']} on GPU {part['gpu']} failed although its check had passed: {error}")
+        return (_core.Backend(name, network, good) if good else None), notes
 
 
 _READ_HERE = {"policy_head", "value_head", "probe", "tune"}  # the other options are for the core
@@ -68,39 +150,103 @@ def _without_effect(backend: _core.Backend) -> list[str]:
             if key.rpartition(".")[2] not in _READ_HERE]
 
 
-def _prepare(name: str, parameters: dict, path: str, heads: list[str], say) -> tuple[str, dict, list[str]]:
-    """Makes the GPU back ends that are named, also those that another one combines, into what this machine runs."""
-    if name in rocm.NAMES:
-        from lc0rocm.gpu import auto
-        return auto.prepare(name, parameters, path, heads, say)
-    notes: list[str] = []
-    for key, part in parameters.items():
-        if isinstance(part, dict):
-            child, options, more = _prepare(part.get("backend", key), part, path, heads, say)
-            parameters = parameters | {key: options | {"backend": child}}
-            notes += more
-    return name, parameters, notes
+def _is_wrong_option(error: Error) -> bool:
+    return str(error).startswith("back-end option ")
 
 
-_MEASURING_S = 15.0  # at most, when a network is loaded; `lc0rocm tune` takes as long as it needs
-
-
-def _create(name: str, network: _core.Network, parameters: dict, say) -> _core.Backend:
-    """On a real GPU, shapes that were never met are measured now, so that none has to be in a game."""
-    if name not in rocm.NAMES or not parameters.get("tune", not rocm.load().devices[parameters["gpu"]].emulated):
-        return _core.Backend(name, network, parameters)
-    line = f"preparing {name}: what this network and GPU have not been measured for yet takes at most {_MEASURING_S:.0f} s"
-    with rocm.measuring(_MEASURING_S, lambda: say(line)):
-        return _core.Backend(name, network, parameters)
-
-
-def _needs_network(name: str, parameters: dict) -> bool:
+def _needs_network(name: str, options: dict) -> bool:
     """Whether a back end, or one that it combines, evaluates a network."""
-    parts = {key: part for key, part in parameters.items() if isinstance(part, dict)}
+    parts = {key: part for key, part in options.items() if isinstance(part, dict)}
     return any(_needs_network(part.get("backend", key), part) for key, part in parts.items()) or (
         name in choose.backend_names()[1:] and choose.find(name).needs_network)
 
 
-def load_for(settings: Settings, unplayable: bool = False) -> Loaded:
-    """load_backend for the present values of the options; lines about what takes long go to standard error."""
-    return load_backend(settings["WeightsFile"], settings["Backend"], settings["BackendOptions"], unplayable, report.note)
+def _names_gpu(name: str, options: dict) -> bool:
+    """Whether a GPU is asked for, or may be found."""
+    return name in ("auto", *rocm.NAMES) or any(_names_gpu(part.get("backend", key), part)
+                                                for key, part in options.items() if isinstance(part, dict))
+
+
+# while a game waits ---------------------------------------------------------------------------------------------------
+
+_GPU_ALONE_S = 3.0  # one that is ready by then, without being measured first, needs no stand-in
+
+
+class Loading:
+    """A back end to use now, and perhaps a better one later: while a GPU is loaded, checked and measured in a thread, the CPU plays.
+
+    say: takes lines for the user, also from that thread; better: is called there when use() gives another back end than before. Raises
+    Error for options that do not parse."""
+
+    def __init__(self, weights: str, backend: str, options: str, say: Callable[[str], None], better: Callable[[], None] = lambda: None):
+        self._say, self._better, self._stop = say, better, threading.Event()
+        self._request = _Request(weights, backend, options, False, self._hear, self._stop)
+        self._tell_progress = report.as_lines(self._tell)
+        self._changed = threading.Condition()  # of the following
+        self._measures = False  # something that takes long
+        self._final: Loaded | None = None
+        self._stand_in: Loaded | None = None
+        self._error: Error | None = None
+        threading.Thread(target=self._load, daemon=True).start()
+        if _names_gpu(backend, self._request.options):
+            threading.Thread(target=self._load_stand_in, daemon=True).start()
+
+    def use(self, patience_s: float | None = None) -> Loaded | None:
+        """What was asked for, or the CPU until that is ready. Waits for one of them, so long at most; None: not yet. Raises Error where
+        what was asked for failed at once; one that fails later does not end a game that the CPU plays."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._final or self._stand_in or self._error, patience_s)
+            if self._error and not self._stand_in:
+                raise self._error
+            return self._final or self._stand_in
+
+    @property
+    def failed(self) -> bool:
+        """What was asked for cannot be had; another Loading would try again."""
+        return self._error is not None
+
+    def close(self) -> None:
+        """Ends what goes on in the background; what was measured is kept."""
+        self._stop.set()
+
+    def _hear(self, progress: Progress) -> None:
+        with self._changed:
+            self._measures = True
+            self._changed.notify_all()
+        self._tell_progress(progress)
+
+    def _tell(self, line: str) -> None:
+        if not self._stop.is_set():
+            self._say(line)
+
+    def _load(self) -> None:
+        loaded, failure = None, None
+        try:
+            loaded = self._request.load()
+        except Error as error:
+            failure = error
+        except Exception as error:  # Stopped, or a mistake of ours
+            failure = Error(f"internal error: {type(error).__name__}: {error}")
+        with self._changed:
+            self._final, self._error = loaded, failure
+            late = self._stand_in is not None
+            self._changed.notify_all()
+        if late and failure:
+            self._tell(f"error: {failure}; the CPU goes on")
+        elif late and not self._stop.is_set():
+            self._tell("the GPU is ready; it takes over at the next go, and in an infinite search at once")
+            self._better()
+
+    def _load_stand_in(self) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._final or self._error or self._measures, _GPU_ALONE_S)
+            if self._final or self._error or self._request.chose_cpu:
+                return
+        try:
+            loaded = self._request.on_cpu("the CPU plays until the GPU is ready")
+        except Error:  # the network is no good, which _load says; or there is no back end cpu
+            return
+        with self._changed:
+            if not self._final and not self._error:
+                self._stand_in = loaded
+            self._changed.notify_all()

@@ -2,7 +2,23 @@
 import contextlib
 import json
 import sys
-from typing import Any, Callable, Iterator, Sequence
+import threading
+import time
+from typing import Any, Callable, Iterator, NamedTuple, Sequence
+
+
+class Progress(NamedTuple):
+    """How far a stage of long work is."""
+    stage: str
+    done: int
+    total: int
+    seconds: float  # since its begin
+
+    def __str__(self) -> str:
+        text = f"{self.stage}: {self.done}/{self.total}"
+        if 0 < self.done < self.total:
+            text += f", about {self.seconds / self.done * (self.total - self.done):.0f} s left"
+        return text
 
 
 def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
@@ -28,15 +44,54 @@ def note(line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
 
+def as_lines(say: Callable[[str], None], every_s: float = 2.0) -> Callable[[Progress], None]:
+    """A listener that says each stage's begin and end, and between them how it goes, so often at most."""
+    last: dict[str, float] = {}
+    lock = threading.Lock()
+
+    def tell(news: Progress) -> None:
+        with lock:
+            due = news.done in (0, news.total) or time.monotonic() - last.get(news.stage, 0) >= every_s
+            if due:
+                last[news.stage] = time.monotonic()
+        if due:
+            say(str(news))
+
+    return tell
+
+
+@contextlib.contextmanager
+def stages(wanted: bool = True) -> Iterator[Callable[[Progress], None]]:
+    """Yields a listener that shows a bar a stage; several may run at once. Only to a person: on a terminal."""
+    if not wanted or not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with _bar(transient=False) as bar:
+        tasks: dict[str, Any] = {}
+        lock = threading.Lock()
+
+        def tell(news: Progress) -> None:
+            with lock:
+                if news.stage not in tasks:
+                    tasks[news.stage] = bar.add_task(news.stage, total=news.total)
+                bar.update(tasks[news.stage], completed=news.done)
+
+        yield tell
+
+
+def _bar(transient: bool):
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bars, TextColumn, TimeRemainingColumn
+    columns = TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn()
+    return Bars(*columns, console=Console(stderr=True), transient=transient)
+
+
 @contextlib.contextmanager
 def progress(title: str, total: int, wanted: bool = True) -> Iterator[Callable[[], None]]:
     """Yields a function to call after each of `total` steps. Shows a bar only to a person: on a terminal."""
     if not wanted or not sys.stderr.isatty():
         yield lambda: None
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-    columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with _bar(transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda: bar.advance(task)

@@ -8,12 +8,15 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
+import numpy as np
 import pytest
 
 from lc0rocm import _core, choose, loading
-from lc0rocm.gpu import auto, probe, remember, rocm
+from lc0rocm.gpu import auto, child, examine, probe, remember, rocm
+from lc0rocm.report import Progress
 from lc0rocm._core import Error
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -30,9 +33,9 @@ pytestmark = pytest.mark.skipif(not (PACKAGE / "librocm_emulated.so").exists(), 
 def machine(tmp_path, monkeypatch):
     """A machine that has measured nothing yet."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    rocm.load.cache_clear()
+    rocm._load.cache_clear()
     yield
-    rocm.load.cache_clear()
+    rocm._load.cache_clear()
     for library in rocm.LIBRARIES:
         rocm.load_here().module.shun(library, False)
 
@@ -68,7 +71,7 @@ def test_an_error_while_loading():
 
 
 def test_a_crash_in_a_child():
-    assert rocm.in_child("signal", "raise_signal", signal.SIGSEGV, 20) == (None, "the process ended with signal SIGSEGV")
+    assert child.call("signal", "raise_signal", signal.SIGSEGV, 20) == (None, "the process ended with signal SIGSEGV")
 
 
 def test_a_missing_library(tmp_path):
@@ -83,7 +86,7 @@ def test_a_missing_library(tmp_path):
 
 def test_a_driver_that_hangs():
     started = time.monotonic()
-    assert rocm.in_child("time", "sleep", 30, 0.5) == (None, "it gave no answer within 0 s")
+    assert child.call("time", "sleep", 30, 0.5) == (None, "it gave no answer within 0 s")
     assert time.monotonic() - started < 10
 
 
@@ -97,13 +100,13 @@ def test_uci_is_answered_before_anything_is_loaded(weights):
 def test_what_loaded_once_is_loaded_at_once(monkeypatch):
     assert rocm.load().why_not == ""
     asked = []
-    monkeypatch.setattr(rocm, "in_child", lambda *request: asked.append(request) or (None, "asked"))
-    rocm.load.cache_clear()
+    monkeypatch.setattr(child, "call", lambda *request: asked.append(request) or (None, "asked"))
+    rocm._load.cache_clear()
     assert rocm.load().why_not == "" and not asked
     known = remember.recall("rocm.json")["loaded"]
     file = next(path for path in known if path.endswith("librocm_emulated.so"))
     remember.remember("rocm.json", "loaded", known | {file: [1, 1]})  # another version of it
-    rocm.load.cache_clear()
+    rocm._load.cache_clear()
     assert rocm.load().why_not == "loading ROCm failed: asked"
 
 
@@ -116,19 +119,23 @@ def test_auto_takes_no_emulated_gpu_but_rocm_does(weights):
 
 def test_rocm_auto_measures_once(weights, monkeypatch):
     said = []
-    first = loading.load_backend(weights, "rocm-auto", SMALL, say=said.append)
-    assert len(said) == 2 and all("first use of rocm" in line for line in said)
+    first = loading.load_backend(weights, "rocm-auto", SMALL, tell=said.append)
+    stages = {"first use of this network", "checking batch sizes", "measuring speed"}
+    assert {news.stage for news in said} == {f"GPU 0 {name}: {stage}" for name in ("rocm-fp16", "rocm") for stage in stages}
     assert any("rocm-auto takes " + first.backend.name in line for line in first.messages)
-    monkeypatch.setattr(rocm, "in_child", lambda *_: pytest.fail("it was measured"))
-    again = loading.load_backend(weights, "rocm-auto", SMALL, say=said.append)
-    assert again.messages[1:] == first.messages[1:] and len(said) == 2
+    monkeypatch.setattr(child, "call", lambda *_: pytest.fail("it was measured"))
+    known = len(said)
+    again = loading.load_backend(weights, "rocm-auto", SMALL, tell=said.append)
+    assert again.messages[1:] == first.messages[1:] and len(said) == known
 
 
-def test_preparing_is_said_when_something_is_measured(weights):
+def test_ways_of_computing_are_measured_once(weights):
     said = []
     for backend in ("rocm", "rocm", "rocm-fp16"):
-        loading.load_backend(weights, backend, SMALL + ",tune=true", say=said.append)
-    assert [line.split()[1] for line in said] == ["rocm:", "rocm-fp16:"]
+        loading.load_backend(weights, backend, SMALL + ",tune=true", tell=said.append)
+    assert list(dict.fromkeys(news.stage.split()[2] for news in said if "ways of computing" in news.stage)) == ["rocm:", "rocm-fp16:"]
+    assert sum("ways of computing" in news.stage and news.done == 0 for news in said) == 2
+    assert "/half/" in remember.read(rocm.PLANS) and "/float/" in remember.read(rocm.PLANS)
 
 
 def test_a_changed_network_is_probed_again(tmp_path):
@@ -163,31 +170,121 @@ def test_rocm_auto_plays_on_the_cpu_where_nothing_works(weights):
 
 
 def test_a_library_that_ends_processes_is_left_out(weights):
-    done = lc0rocm("--config=", f"--weights={weights}", "--backend=rocm", f"--backend-opts={SMALL},probe=true",
-                   settings="hipblaslt=exits", text="isready\ngo nodes 3\nquit\n")
+    done = lc0rocm("backendbench", weights, "--backend=rocm", f"--backend-opts={SMALL},probe=true", "--batches=2", "--max-batch-size=1",
+                   settings="hipblaslt=exits")
     assert "rocm does without hipblaslt: the process ended with exit code 1" in done.stdout
-    assert "runs on emulated GPU" in done.stdout and "bestmove" in done.stdout
+    assert "runs on emulated GPU" in done.stdout and done.returncode == 0
 
 
 def test_a_failure_under_load_is_no_speed(weights):
     backend = loading.load_backend(weights, "rocm", SMALL).backend
     planes = [part[None] for part in _core.Game().planes(1)]
-    assert probe._speed(backend, planes, 1) > 0  # its graph is there now
+    assert examine.positions_per_second(backend, planes, 1) > 0  # its graph is there now
     configure = ctypes.CDLL(str(PACKAGE / "librocm_emulated.so")).hip_emulated_configure
     configure(b"fail=launch:5")  # three runs find out how long one takes
     with pytest.raises(Error, match="launching a graph"):
-        probe._speed(backend, planes, 1)
+        examine.positions_per_second(backend, planes, 1)
     configure(b"")
 
 
+PASSED = ({"errors": {"q": 0.001}, "speed": {}, "threads": {}}, "")
+
+
+def subject_of(weights):
+    return probe.Subject("rocm", weights, ["vanilla", "winner"], {}, rocm.load().devices[0])
+
+
 def test_a_failure_is_believed_for_a_day(weights, monkeypatch):
-    subject = probe.Subject("rocm", weights, ["vanilla", "winner"], {}, rocm.load().devices[0])
-    answers = ["no memory"] * 4
-    monkeypatch.setattr(rocm, "in_child", lambda *_: (None, answers.pop()) if answers else ([{}, {}], ""))
-    assert probe.probe(subject, False, print).why_not == "no memory" and not answers
-    assert probe.probe(subject, False, print).why_not == "no memory"
+    subject, wish = subject_of(weights), probe.Wish(False)
+    answers = ["it crashed"] * 4
+    monkeypatch.setattr(child, "call", lambda *_: (None, answers.pop()) if answers else PASSED)
+    assert probe.probe(subject, wish, print).why_not == "it crashed" and not answers
+    assert probe.probe(subject, wish, print).why_not == "it crashed"
     monkeypatch.setattr(probe, "_FAILURE_S", 0)
-    assert probe.probe(subject, False, print).why_not == ""
+    assert probe.probe(subject, wish, print).why_not == ""
+
+
+def test_short_memory_is_no_verdict(weights, monkeypatch):
+    subject, answers = subject_of(weights), [(None, "allocating: hipErrorOutOfMemory"), PASSED]
+    monkeypatch.setattr(child, "call", lambda *_: answers.pop(0))
+    assert "tried again the next time" in probe.probe(subject, probe.Wish(False), print).why_not
+    assert probe.probe(subject, probe.Wish(False), print).why_not == ""
+
+
+@pytest.mark.parametrize("backend", ["rocm", "rocm-auto"])
+def test_a_wrong_option_is_named(weights, backend):
+    with pytest.raises(Error, match="^back-end option max_batch is 0, expected 1 to 8192"):
+        loading.load_backend(weights, backend, "max_batch=0,probe=true")
+
+
+def test_what_an_interruption_leaves_is_kept(weights, monkeypatch):
+    """A try that failed, and what the next one had measured."""
+    subject, asked = subject_of(weights), []
+
+    def call(module, function, request, patience, tell, stop):
+        asked.append((request["without"], request["errors"], dict(request["speed"])))
+        if len(asked) == 1:
+            return None, "it crashed"
+        if len(asked) == 2:
+            tell({"kept": {"errors": {"q": 0.001}}})
+            tell({"kept": {"speed": {"8": 5.0}}})
+            raise child.Stopped
+        return {"errors": request["errors"], "speed": {"8": 5.0, "16": 6.0}, "threads": {"1": 6.0, "2": 6.0}}, ""
+
+    monkeypatch.setattr(child, "call", call)
+    with pytest.raises(child.Stopped):
+        probe.probe(subject, probe.Wish(True), print)
+    verdict = probe.probe(subject, probe.Wish(True), print)
+    assert asked == [((), {}, {}), (("hipblaslt",), {}, {}), (("hipblaslt",), {"q": 0.001}, {"8": 5.0})]
+    assert verdict.shunned == ["hipblaslt"] and verdict.notes == ["rocm does without hipblaslt: it crashed"]
+    assert len(remember.recall(probe.VERDICTS)) == 1
+
+
+def test_a_child_can_be_stopped():
+    stop, started = threading.Event(), time.monotonic()
+    threading.Timer(0.3, stop.set).start()
+    with pytest.raises(child.Stopped):
+        child.call("time", "sleep", 30, 60, stop=stop)
+    assert time.monotonic() - started < 10
+
+
+def test_a_child_ends_with_its_parent():
+    code = "from lc0rocm.gpu import child; child.call('lc0rocm.gpu.child', 'progress', 1, 9, print); child.call('time', 'sleep', 600, 600)"
+    parent = subprocess.Popen([sys.executable, "-u", "-c", code], stdout=subprocess.PIPE, cwd="/")
+    parent.stdout.readline()
+    deadline = time.monotonic() + 20
+    while not (children := pathlib.Path(f"/proc/{parent.pid}/task/{parent.pid}/children").read_text().split()):
+        assert time.monotonic() < deadline
+    time.sleep(1)  # it listens by now
+    parent.kill()
+    parent.wait()
+    while pathlib.Path(f"/proc/{children[0]}").exists():
+        assert time.monotonic() < deadline, "it goes on alone"
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("size", [1, 2, 4])
+def test_each_batch_size_is_checked(weights, monkeypatch, size):
+    """One that answers otherwise is found, whichever it is."""
+    class Wrong(_core.Backend):
+        def evaluate(self, masks, values):
+            policy, q, d, m = super().evaluate(masks, values)
+            return policy, q + (0.01 if len(masks) == size else 0), d, m
+
+    network = loading.load_backend(weights, "cpu").network
+    games = [_core.Game(moves=["e2e4", "e7e5", "g1f3"][:i]) for i in range(4)]
+    planes = [np.stack(part) for part in zip(*(game.planes(1) for game in games))]
+    examine._check("rocm", _core.Backend("cpu", network, {}), network, planes, [1, 2, 4])
+    with pytest.raises(Error, match=f"q of batches of {size} is wrong by 0.01"):
+        examine._check("rocm", Wrong("cpu", network, {}), network, planes, [1, 2, 4])
+    monkeypatch.setattr(_core, "registered_backends", lambda: [])  # built without the CPU: they are held against each other
+    if size > 1:
+        with pytest.raises(Error, match=f"q of batches of {size}, beside those of 1, is wrong"):
+            examine._check("rocm", Wrong("cpu", network, {}), network, planes, [1, 2, 4])
+
+
+def test_progress_in_words():
+    assert str(Progress("checking", 0, 4, 0)) == "checking: 0/4" and str(Progress("checking", 1, 4, 2)) == "checking: 1/4, about 6 s left"
 
 
 def test_gpus_that_another_back_end_combines(weights):
@@ -199,8 +296,8 @@ def test_a_library_that_fails_on_one_gpu_stays_left_out(weights, monkeypatch):
     """Also when another GPU, which is prepared after it, can do with it."""
     shunned = set()
     monkeypatch.setattr(rocm.module(), "shun", lambda library, on=True: (shunned.add if on else shunned.discard)(library))
-    answers = [(None, "it crashed"), ([{}, {}], ""), ([{}, {}], "")]
-    monkeypatch.setattr(rocm, "in_child", lambda *_: answers.pop(0))
+    answers = [(None, "it crashed"), PASSED, PASSED]
+    monkeypatch.setattr(child, "call", lambda *_: answers.pop(0))
     for streams in (1, 2):  # two subjects
         auto.prepare("rocm", {"probe": True, "streams": streams}, weights, ["vanilla", "winner"], print)
     assert not answers and shunned == {"hipblaslt"}
@@ -232,10 +329,13 @@ def test_batches_above_the_largest_are_timed_in_parts(weights):
 def test_discrete_before_integrated():
     def device(index, units, integrated, architecture="gfx1100"):
         return rocm.Device(index, "a GPU", architecture, 2**34, units, 32, integrated)
-    devices = device(0, 16, True), device(1, 8, False), device(2, 48, False), device(3, 99, False, "emulated32")
-    assert auto._device(devices, {}).index == 2
-    assert auto._device(devices, {"gpu": 0}).index == 0
-    assert auto._device(devices[:1], {}).index == 0
+    def chosen(devices, options, several):
+        return [device.index for device in auto._devices(devices, options, several)]
+
+    devices = device(0, 16, True), device(1, 8, False), device(2, 48, False), device(3, 99, False, "emulated32"), device(4, 8, True)
+    assert chosen(devices, {}, False) == [2] and chosen(devices, {}, True) == [1, 2]
+    assert chosen(devices, {"gpu": 0}, True) == [0]
+    assert chosen((devices[0], devices[4]), {}, True) == [0] and chosen(devices[3:4], {}, True) == [3]
 
 
 def test_tune_keeps_what_it_measured(weights):
@@ -243,7 +343,7 @@ def test_tune_keeps_what_it_measured(weights):
     first = lc0rocm(*arguments)
     assert first.returncode == 0, first.stderr
     result = json.loads(first.stdout)
-    assert [row["size"] for row in result["sizes"]] == [1, 2] and result["plans"] > 0
+    assert [row["batch"] for row in result["sizes"]] == [2] and result["plans"] > 0
     plans = remember.read(rocm.PLANS)
     assert plans.count("\n") == result["plans"]
     lc0rocm(*arguments)
@@ -251,14 +351,14 @@ def test_tune_keeps_what_it_measured(weights):
 
 
 def test_tune_can_be_interrupted(weights):
+    """And goes on where it was."""
     process = subprocess.Popen([sys.executable, "-m", "lc0rocm", "tune", weights, "--backend=rocm-fp16", "--backend-opts=streams=1",
                                 "--max-batch-size=1024", "--json"], cwd="/", stdout=subprocess.PIPE, text=True,
                                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a background job ignores it
     time.sleep(2)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
-    result = json.loads(out)
-    assert process.returncode == 130 and result["interrupted"] and len(result["sizes"]) < 15
+    assert process.returncode == 130 and json.loads(out)["interrupted"]
 
 
 def test_what_cannot_be_read_is_forgotten(tmp_path):
@@ -267,4 +367,4 @@ def test_what_cannot_be_read_is_forgotten(tmp_path):
     remember.remember("x.json", "a", 1)
     remember.remember("x.json", "b", 2)
     assert remember.recall("x.json") == {"a": 1, "b": 2}
-    assert sorted(path.name for path in (tmp_path / "lc0rocm").iterdir()) == ["x.json"]
+    assert sorted(path.name for path in (tmp_path / "lc0rocm").iterdir()) == [".lock", "x.json"]

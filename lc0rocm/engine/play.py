@@ -10,6 +10,7 @@ from lc0rocm.engine.run import NO_MOVE, NO_SCORE, Position, Run, Task, Voice
 from lc0rocm.options import NOW, Option, Settings, core_parameters, node_values
 
 _MAX_VISITS = 4_000_000_000
+_READY_S = 4.0  # for loading inside isready: GUIs give up after 5 or 10 s
 
 
 class Tree:
@@ -62,7 +63,7 @@ class Player:
         """Loads what the options name; a search that runs goes on with what it has. Raises Error."""
         if not (self.run and self.run.going):
             self.settle()
-            self.back_end.get()
+            self.back_end.prepare(_READY_S)
 
     def new_game(self) -> None:
         self.set_position(_core.STARTPOS, [])
@@ -135,7 +136,7 @@ class Player:
     def _task(self, request: Request, arrived: float, position: Position) -> Task:
         """What this go has to do, and the tree to its position."""
         settings, black = self.settings, position.game.black_to_move
-        loaded = self.back_end.get(hurry=True) if position.game.legal_moves() else None
+        loaded = self.back_end.get() if position.game.legal_moves() else None
         sign = contempt.sign(settings["ContemptMode"], black, infinite=request.infinite)
         shift = contempt.rescale(settings).diff
         if sign == 0 and settings["ContemptMode"] == "play" and shift:

@@ -55,6 +55,7 @@ class Run:
         self.task, self.search, self.back_end, self.voice = task, search, back_end, voice
         self._stopped = threading.Event()
         self._replaced = False
+        self._changes = threading.Event()  # a better back end is ready, for a search without an end of its own
         self._thread = threading.Thread(target=self._work, daemon=True)
         self._thread.start()
 
@@ -98,15 +99,22 @@ class Run:
     def _search(self) -> list[str]:
         """The last lines."""
         loaded = self.task.loaded
+        if self.task.request.infinite:
+            self.back_end.when_better = self._change
         while True:
             self._start(loaded)
             self._tell(loaded)
             try:
                 result = self.search.result()
-                break
             except Error as error:
                 self.voice.send([f"info string error: {error}"])
                 loaded = self.back_end.fall_back()  # with the clock as it stands
+                continue
+            if self._stopped.is_set() or not self._changes.is_set():
+                break
+            self._changes.clear()
+            loaded = self.back_end.better()
+        self.back_end.when_better = lambda: None
         if self.task.manager:
             self.task.manager.moved(self.task.elapsed_ms())
         lines = self._update_lines(self.search.update(), loaded)
@@ -119,10 +127,15 @@ class Run:
             best += f" ponder {after.uci(result['ponder'], chess960)}"
         return [*lines, best]
 
+    def _change(self) -> None:
+        self._changes.set()
+        if self.going:
+            self.search.stop()
+
     def _start(self, loaded: "Loaded") -> None:
         self.search.set_backend(loaded.backend, *self.task.evaluation)
         self.search.start(self.task.parameters, self.task.limits | {"elapsed_ms": self.task.elapsed_ms()})
-        if self._stopped.is_set():  # before there was a search to stop
+        if self._stopped.is_set() or self._changes.is_set():  # before there was a search to stop
             self.search.stop()
 
     def _tell(self, loaded: "Loaded") -> None:

@@ -42,6 +42,7 @@ def run(settings: Settings, show_hidden: bool, first_lines: Sequence[str] = ()) 
             uci.player.finish()
     finally:
         signal.signal(signal.SIGINT, before)
+        uci.player.back_end.close()
     failure = uci.output.failure
     if failure and failure.errno != errno.EPIPE:  # else the reader has gone, as GUIs do
         raise Error(f"cannot write to standard output: {failure.strerror}")

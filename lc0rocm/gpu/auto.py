@@ -1,13 +1,19 @@
 """How the GPU back ends are used: what `rocm-auto` means on this machine, and what rocm and rocm-fp16 may call.
 
-rocm-auto takes a discrete GPU before an integrated one, half precision before single unless it is wrong or slower, as few
-threads and as small a largest batch as reach full speed, and the CPU where nothing passes its check."""
+rocm-auto takes all discrete GPUs, or the best integrated one where there is none; on each half precision before single unless it is
+wrong or slower, as few threads and as small a largest batch as reach full speed; and the CPU where nothing passes its check."""
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, NamedTuple
 
 from lc0rocm.gpu import probe, rocm
+from lc0rocm.report import Progress
 from lc0rocm._core import Error
 
 _NEARLY = 0.95  # of the best speed is as good: smaller batches and fewer threads make a better search
+_PRECISIONS = ("rocm-fp16", "rocm")
+_LARGEST = 256  # batch of rocm-auto; in a search larger ones gain nothing
+AGAIN = "`lc0rocm tune --again` checks it anew"
 
 
 class Prepared(NamedTuple):
@@ -16,63 +22,136 @@ class Prepared(NamedTuple):
     messages: list[str]
 
 
-def prepare(name: str, options: dict, weights: str, heads: list[str], say: Callable[[str], None]) -> Prepared:
+class _Request(NamedTuple):
+    """What is to be prepared, and how it is told and ended."""
+    options: dict
+    weights: str
+    heads: list[str]
+    tell: Callable[[Progress], None]
+    stop: threading.Event | None
+
+
+def prepare(name: str, options: dict, weights: str, heads: list[str], tell: Callable[[Progress], None],
+            stop: threading.Event | None = None) -> Prepared:
     """What a GPU back end becomes: for rocm-auto the choice; for the others themselves, checked once a device and net.
 
-    Emulated GPUs are checked only with probe=true, real ones unless probe=false. Raises Error where none can run or where
-    the one that was asked for fails its check."""
+    Emulated GPUs are checked only with probe=true and tuned with tune=true, real ones unless probe=false and tune=false. Raises Error
+    where none can run, where the one that was asked for fails its check, and for a wrong option; child.Stopped after stop.set()."""
     rocm.module()
-    device = _device(rocm.load().devices, options)
-    options = {"warm_up": not device.emulated} | options | {"gpu": device.index}
+    devices = _devices(rocm.load().devices, options, name == "rocm-auto")
     for key in ("probe", "tune"):
         if not isinstance(options.get(key, True), bool):
             raise Error(f"back-end option {key} must be true or false")
-    wanted = options.pop("probe", not device.emulated)
+    request = _Request(options, weights, heads, tell, stop)
     if name == "rocm-auto":
-        return _decide(options, device, weights, heads, say)
-    if not wanted:
-        return Prepared(name, options, [])
-    verdict = probe.probe(probe.Subject(name, weights, heads, options, device), False, say)
-    if verdict.why_not:
-        raise Error(f"{name} fails its check with this network on {device}: {verdict.why_not}; use the back end cpu, or the "
+        return _combine(devices, request)
+    subject, wish = _subject(name, devices[0], request), _wish(devices[0], request, False)
+    checked = options.get("probe", not devices[0].emulated)
+    if not checked and not wish.tune_s:
+        return Prepared(name, subject.options, [])
+    verdict = probe.probe(subject, wish, tell, stop)
+    if verdict.why_not and checked:
+        raise Error(f"{name} fails its check with this network on {devices[0]}: {verdict.why_not}; {AGAIN}; use the back end cpu, or the "
                     "option probe=false to play all the same")
-    _shun(verdict)
-    return Prepared(name, options, verdict.notes)
+    return Prepared(name, _playing(subject, verdict), verdict.notes)
 
 
-def _device(devices: tuple[rocm.Device, ...], options: dict) -> rocm.Device:
+def tune(name: str, options: dict, weights: str, heads: list[str], most: int, tell: Callable[[Progress], None],
+         stop: threading.Event) -> list[tuple[probe.Subject, probe.Verdict]]:
+    """Measures whatever prepare() would ask, for batches of up to `most`, however long it takes. Raises as prepare() does."""
+    request = _Request(options, weights, heads, tell, stop)
+    wish = probe.Wish(True, None, most)
+    return [(subject, probe.probe(subject, wish, tell, stop)) for subject in _subjects(name, request)]
+
+
+def known(name: str, options: dict, weights: str, heads: list[str]) -> list[tuple[probe.Subject, probe.Verdict | None]]:
+    """What prepare() would ask, with what is known of it; nothing is measured."""
+    return [(subject, probe.known(subject)) for subject in _subjects(name, _Request(options, weights, heads, lambda _: None, None))]
+
+
+def _subjects(name: str, request: _Request) -> list[probe.Subject]:
+    """What is probed for a back end; a set of options is the same subject however it is asked."""
+    devices = _devices(rocm.load().devices, request.options, name == "rocm-auto")
+    if name == "rocm-auto":
+        request = request._replace(options={"max_batch": _LARGEST} | request.options)
+    return [_subject(kind, device, request) for device in devices for kind in (_PRECISIONS if name == "rocm-auto" else (name,))]
+
+
+def _devices(devices: tuple[rocm.Device, ...], options: dict, several: bool) -> list[rocm.Device]:
+    """The GPU that is asked for, else the best of them: discrete before integrated, then by size; with `several` all discrete ones."""
     if "gpu" in options:
         index = options["gpu"]
         if not isinstance(index, int) or not 0 <= index < len(devices):
             raise Error(f"there is no GPU {index}; there are " + "; ".join(map(str, devices)))
-        return devices[index]
-    return min(devices, key=lambda device: (device.emulated, device.integrated, -device.compute_units, device.index))
+        return [devices[index]]
+    best = min(devices, key=lambda device: (device.emulated, device.integrated, -device.compute_units, device.index))
+    if best.integrated or not several:
+        return [best]
+    return [device for device in devices if (device.emulated, device.integrated) == (best.emulated, False)]
 
 
-def _decide(options: dict, device: rocm.Device, weights: str, heads: list[str], say) -> Prepared:
+def _subject(name: str, device: rocm.Device, request: _Request) -> probe.Subject:
+    options = {key: value for key, value in request.options.items() if key not in ("probe", "tune")}
+    return probe.Subject(name, request.weights, request.heads, {"warm_up": not device.emulated} | options | {"gpu": device.index}, device)
+
+
+def _wish(device: rocm.Device, request: _Request, measure: bool) -> probe.Wish:
+    return probe.Wish(measure, probe.TUNE_S if request.options.get("tune", not device.emulated) else 0.0, _LARGEST)
+
+
+def _playing(subject: probe.Subject, verdict: probe.Verdict) -> dict:
+    """The options with which it plays."""
+    for library in verdict.shunned:
+        rocm.module().shun(library)
+    rocm.load_plans()
+    return subject.options
+
+
+# rocm-auto ------------------------------------------------------------------------------------------------------------
+
+class _Choice(NamedTuple):
+    device: rocm.Device
+    name: str  # "" where nothing passes
+    options: dict
+    speed: float  # positions a second
+    messages: list[str]
+
+
+def _combine(devices: list[rocm.Device], request: _Request) -> Prepared:
+    """All that pass, each with a share of every batch by its speed."""
+    with ThreadPoolExecutor(len(devices)) as pool:  # each waits for its own child
+        choices = list(pool.map(lambda device: _choose(device, request), devices))
+    messages = [message for choice in choices for message in choice.messages]
+    chosen = [choice for choice in choices if choice.name]
+    if not chosen:
+        return Prepared("cpu", {}, messages)
+    if len(chosen) == 1:
+        return Prepared(chosen[0].name, chosen[0].options, messages)
+    parts = {f"gpu{choice.device.index}": choice.options | {"backend": choice.name, "weight": round(choice.speed, 1)} for choice in chosen}
+    return Prepared("demux", parts, [*messages, f"{len(chosen)} GPUs share every batch by their speed"])
+
+
+def _choose(device: rocm.Device, request: _Request) -> _Choice:
+    """The best of one GPU."""
     messages, verdicts = [], {}
-    for name in ("rocm-fp16", "rocm"):
-        verdict = probe.probe(probe.Subject(name, weights, heads, options, device), True, say)
+    subjects = {subject.backend: subject for subject in _subjects("rocm-auto", request._replace(options=request.options | {"gpu": device.index}))}
+    for name, subject in subjects.items():
+        verdict = probe.probe(subject, _wish(device, request, True), request.tell, request.stop)
         if verdict.why_not:
-            messages.append(f"{name} fails its check with this network: {verdict.why_not}")
+            messages.append(f"{name} fails its check with this network on GPU {device.index}: {verdict.why_not}")
         else:
             verdicts[name] = verdict
     if not verdicts:
-        return Prepared("cpu", {}, [*messages, f"{device} is not used"])
+        return _Choice(device, "", {}, 0, [*messages, f"{device} is not used; {AGAIN}"])
     name = max(verdicts, key=lambda name: max(verdicts[name].speed.values()))
     verdict = verdicts[name]
-    _shun(verdict)
     best = max(verdict.speed.values())
     batch = next(int(size) for size, speed in sorted(verdict.speed.items(), key=lambda entry: int(entry[0]))
                  if speed >= _NEARLY * best)
     threads = 1 if verdict.threads["1"] >= _NEARLY * verdict.threads["2"] else 2
-    chosen = {"max_batch": batch, "streams": threads} | options
-    messages += [*verdict.notes, f"rocm-auto takes {name}, max_batch={chosen['max_batch']}, streams={chosen['streams']}: "
-                                 f"{max(best, *verdict.threads.values()):,.0f} positions/s when measured"]
-    return Prepared(name, chosen, messages)
-
-
-def _shun(verdict: probe.Verdict) -> None:
-    """For the rest of this process, whatever passes elsewhere: another GPU may need it."""
-    for library in verdict.shunned:
-        rocm.module().shun(library)
+    options = _playing(subjects[name], verdict) | {"max_batch": batch, "streams": threads}
+    options |= {key: value for key, value in request.options.items() if key in ("max_batch", "streams")}
+    speed = max(best, *verdict.threads.values())
+    messages += [*verdict.notes, f"rocm-auto takes {name} on GPU {device.index}, max_batch={options['max_batch']}, "
+                                 f"streams={options['streams']}: {speed:,.0f} positions/s when measured"]
+    return _Choice(device, name, options, speed, messages)

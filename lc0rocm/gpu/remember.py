@@ -1,25 +1,35 @@
-"""What this machine has taught us and would have to be measured again: small JSON files in the cache folder.
+"""What this machine has taught us and would have to be measured again: small files in the cache folder.
 
 Losing one costs time, never correctness: whatever cannot be read is forgotten, whatever cannot be written is not kept."""
+import contextlib
+import fcntl
 import json
 import os
 import tempfile
-from typing import Any
+from typing import Any, Callable, Iterator
 
 from lc0rocm import config
 
 
 def recall(name: str) -> dict[str, Any]:
+    return _entries(read(name))
+
+
+def _entries(text: str) -> dict[str, Any]:
     try:
-        value = json.loads(read(name))
+        value = json.loads(text)
     except ValueError:
         return {}
     return value if isinstance(value, dict) else {}
 
 
-def remember(name: str, key: str, value: Any) -> None:
-    """Adds an entry, and keeps what other processes have added since it was read last."""
-    write(name, json.dumps(recall(name) | {key: value}, indent=1))
+def remember(name: str, key: str, value: Any, instead_of: str = "") -> None:
+    """Adds an entry, in the place of another one if that is named; what other processes have added stays."""
+    def add(text: str) -> str:
+        entries = _entries(text) | {key: value}
+        entries.pop(instead_of, None)
+        return json.dumps(entries, indent=1)
+    change(name, add)
 
 
 def read(name: str) -> str:
@@ -27,6 +37,12 @@ def read(name: str) -> str:
         return (config.cache_folder() / name).read_text("utf-8")
     except (OSError, ValueError):
         return ""
+
+
+def change(name: str, new: Callable[[str], str]) -> None:
+    """Makes the file's text into new(text), while no other process changes it."""
+    with _alone():
+        write(name, new(read(name)))
 
 
 def write(name: str, text: str) -> None:
@@ -44,3 +60,20 @@ def write(name: str, text: str) -> None:
                 os.unlink(temporary)
             except OSError:
                 pass
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    try:
+        folder = config.cache_folder()
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+    except OSError:  # then nothing is kept
+        yield
+        return
+    try:
+        with contextlib.suppress(OSError):  # a file system without locks
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)

@@ -10,13 +10,10 @@ import importlib
 import importlib.util
 import json
 import os
-import signal
-import subprocess
-import sys
 import threading
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import Any, Iterator, NamedTuple
 
-from lc0rocm.gpu import remember
+from lc0rocm.gpu import child, remember
 from lc0rocm._core import Error
 
 NAMES = ("rocm", "rocm-auto", "rocm-fp16")
@@ -41,7 +38,8 @@ class Device(NamedTuple):
         return self.architecture.startswith("emulated")
 
     def __str__(self) -> str:
-        return f"GPU {self.index}: {self.name} ({self.architecture}), {self.memory / 2**30:.0f} GiB"
+        memory = f"{self.memory / 2**30:.0f} GiB" if self.memory >= 2**32 else f"{self.memory / 2**20:.0f} MiB"
+        return f"GPU {self.index}: {self.name} ({self.architecture}), {memory}"
 
 
 class Rocm(NamedTuple):
@@ -51,13 +49,21 @@ class Rocm(NamedTuple):
     why_not: str  # one sentence
 
 
-@functools.cache
+_loading = threading.Lock()
+
+
 def load() -> Rocm:
     """Loads the module once a process, after a child process has shown that it can be loaded."""
+    with _loading:  # a second thread waits for the first
+        return _load()
+
+
+@functools.cache
+def _load() -> Rocm:
     if importlib.util.find_spec(_MODULE) is None:
         return Rocm(None, (), "", "this package was built without it; docs/build.md says how to build it with ROCm 7")
     if not _loaded_before(remember.recall("rocm.json").get("loaded")):
-        answer, why_not = in_child("lc0rocm.gpu.rocm", "report", None, _PATIENCE_S)
+        answer, why_not = child.call("lc0rocm.gpu.rocm", "report", None, _PATIENCE_S)
         if why_not:
             return Rocm(None, (), "", "loading ROCm failed: " + why_not)
         if answer["devices"]:
@@ -76,11 +82,11 @@ def load_here() -> Rocm:
     """Loads it into this process at once."""
     try:
         module = importlib.import_module(_MODULE)
+        module.load_plans(remember.read(PLANS))
         devices = tuple(Device(i, **facts) for i, facts in enumerate(module.devices()))
     except (ImportError, Error) as error:
         return Rocm(None, (), "", str(error))
-    module.load_plans(remember.read(PLANS))
-    identity = hashlib.sha256(json.dumps(_files(), sort_keys=True).encode()).hexdigest()[:16]
+    identity = hashlib.sha256(json.dumps(files(), sort_keys=True).encode()).hexdigest()[:16]
     why_not = "" if devices else ("ROCm is present, and no device is: no AMD GPU is here, its driver amdgpu is not loaded, or this "
                                   "user may not open /dev/kfd (groups render and video)")
     return Rocm(module, devices, identity, why_not)
@@ -91,35 +97,10 @@ def report(_: None) -> dict:
     rocm = load_here()
     if rocm.module is None:
         raise Error(rocm.why_not)
-    return {"devices": rocm.devices, "files": _files()}
+    return {"devices": rocm.devices, "files": files()}
 
 
-def in_child(module: str, function: str, argument: Any, patience_s: float) -> tuple[Any, str]:
-    """module.function(argument) in a process of its own: its value, or one sentence why there is none. Both travel as JSON."""
-    code = (f"import sys; sys.path[:] = {sys.path!r}\nimport json, importlib\nfrom lc0rocm._core import Error\n"
-            f"try: answer = [importlib.import_module({module!r}).{function}(json.loads(sys.stdin.read())), '']\n"
-            "except Error as error: answer = [None, str(error)]\n"
-            "print('\\nanswer', json.dumps(answer), flush=True)\n"
-            "import os; os._exit(0)")  # what ROCm does at exit is no matter here
-    child = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                             stderr=subprocess.PIPE, text=True, errors="replace")
-    try:
-        out, err = child.communicate(json.dumps(argument), timeout=patience_s)
-    except subprocess.TimeoutExpired:
-        child.kill()  # and no wait: a process that hangs in a driver may not end
-        return None, f"it gave no answer within {patience_s:.0f} s"
-    for line in out.splitlines():
-        if line.startswith("answer "):
-            return json.loads(line.removeprefix("answer "))
-    last = next((line for line in reversed(err.splitlines()) if line.strip()), "")[:200]
-    try:
-        end = f"signal {signal.Signals(-child.returncode).name}" if child.returncode < 0 else f"exit code {child.returncode}"
-    except ValueError:
-        end = f"signal {-child.returncode}"
-    return None, f"the process ended with {end}" + (f" after saying: {last}" if last else "")
-
-
-def _files() -> dict[str, Any]:
+def files() -> dict[str, Any]:
     """Size and time of the library files in this process, and what else decides how they behave."""
     with open("/proc/self/maps", encoding="utf-8") as maps:
         paths = {line.split(None, 5)[5].strip() for line in maps if line.count(" ") >= 5 and ".so" in line}
@@ -158,14 +139,14 @@ def _loaded_before(files: Any) -> bool:
 # plans ----------------------------------------------------------------------------------------------------------------
 
 @contextlib.contextmanager
-def measuring(seconds: float, begins: Callable[[], None] | None = None) -> Iterator[None]:
-    """Inside, this thread measures shapes that have no plan yet, for so long at most. What it finds is kept on disk.
-    begins: called before the first one, if there is one."""
-    timer = threading.Timer(seconds, module().interrupt_measuring, [True])
+def measuring(seconds: float | None) -> Iterator[None]:
+    """Inside, this thread measures shapes that have no plan yet, for so long at most; None: as long as it takes."""
+    timer = threading.Timer(seconds or 0, module().interrupt_measuring, [True])
     timer.daemon = True
-    timer.start()
+    if seconds is not None:
+        timer.start()
     try:
-        with module().Measuring(begins):
+        with module().Measuring():
             yield
     finally:
         timer.cancel()
@@ -173,9 +154,18 @@ def measuring(seconds: float, begins: Callable[[], None] | None = None) -> Itera
         save_plans()
 
 
+def load_plans() -> None:
+    """What other processes have measured."""
+    module().load_plans(remember.read(PLANS))
+
+
 def save_plans() -> None:
     """Writes the table of plans to disk, beside what other processes have written."""
     ours = module().save_plans()
     keys = {line.split()[0] for line in ours.splitlines()}
-    others = [line for line in remember.read(PLANS).splitlines() if line.strip() and line.split()[0] not in keys]
-    remember.write(PLANS, "".join(line + "\n" for line in [*others, *ours.splitlines()]))
+
+    def add(text: str) -> str:
+        others = [line for line in text.splitlines() if line.strip() and line.split()[0] not in keys]
+        return "".join(line + "\n" for line in [*others, *ours.splitlines()])
+
+    remember.change(PLANS, add)

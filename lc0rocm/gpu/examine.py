@@ -1,0 +1,162 @@
+"""In a child process: whether a GPU evaluates a network rightly, which way of computing each shape is fastest there, and how fast it all is.
+
+A library without kernels for a device reports success and faults the GPU later, and small batches may be computed another way than
+large ones. So every batch size that is computed in a way of its own is compared with the CPU and with the others, each plainly and
+from its graph. What is measured is told, or written to disk, piece by piece: an interruption loses one."""
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import NamedTuple
+
+import numpy as np
+
+from lc0rocm import _core
+from lc0rocm.gpu import child, rocm
+from lc0rocm._core import Error
+from lc0rocm.netfile import net
+from lc0rocm.positions import POSITIONS, split
+
+_POSITIONS = 8
+
+
+class Bar(NamedTuple):
+    """Allowed error of policy logits, as a share of their range in a position, and of q and d. Tests are stricter; this finds what is
+    broken, in nets of any kind."""
+    policy: float
+    value: float
+
+
+_OF_CPU = {"rocm": Bar(0.003, 0.003), "rocm-fp16": Bar(0.05, 0.03)}  # differences from the CPU
+_OF_SIZES = {"rocm": Bar(0.002, 0.002), "rocm-fp16": Bar(0.03, 0.02)}  # between two batch sizes
+_MEASURED = (8, 16, 32, 64, 128, 256)  # batch sizes
+_MEASURE_S = 0.2  # each
+MOVES = range(32)  # policy indices that a position asks for while speed is measured, about as many as a search
+
+
+def examine(request: dict) -> dict | str:
+    """What the request asks for: {"errors": the worst of each output, "speed": positions a second by batch size on one thread,
+    "threads": the same at the best of these sizes by number of threads}, the last two empty unless it asks; or why this net cannot be
+    loaded whatever the libraries do. Raises Error for wrong results, or does not come back at all.
+
+    request: backend, weights (file), heads, options; without: libraries to leave out; errors: of a check that it has passed before;
+    tune_s: seconds for measuring ways of computing, 0 for none, None for all; most: largest batch to tune; measure: whether speed is
+    wanted; speed: what of it is known already."""
+    module = rocm.load_here().module
+    for library in request["without"]:
+        module.shun(library)
+    name, network = request["backend"], net.load(request["weights"]).core(*request["heads"])
+    try:
+        backend = _core.Backend(name, network, request["options"] | {"warm_up": False})
+    except Error as error:
+        return str(error)
+    games = [_core.Game(*split(text)) for text in POSITIONS[:_POSITIONS]]
+    planes = [np.stack(part) for part in zip(*(game.planes(backend.info["input_format"]) for game in games))]
+    most = backend.info["max_batch"]
+    sizes = module.ladder(most)
+    sizes += [most] if sizes[-1] < most else []
+    errors = request["errors"]
+    if not errors:
+        errors = _check(name, backend, network, planes, sizes)
+        child.progress({"kept": {"errors": errors}})
+    if request["tune_s"] != 0:
+        _tune(backend, planes, [size for size in sizes if size <= request["most"]], request["tune_s"])
+    if not request["measure"]:
+        return {"errors": errors, "speed": {}, "threads": {}}
+    return {"errors": errors} | _measure(backend, planes, [size for size in _MEASURED if size <= most] or [most], request["speed"])
+
+
+def _batch(planes, size: int):
+    return [np.resize(part, (size, *part.shape[1:])) for part in planes]
+
+
+# right? ---------------------------------------------------------------------------------------------------------------
+
+def _check(name: str, backend: _core.Backend, network: _core.Network, planes, sizes: list[int]) -> dict[str, float]:
+    """The worst differences: of policy (a share of its range), q, d and m from the CPU's, and of policy between batch sizes. Raises
+    Error for the first size whose answers are wrong."""
+    has_cpu = any(entry[0] == "cpu" and not entry[1] for entry in _core.registered_backends())
+    cpu = _core.Backend("cpu", network, {}).evaluate(*planes) if has_cpu else None
+    first, errors = None, {}
+    stage = {"stage": "checking batch sizes", "total": len(sizes)}
+    for done, size in enumerate(sizes):
+        child.progress(stage | {"done": done})
+        for _ in range(2):  # plainly, then from a graph
+            got = _evaluate(backend, planes, size)
+            if cpu is not None:
+                for output, error in _compare(f"batches of {size}", got, _batch(cpu, len(got[0])), _OF_CPU[name]).items():
+                    errors[output] = max(error, errors.get(output, 0))
+            if first is not None:
+                between = _compare(f"batches of {size}, beside those of {sizes[0]},", got, _batch(first, len(got[0])), _OF_SIZES[name])
+                errors["between sizes"] = max(between["policy"], errors.get("between sizes", 0))
+        first = first or got
+    child.progress(stage | {"done": len(sizes)})
+    return errors
+
+
+def _evaluate(backend: _core.Backend, planes, size: int):
+    """All positions, in batches of that size: in several, or repeated to fill one."""
+    count = max(size, len(planes[0]))
+    whole = _batch(planes, count)
+    parts = [backend.evaluate(*(part[at:at + size] for part in whole)) for at in range(0, count, size)]
+    return [np.concatenate(part) for part in zip(*parts)]
+
+
+def _compare(what: str, got, wanted, bar: Bar) -> dict[str, float]:
+    """The worst difference of each output. Raises Error for what is beyond the bar."""
+    policy, q, d, m = wanted
+    spread = policy.max(1) - policy.min(1)
+    differences = {"policy": np.abs(got[0] - policy).max(1) / np.maximum(spread, 1e-6), "q": np.abs(got[1] - q), "d": np.abs(got[2] - d),
+                   "m": np.abs(got[3] - m)}
+    limits = {"policy": bar.policy, "q": bar.value, "d": bar.value, "m": 1 + bar.policy * m}
+    for output, difference in differences.items():
+        if not (difference <= limits[output]).all():  # nan is not
+            worst = np.nan_to_num(difference, nan=np.inf).max()
+            raise Error(f"{output} of {what} is wrong by {worst:.3g}" + (" of its range" if output == "policy" else ""))
+    return {output: float(difference.max()) for output, difference in differences.items()}
+
+
+# fast? ----------------------------------------------------------------------------------------------------------------
+
+def _tune(backend: _core.Backend, planes, sizes: list[int], seconds: float | None) -> None:
+    """Measures the ways of computing each product and convolution; what was measured before is not measured again."""
+    stage = {"stage": "measuring ways of computing", "total": len(sizes)}
+    started = time.monotonic()
+    with rocm.measuring(seconds):
+        for done, size in enumerate(sizes):
+            if seconds is not None and time.monotonic() - started > seconds:
+                break
+            child.progress(stage | {"done": done})
+            backend.evaluate(*_batch(planes, size))
+            rocm.save_plans()
+    child.progress(stage | {"done": len(sizes)})
+
+
+def _measure(backend: _core.Backend, planes, sizes: list[int], speed: dict[str, float]) -> dict:
+    speed = dict(speed)
+    stage = {"stage": "measuring speed", "total": len(sizes) + 1}
+    for done, size in enumerate(sizes):
+        if str(size) not in speed:
+            child.progress(stage | {"done": done})
+            speed[str(size)] = positions_per_second(backend, _batch(planes, size), 1)
+            child.progress({"kept": {"speed": speed}})
+    child.progress(stage | {"done": len(sizes)})
+    batch = _batch(planes, int(max(speed, key=speed.get)))
+    threads = {str(count): positions_per_second(backend, batch, count) for count in (1, 2)}
+    child.progress(stage | {"done": len(sizes) + 1})
+    return {"speed": speed, "threads": threads}
+
+
+def positions_per_second(backend: _core.Backend, planes, threads: int) -> float:
+    """Raises Error where one of the threads fails."""
+    backend.time_batches(*planes, 2, MOVES)  # a plain run, and the capture of a graph
+    once = backend.time_batches(*planes, 1, MOVES)[0]
+    count = max(2, min(1000, round(_MEASURE_S / max(once, 1e-6))))
+
+    def seconds() -> float:
+        start = time.perf_counter()
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda _: backend.time_batches(*planes, count, MOVES), range(threads)))
+        return time.perf_counter() - start
+
+    if threads > 1:
+        seconds()  # the other threads' sessions capture theirs
+    return threads * count * len(planes[0]) / seconds()

@@ -1,0 +1,104 @@
+"""Several GPUs: rocm-auto uses all that pass their check, each for its share, and one that fails in a game leaves the others playing."""
+import ctypes
+import importlib.util
+import pathlib
+
+import pytest
+
+from lc0rocm import _core, loading
+from lc0rocm.gpu import probe, rocm
+
+PACKAGE = pathlib.Path(importlib.util.find_spec("lc0rocm").origin).parent
+SMALL = "max_batch=8,streams=1,warm_up=false"
+
+pytestmark = pytest.mark.skipif(not (PACKAGE / "librocm_emulated.so").exists(), reason="built without -Drocm=emulated")
+
+
+@pytest.fixture
+def machine(tmp_path, monkeypatch):
+    """configure(words): a machine of three emulated GPUs, with what else is asked of it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setenv("ROCM_EMULATED", "devices=3")
+    library = ctypes.CDLL(str(PACKAGE / "librocm_emulated.so"))
+    library.hip_emulated_configure(b"devices=3")
+    rocm._load.cache_clear()
+    yield lambda words: library.hip_emulated_configure(f"devices=3 {words}".encode())
+    library.hip_emulated_configure(b"devices=3")
+    for device in range(3):
+        library.hipSetDevice(device)
+        library.hipDeviceReset()
+    library.hipSetDevice(0)
+    library.hip_emulated_configure(b"")
+    rocm._load.cache_clear()
+
+
+@pytest.fixture
+def weights(tmp_path):
+    spec = importlib.util.spec_from_file_location("make_net", pathlib.Path(__file__).resolve().parents[1] / "scripts/make_net.py")
+    make_net = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make_net)
+    make_net.write_net(make_net.make_net(embedding=32, encoders=1, heads=2, dff=48, value_size=8, head_hidden=8), tmp_path / "net.pb")
+    return str(tmp_path / "net.pb")
+
+
+@pytest.fixture
+def verdicts(monkeypatch):
+    """Of each GPU: its speed in half precision, 0 where it fails; single precision is half as fast."""
+    speeds = {0: 100.0, 1: 300.0, 2: 0.0}
+
+    def judge(subject, wish, tell, stop=None):
+        speed = speeds[subject.device.index] / (1 if subject.backend == "rocm-fp16" else 2)
+        return probe.Verdict("" if speed else "it is wrong", [], [], {}, {"8": speed}, {"1": speed, "2": speed}, 0)
+
+    monkeypatch.setattr(probe, "probe", judge)
+    return speeds
+
+
+def search(backend, playouts=60):
+    """The messages of a search, and its best move."""
+    search = _core.Search()
+    search.set_backend(backend, "fen_only", 1.0, 1000)
+    search.set_position(_core.STARTPOS, [])
+    search.start({"MinibatchSize": 8}, {"playouts": playouts})
+    move = search.result()["best_move"]
+    return search.update()["messages"], move
+
+
+def test_all_that_pass_share_the_work(machine, weights, verdicts):
+    loaded = loading.load_backend(weights, "rocm-auto", SMALL)
+    text = "\n".join(loaded.messages)
+    assert loaded.backend.name == "demux" and loaded.backend.info["max_batch"] == 10  # of which the faster takes 8
+    assert "rocm-fp16 fails its check with this network on GPU 2: it is wrong" in text and "GPU 2" in text and "is not used" in text
+    assert "rocm-auto takes rocm-fp16 on GPU 1" in text and "2 GPUs share every batch by their speed" in text
+    assert "no effect" not in text
+
+
+def test_a_gpu_that_is_asked_for_works_alone(machine, weights, verdicts):
+    assert loading.load_backend(weights, "rocm-auto", SMALL + ",gpu=1").backend.name == "rocm-fp16"
+
+
+def test_a_gpu_that_cannot_be_loaded_is_left_out(machine, weights, verdicts):
+    verdicts[2] = 100.0
+    machine("fail=alloc:1+@1")
+    loaded = loading.load_backend(weights, "rocm-auto", SMALL)
+    assert loaded.backend.name == "demux" and any("GPU 1 failed although its check had passed" in line for line in loaded.messages)
+    assert loaded.backend.info["device"].count("emulated GPU") == 2
+
+
+def test_a_gpu_that_fails_in_a_game_leaves_the_others_playing(machine, weights, verdicts):
+    verdicts[2] = 100.0
+    backend = loading.load_backend(weights, "rocm-auto", SMALL).backend
+    assert search(backend)[0] == []
+    machine("fail=fault:40@1")
+    messages, move = search(backend, 80)
+    assert move and len(messages) == 1 and "has failed and is left out; the others go on" in messages[0]
+    assert search(backend)[0] == []
+    machine("fail=fault:1@0 fail=fault:1@0")
+    assert "is left out" in search(backend)[0][0]
+
+
+def test_when_all_have_failed_the_search_says_so(machine, weights, verdicts):
+    backend = loading.load_backend(weights, "rocm-auto", SMALL).backend
+    machine("fail=fault:1+")
+    with pytest.raises(_core.Error, match="all back ends of demux have failed, the last with"):
+        search(backend)

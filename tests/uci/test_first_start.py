@@ -1,0 +1,64 @@
+"""The first start on a GPU that has to be checked and measured first: the CPU plays at once, the GPU takes over when it is ready."""
+import importlib.util
+import pathlib
+import time
+
+import pytest
+
+PACKAGE = pathlib.Path(importlib.util.find_spec("lc0rocm").origin).parent
+SMALL = "--backend-opts=max_batch=2,streams=1,warm_up=false"
+
+pytestmark = pytest.mark.skipif(not (PACKAGE / "librocm_emulated.so").exists(), reason="built without -Drocm=emulated")
+
+
+@pytest.fixture
+def weights(tmp_path, monkeypatch):
+    """A net that this machine has never met."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    spec = importlib.util.spec_from_file_location("make_net", pathlib.Path(__file__).resolve().parents[2] / "scripts/make_net.py")
+    make_net = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(make_net)
+    make_net.write_net(make_net.make_net(embedding=32, encoders=1, heads=2, dff=48, value_size=8, head_hidden=8), tmp_path / "net.pb")
+    return f"--weights={tmp_path / 'net.pb'}"
+
+
+def test_a_slow_gpu_keeps_nobody_waiting(start, weights, monkeypatch):
+    monkeypatch.setenv("ROCM_EMULATED", "slow=100000")  # microseconds a kernel: the check takes minutes
+    engine = start(weights, "--backend=rocm-auto", SMALL)
+    begun = time.monotonic()
+    lines = engine.sync()
+    assert any("GPU 0 rocm-fp16: first use of this network: 0/1" in line for line in lines)
+    assert any("the CPU plays until the GPU is ready; runs on CPU" in line for line in lines) or time.monotonic() - begun > 3.5
+    assert engine.ask("go nodes 5", seconds=60)[-1].startswith("bestmove")
+    engine.send("quit")
+    assert engine.process.wait(20) == 0
+
+
+def test_the_gpu_takes_over(start, weights, tmp_path):
+    engine = start(weights, "--backend=rocm-auto", SMALL)
+    engine.sync()
+    engine.ask("go nodes 5", seconds=60)
+    engine.until("info string the GPU is ready", 120)
+    lines = engine.ask("go nodes 5", seconds=60)
+    assert any("rocm-auto takes rocm" in line for line in lines) and any("runs on emulated GPU" in line for line in lines)
+    again = start(weights, "--backend=rocm-auto", SMALL)
+    assert not any("checking" in line for line in again.sync())
+
+
+def test_the_gpu_takes_over_in_an_infinite_search(start, weights):
+    engine = start(weights, "--backend=rocm-auto", SMALL)
+    engine.sync()
+    engine.send("go infinite")
+    assert any("takes over" in line and "in an infinite search at once" in line for line in engine.until("info string back end rocm-auto", 120))
+    engine.until("info depth", 60)
+    assert sum(line.startswith("bestmove") for line in engine.ask("stop", seconds=60)) == 1
+
+
+def test_a_load_that_failed_costs_no_go_anything(start, tmp_path):
+    """It is tried again at isready."""
+    engine = start(f"--weights={tmp_path / 'none.pb'}", "--backend=cpu")
+    assert any("none.pb" in line for line in engine.sync())
+    (tmp_path / "none.pb").write_bytes(b"no network")
+    for _ in range(2):
+        assert any("No such file" in line or "cannot read" in line for line in engine.ask("go nodes 5"))
+    assert any("none.pb" in line and "No such file" not in line for line in engine.sync())
