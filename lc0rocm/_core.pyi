@@ -189,3 +189,24 @@ class Search:
         """Every legal root move, ascending by (visits, Q + U), then the root."""
     @property
     def root_visits(self) -> int: ...
+
+class Tables:
+    """The Syzygy tables of some folders; docs/spec/syzygy.md. Any number of threads may ask at once."""
+    def __init__(self, folders: Sequence[str]) -> None: ...
+    @property
+    def largest(self) -> int:
+        """Men of the largest ending with a WDL file; 0 without any."""
+    @property
+    def wdl_files(self) -> int: ...
+    @property
+    def dtz_files(self) -> int: ...
+    def take_problems(self) -> list[str]:
+        """A sentence for each folder or file that cannot be used, each given once."""
+    def wdl(self, fen: str) -> int | None:
+        """2 win, 1 win that the 50-move rule makes a draw, 0 draw, -1, -2, for the side to move and a new 50-move count. None if castling
+        is possible or a table is missing."""
+    def dtz(self, fen: str) -> int | None:
+        """Plies to the next capture, pawn move or mate, more than 100 where wdl is 1 or -1, signed as wdl. None as above."""
+    def rank_root(self, fen: str, moves: Sequence[str] = (), fast: bool = False) -> dict[str, Any]:
+        """best: the moves of the highest rank, empty if the tables say nothing; by_distance: ranked by DTZ, not by WDL; rank: 1000 a sure
+        win to -1000 a sure loss (docs/spec/engine.md 4.15). fast: of a won position only the shortest way."""

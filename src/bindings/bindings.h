@@ -5,3 +5,4 @@
 void bind_chess(pybind11::module_& m);
 void bind_nn(pybind11::module_& m);
 void bind_search(pybind11::module_& m);
+void bind_syzygy(pybind11::module_& m);

@@ -7,4 +7,5 @@ PYBIND11_MODULE(_core, m) {
   bind_chess(m);
   bind_nn(m);
   bind_search(m);
+  bind_syzygy(m);
 }
