@@ -14,8 +14,12 @@ STARTPOS: str
 
 class Game:
     """A start position and the moves played since. Raises Error for a bad FEN or an illegal move (both castling
-    notations are accepted: e1g1 and e1h1). With pseudo_legal, moves may leave the mover's king in check."""
-    def __init__(self, fen: str = ..., moves: Sequence[str] = (), pseudo_legal: bool = False) -> None: ...
+    notations are accepted: e1g1 and e1h1). With pseudo_legal, moves may leave the mover's king in check. Without chess960, only
+    kings on e with rooks on a and h can castle."""
+    def __init__(self, fen: str = ..., moves: Sequence[str] = (), pseudo_legal: bool = False, chess960: bool = True) -> None: ...
+    @property
+    def remarks(self) -> str:
+        """What was left out of the FEN because it means nothing, and why; "" if nothing was."""
     def fen(self) -> str:
         """Of the current position; castling rights in X-FEN."""
     @property

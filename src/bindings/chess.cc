@@ -29,10 +29,11 @@ chess::HistoryFill history_fill(const std::string& name) {
 
 class Game {
  public:
-  Game(const std::string& fen, const std::vector<std::string>& moves, bool pseudo_legal)
-      : history_(fen), pseudo_legal_(pseudo_legal) {
+  Game(const std::string& fen, const std::vector<std::string>& moves, bool pseudo_legal, bool chess960)
+      : history_(fen, chess960, &remarks_), pseudo_legal_(pseudo_legal) {
     for (const std::string& move : moves) push(move);
   }
+  const std::string& remarks() const { return remarks_; }
   std::string fen() const { return to_fen(last()); }
   const chess::Position& last() const { return history_.last(); }
   const chess::Board& board() const { return last().board; }
@@ -66,6 +67,7 @@ class Game {
   }
 
  private:
+  std::string remarks_;
   chess::History history_;
   bool pseudo_legal_;
 };
@@ -106,8 +108,10 @@ void bind_chess(py::module_& m) {
   using py::arg;
   m.attr("STARTPOS") = std::string(chess::kStartFen);
   py::class_<Game>(m, "Game")
-      .def(py::init<const std::string&, const std::vector<std::string>&, bool>(),
-           arg("fen") = std::string(chess::kStartFen), arg("moves") = py::tuple(), arg("pseudo_legal") = false)
+      .def(py::init<const std::string&, const std::vector<std::string>&, bool, bool>(),
+           arg("fen") = std::string(chess::kStartFen), arg("moves") = py::tuple(), arg("pseudo_legal") = false,
+           arg("chess960") = true)
+      .def_property_readonly("remarks", &Game::remarks)
       .def("fen", &Game::fen)
       .def_property_readonly("ply", [](const Game& g) { return g.last().ply; })
       .def_property_readonly("black_to_move", [](const Game& g) { return g.board().black_to_move(); })

@@ -22,10 +22,10 @@ void count_repetitions(const std::vector<Position>& earlier, Position& position)
 
 }  // namespace
 
-History::History(std::string_view fen) {
+History::History(std::string_view fen, bool chess960, std::string* remarks) {
   constexpr int kTypicalPlies = 256;
   positions_.reserve(kTypicalPlies);
-  positions_.push_back(parse_fen(fen));
+  positions_.push_back(parse_fen(fen, chess960, remarks));
 }
 
 void History::push(Move move) {

@@ -17,8 +17,8 @@ struct Position {
 
 class History {
  public:
-  // Throws Error for a bad FEN.
-  explicit History(std::string_view fen);
+  // Throws Error for a bad FEN. See parse_fen.
+  explicit History(std::string_view fen, bool chess960 = true, std::string* remarks = nullptr);
   void push(Move move);  // the move must be legal or pseudo-legal
   void pop();            // undoes the latest push
   const Position& last() const { return positions_.back(); }

@@ -14,26 +14,36 @@ namespace {
 constexpr std::string_view kPieceLetters = "pnbrqk";
 
 // For messages: short, and ASCII whatever the text holds.
-std::string quote(std::string_view text) {
+std::string printable(std::string_view text) {
   constexpr std::size_t kLongest = 100;
-  std::string quoted = "'";
-  for (char c : text.substr(0, kLongest)) quoted += c >= ' ' && c <= '~' ? c : '?';
-  return quoted + (text.size() > kLongest ? "...'" : "'");
+  std::string printed;
+  for (char c : text.substr(0, kLongest)) printed += c >= ' ' && c <= '~' ? c : '?';
+  return printed + (text.size() > kLongest ? "..." : "");
+}
+
+std::string quote(std::string_view text) { return "'" + printable(text) + "'"; }
+
+char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+
+std::string lower(std::string_view text) {
+  std::string lowered(text);
+  for (char& c : lowered) c = lower(c);
+  return lowered;
 }
 
 // The squares here are White's: a1 = 0 whoever moves.
 class FenParser {
  public:
-  explicit FenParser(std::string_view fen) : fen_(fen) {}
+  FenParser(std::string_view fen, bool chess960) : fen_(without_quotes(fen)), chess960_(chess960) {}
 
   Position parse() {
     parse_men(next_field("piece placement", ""));
     parse_side(next_field("side to move", "w"));
     parse_castling(next_field("castling rights", "-"));
     parse_en_passant(next_field("en-passant square", "-"));
-    const int rule50 = parse_number(next_field("halfmove clock", "0"));
-    const int number = std::max(1, parse_number(next_field("move number", "1")));
-    if (!next_field("end", "").empty()) fail("nothing may follow the move number");
+    const int rule50 = parse_number(next_field("halfmove clock", "0"), 0);
+    const int number = std::max(1, parse_number(next_field("move number", "1"), 1));
+    if (!skip_spaces().empty()) leave_out("the end '" + std::string(fen_rest_) + "'", "nothing can follow the move number");
 
     const Board board = make_board(black_);
     field_ = "piece placement", text_ = quote(fen_);
@@ -41,15 +51,32 @@ class FenParser {
     return {.board = board, .rule50 = rule50, .ply = 2 * (number - 1) + black_};
   }
 
+  // What was left out of the FEN and why; empty if nothing was.
+  const std::string& remarks() const { return remarks_; }
+
  private:
   [[noreturn]] void fail(const std::string& reason) const {
     throw Error("bad FEN, " + field_ + " " + text_ + ": " + reason);
   }
 
-  std::string_view next_field(const char* name, std::string_view missing) {
-    constexpr std::string_view kSpaces = " \t\r\n";
+  void leave_out(const std::string& what, const std::string& reason) {
+    constexpr std::size_t kEnough = 500;
+    if (remarks_.size() > kEnough) return;
+    remarks_ += (remarks_.empty() ? "left out of the FEN: " : ", ") + printable(what) + " (" + reason + ")";
+  }
+
+  static std::string_view without_quotes(std::string_view text) {
+    const std::size_t first = text.find_first_not_of(" \t\r\n\"'"), last = text.find_last_not_of(" \t\r\n\"'");
+    return first == std::string_view::npos ? "" : text.substr(first, last - first + 1);
+  }
+
+  std::string_view skip_spaces() {
     fen_rest_.remove_prefix(std::min(fen_rest_.find_first_not_of(kSpaces), fen_rest_.size()));
-    std::string_view field = fen_rest_.substr(0, fen_rest_.find_first_of(kSpaces));
+    return fen_rest_;
+  }
+
+  std::string_view next_field(const char* name, std::string_view missing) {
+    std::string_view field = skip_spaces().substr(0, fen_rest_.find_first_of(kSpaces));
     fen_rest_.remove_prefix(field.size());
     if (field.empty()) field = missing;
     field_ = name, text_ = quote(field);
@@ -66,7 +93,7 @@ class FenParser {
       } else if (c >= '1' && c <= '8') {
         file += c - '0';
       } else {
-        const auto type = kPieceLetters.find(static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
+        const auto type = kPieceLetters.find(lower(c));
         if (type == std::string_view::npos) {
           fail("men are the letters pnbrqk and PNBRQK, empty squares the digits 1 to 8");
         }
@@ -87,57 +114,75 @@ class FenParser {
   }
 
   void parse_side(std::string_view text) {
-    if (text != "w" && text != "b") fail("must be w or b");
-    black_ = text == "b";
+    const std::string side = lower(text);
+    black_ = side == "b" || side == "black";
+    if (!black_ && side != "w" && side != "white") fail("must be w or b");
   }
 
   void parse_castling(std::string_view text) {
-    if (text == "-") return;
-    for (char c : text) {
-      const bool black = c >= 'a';
-      const Bitboard side = black ? blacks_ : whites_, home = black ? kRank8 : kRank1;
-      const Bitboard king = men_[kKing] & side & home;
-      if (!king) fail("this side's king is not on its first rank");
-      const Bitboard kingside = home & ~((king << 1) - 1), queenside = home & (king - 1);
-      Bitboard rooks = men_[kRook] & side & (kingside | queenside);
-      const char letter = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-      if (letter == 'k') {
-        rooks = std::bit_floor(rooks & kingside);  // the outermost
-      } else if (letter == 'q') {
-        rooks &= queenside;
-        rooks &= -rooks;
-      } else if (letter >= 'a' && letter <= 'h') {
-        rooks &= kFileA << (letter - 'a');
-      } else {
-        fail("rights are the letters KQkq or the files of the rooks, or -");
-      }
-      if (!rooks) fail(std::string("there is no rook to castle with for '") + c + "'");
-      if (castling_ & (rooks & kingside ? kingside : queenside)) fail("two rights for the same wing");
-      castling_ |= rooks;
+    for (char c : text)
+      if (c != '-')
+        if (const char* reason = add_right(c)) leave_out(std::string("castling right ") + c, reason);
+  }
+
+  // Why there can be no such right, or nullptr.
+  const char* add_right(char c) {
+    const char letter = lower(c);
+    if (letter != 'k' && letter != 'q' && (letter < 'a' || letter > 'h')) return "rights are KQkq or the files of the rooks";
+    const bool black = c >= 'a';
+    const Bitboard side = black ? blacks_ : whites_, home = black ? kRank8 : kRank1;
+    const Bitboard king = men_[kKing] & side & home;
+    if (!king) return "its king is not on its first rank";
+    if (!chess960_ && !(king & (kFileA << 4))) return "its king is not on the e-file, and UCI_Chess960 is off";
+
+    const Bitboard kingside = home & ~((king << 1) - 1), queenside = home & (king - 1);
+    Bitboard rooks = men_[kRook] & side & (kingside | queenside);
+    if (!chess960_) rooks &= kFileA | kFileA << 7;
+    if (letter == 'k') {
+      rooks = std::bit_floor(rooks & kingside);  // the outermost
+    } else if (letter == 'q') {
+      rooks &= queenside;
+      rooks &= -rooks;
+    } else {
+      rooks &= kFileA << (letter - 'a');
     }
+    if (!rooks) return "there is no rook to castle with";
+    const Bitboard taken = castling_ & (rooks & kingside ? kingside : queenside);
+    if (taken & ~rooks) return "another rook has the right on this wing";
+    castling_ |= rooks;
+    return nullptr;
   }
 
   void parse_en_passant(std::string_view text) {
     if (text == "-") return;
-    if (text.size() != 2 || text[0] < 'a' || text[0] > 'h' || text[1] < '1' || text[1] > '8') {
-      fail("must be a square or -");
-    }
-    if (text[1] != (black_ ? '3' : '6')) fail("must be on rank 6 for White to move, on rank 3 for Black to move");
+    if (const char* reason = set_en_passant(lower(text))) leave_out("en-passant square " + std::string(text), reason);
+  }
+
+  // Why there can be no such square, or nullptr.
+  const char* set_en_passant(const std::string& text) {
+    if (text.size() != 2 || text[0] < 'a' || text[0] > 'h' || text[1] < '1' || text[1] > '8') return "it is no square";
+    if (text[1] != (black_ ? '3' : '6')) return black_ ? "with Black to move it is on rank 3" : "with White to move it is on rank 6";
     const int file = text[0] - 'a', forward = black_ ? 8 : -8;  // the way their pawn went
     const Square square = 8 * (text[1] - '1') + file;
     const Bitboard pawns = men_[kPawn] & (black_ ? whites_ : blacks_), behind = bit(square) | bit(square - forward);
-    if (!(pawns & bit(square + forward))) fail("no pawn has just passed this square");
-    if ((whites_ | blacks_) & behind) fail("the squares behind the pawn must be empty");
+    if (!(pawns & bit(square + forward)) || (whites_ | blacks_) & behind) return "no pawn has just passed it";
     en_passant_file_ = file;
+    return nullptr;
   }
 
-  int parse_number(std::string_view text) {
+  // From 0 to 9999; anything else is left out, and with text that is no number all that follows: a database's opcodes.
+  int parse_number(std::string_view text, int fallback) {
+    if (text == "-") return fallback;
     int number = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (error != std::errc{} || end != text.data() + text.size() || number < 0 || number > 9999) {
-      fail("must be a number from 0 to 9999");
+    if (error == std::errc{} && end == text.data() + text.size() && number >= 0 && number <= 9999) return number;
+    std::string what = field_ + ' ' + std::string(text);
+    if (error == std::errc::invalid_argument) {
+      what = "'" + std::string(text) + std::string(fen_rest_) + "'";
+      fen_rest_ = {};
     }
-    return number;
+    leave_out(what, "a " + field_ + " is a number from 0 to 9999");
+    return fallback;
   }
 
   Board make_board(bool black) const {
@@ -148,8 +193,12 @@ class FenParser {
     return {men, view(ours), view(theirs), view(castling_), en_passant_file_, black};
   }
 
+  static constexpr std::string_view kSpaces = " \t\r\n_";  // web addresses write _
+
   std::string_view fen_, fen_rest_ = fen_;
+  bool chess960_;
   std::string field_, text_;  // where the parser is, for messages
+  std::string remarks_;
   std::array<Bitboard, 6> men_{};
   Bitboard whites_ = 0, blacks_ = 0, castling_ = 0;
   int en_passant_file_ = -1;
@@ -183,7 +232,12 @@ std::string castling_text(const Board& board) {
 
 }  // namespace
 
-Position parse_fen(std::string_view fen) { return FenParser(fen).parse(); }
+Position parse_fen(std::string_view fen, bool chess960, std::string* remarks) {
+  FenParser parser(fen, chess960);
+  const Position position = parser.parse();
+  if (remarks) *remarks = parser.remarks();
+  return position;
+}
 
 std::string to_fen(const Position& position) {
   const Board& board = position.board;
@@ -216,14 +270,17 @@ std::string to_fen(const Position& position) {
   return fen + ' ' + std::to_string(position.rule50) + ' ' + std::to_string(position.ply / 2 + 1);
 }
 
-Move parse_move(const Board& board, std::string_view text) {
+Move parse_move(const Board& board, std::string_view typed) {
+  const std::string text = lower(typed);
   MoveList moves;
   board.legal_moves(moves);
   const Square king = board.our_king();
   for (Move move : moves) {
-    const bool knight = move.promotion() == kKnight;
     const std::string name = to_uci(board, move);
-    if (text == name || (knight && text == name.substr(0, 4))) return move;
+    if (text == name) return move;
+    if (move.promotion() != kNoPiece && text == name.substr(0, 4))
+      throw Error("promotion " + quote(typed) + " needs the letter of its piece: " + text + "q, " + text + "r, " + text + "b or " +
+                  text + "n");
   }
   for (Move move : moves) {  // e1g1 second: it may be the king taking a rook on g1
     if (board.is_castling(move) && file_of(king) == 4) {
@@ -231,7 +288,7 @@ Move parse_move(const Board& board, std::string_view text) {
       if (text == to_uci(board, Move(king, target))) return move;
     }
   }
-  throw Error("illegal move " + quote(text) + ": moves are written like e2e4, e7e8q or, for castling, e1g1 or e1h1");
+  throw Error("illegal move " + quote(typed) + ": moves are written like e2e4, e7e8q or, for castling, e1g1 or e1h1");
 }
 
 std::string to_uci(const Board& board, Move move, bool chess960) {

@@ -82,48 +82,111 @@ def test_ply_follows_the_move_number(fen, ply):
     ("8/8/8/8/8/8/8/KRk5 w", "piece placement", "just moved is in check"),
     ("8/8/8/8/8/8/8/Kk6 w", "piece placement", "just moved is in check"),
     (f"{MIDDLE} x", "side to move", "w or b"),
-    (f"{MIDDLE} w X", "castling rights", "KQkq"),
-    (f"{MIDDLE} w KK", "castling rights", "same wing"),
-    (f"{CHESS960} w GE", "castling rights", "same wing"),
-    (f"{MIDDLE} w B", "castling rights", "no rook"),
-    (f"{MIDDLE} w E", "castling rights", "no rook"),
-    ("4k3/8/8/8/8/8/8/4K3 w K", "castling rights", "no rook"),
-    ("4k3/8/8/8/8/8/4K3/7R w K", "castling rights", "king is not on its first rank"),
-    (f"{MIDDLE} w - e9", "en-passant square", "a square or -"),
-    (f"{MIDDLE} w - e66", "en-passant square", "a square or -"),
-    (f"{MIDDLE} w - e3", "en-passant square", "rank 6"),
-    (f"{MIDDLE} b - e6", "en-passant square", "rank 3"),
-    (f"{MIDDLE} w - c6", "en-passant square", "no pawn"),
-    ("4k3/4p3/8/4p3/8/8/8/4K3 w - e6", "en-passant square", "empty"),
-    ("4k3/8/4n3/4p3/8/8/8/4K3 w - e6", "en-passant square", "empty"),
-    (f"{MIDDLE} w - - x", "halfmove clock", "number"),
-    (f"{MIDDLE} w - - -1", "halfmove clock", "number"),
-    (f"{MIDDLE} w - - 99999999999999999999", "halfmove clock", "number"),
-    (f"{MIDDLE} w - - 0 1.5", "move number", "number"),
-    (f"{MIDDLE} w - - 0 1 e2e4", "end", "nothing may follow"),
 ])
 def test_bad_fen_names_the_field(fen, field, reason):
     with pytest.raises(_core.Error, match=f"^bad FEN, {field} .*: .*{re.escape(reason)}"):
         _core.Game(fen)
 
 
-def survives(fen):
+@pytest.mark.parametrize("given,played,remark", [
+    # castling rights: no rook, no king, no letter, twice
+    ("4k3/8/8/8/8/8/8/4K3 w K - 0 1", "4k3/8/8/8/8/8/8/4K3 w - - 0 1", "castling right K (there is no rook"),
+    ("4k3/8/8/8/8/8/4K3/7R w K - 0 1", "4k3/8/8/8/8/8/4K3/7R w - - 0 1", "castling right K (its king is not on its first rank"),
+    (f"{MIDDLE} w KQkqX - 0 1", f"{MIDDLE} w KQkq - 0 1", "castling right X (rights are"),
+    (f"{MIDDLE} w BE - 0 1", f"{MIDDLE} w - - 0 1", "right E (there is no rook"),
+    (f"{CHESS960} w GE - 0 1", f"{CHESS960} w KQ - 0 1".replace(" KQ ", " K "), "right E (another rook"),
+    ("2b1k1nB/1p3p1p/n4b2/1NPp4/P7/8/2r1PPPP/R3KBNR b KQk - 0 14", "2b1k1nB/1p3p1p/n4b2/1NPp4/P7/8/2r1PPPP/R3KBNR b KQ - 0 14", "right k"),
+    # en-passant squares
+    (f"{MIDDLE} w - e9 0 1", f"{MIDDLE} w - - 0 1", "square e9 (it is no square"),
+    (f"{MIDDLE} w - e3 0 1", f"{MIDDLE} w - - 0 1", "square e3 (with White to move"),
+    (f"{MIDDLE} b - e6 0 1", f"{MIDDLE} b - - 0 1", "square e6 (with Black to move"),
+    (f"{MIDDLE} w - c6 0 1", f"{MIDDLE} w - - 0 1", "square c6 (no pawn has just passed"),
+    ("4k3/4p3/8/4p3/8/8/8/4K3 w - e6", "4k3/4p3/8/4p3/8/8/8/4K3 w - - 0 1", "square e6 (no pawn"),
+    ("4k3/8/4n3/4p3/8/8/8/4K3 w - e6", "4k3/8/4n3/4p3/8/8/8/4K3 w - - 0 1", "square e6 (no pawn"),
+    # clocks, and what databases write behind
+    (f"{MIDDLE} w - - -1 5", f"{MIDDLE} w - - 0 5", "halfmove clock -1"),
+    (f"{MIDDLE} w - - 99999999999999999999 5", f"{MIDDLE} w - - 0 5", "halfmove clock 9999"),
+    (f"{MIDDLE} w - - 0 1.5", f"{MIDDLE} w - - 0 1", "move number 1.5"),
+    (f"{MIDDLE} w - - - 7", f"{MIDDLE} w - - 0 7", ""),
+    (f'{MIDDLE} w KQkq - bm Nf7; id "BK.01";', f"{MIDDLE} w KQkq - 0 1", """'bm Nf7; id "BK.01";'"""),
+    (f"{MIDDLE} w - - 0 1 e2e4", f"{MIDDLE} w - - 0 1", "the end 'e2e4'"),
+    # no faults at all
+    (f"{MIDDLE} W KQkq E-", f"{MIDDLE} w KQkq - 0 1", "square E-"),
+    (f"{MIDDLE} black KQkq - 3 4", f"{MIDDLE} b KQkq - 3 4", ""),
+    (f'"{MIDDLE} w KQkq - 3 4"', f"{MIDDLE} w KQkq - 3 4", ""),
+    (f"{MIDDLE}_w_KQkq_-_3_4", f"{MIDDLE} w KQkq - 3 4", ""),
+    (f"{MIDDLE} w kqKQ - 3 4", f"{MIDDLE} w KQkq - 3 4", ""),
+])
+def test_what_means_nothing_is_left_out_and_said(given, played, remark):
+    game = _core.Game(given)
+    assert game.fen() == played
+    assert remark in game.remarks and bool(remark) == bool(game.remarks) and "\n" not in game.remarks
+    assert _core.Game(played).remarks == ""
+
+
+@pytest.mark.parametrize("men,rights,kept", [
+    ("r3k2r/pppppppp/8/8/8/8/PPPPPPPP/R2K3R", "KQkq", "kq"), ("r2qk2r/pppppppp/8/8/8/8/PPPPPPPP/R2KQ2R", "KQkq", "kq"),
+    ("rnbqkbnr/pppppppp/8/8/8/5BN1/PPPPPPPP/RNBQ1RK1", "HQkq", "kq"), ("r3k2r/8/8/8/8/8/8/R3K2R", "HAha", "KQkq"),
+    ("4k3/8/8/8/8/8/8/4K1R1", "K", "-"), ("4k3/8/8/8/8/8/8/1R2K2R", "KQ", "K"),
+])
+def test_without_chess960_kings_castle_from_e_with_rooks_on_a_and_h(men, rights, kept):
+    game = _core.Game(f"{men} b {rights} - 0 1", chess960=False)
+    assert game.fen().split()[2] == kept and bool(game.remarks) == (rights != "HAha")
+    if kept != "KQkq" and "4k3" not in men:
+        assert "UCI_Chess960 is off" in game.remarks
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.randoms(use_true_random=False), st.booleans(), st.text("KQkqAHahBGbgCF", max_size=4),
+       st.sampled_from([chess.square_name(square) for square in range(64)] + ["-"]), st.integers(0, 3))
+def test_rights_and_squares_mean_what_they_mean_to_python_chess(dice, chess960, rights, square, displaced):
+    board = chess.Board.from_chess960_pos(dice.randrange(960)) if chess960 else chess.Board()
+    for _ in range(dice.randrange(60)):
+        if moves := list(board.legal_moves):
+            board.push(dice.choice(moves))
+    for _ in range(displaced):  # as people do who set up positions
+        from_square, to_square = dice.choice(list(board.piece_map())), dice.randrange(64)
+        if board.piece_type_at(to_square) != chess.KING and (board.piece_type_at(from_square) != chess.PAWN or 8 <= to_square < 56):
+            board.set_piece_at(to_square, board.remove_piece_at(from_square))
+    sides = [dict.fromkeys(c for c in rights if c.isupper() == upper and (c in "KQkq" or not chess960)) for upper in (True, False)]
+    rights = "".join(letter for side in sides for letter in [*side][:2]) or "-"
+    fen = f"{board.board_fen()} {'w' if board.turn else 'b'} {rights} {square} 0 1"
+    expected = chess.Board(fen, chess960=chess960)
+    expected.castling_rights = expected.clean_castling_rights()
+    if expected.status() & chess.STATUS_INVALID_EP_SQUARE:
+        expected.ep_square = None
+    if expected.was_into_check():
+        with pytest.raises(_core.Error, match="just moved is in check"):
+            _core.Game(fen, chess960=chess960)
+        return
+    game = _core.Game(fen, chess960=chess960)
+    assert set(game.legal_moves()) == {expected.uci(move, chess960=True) for move in expected.legal_moves}
+    assert game.fen() == expected.fen(en_passant="fen")
+    assert ("en-passant" in game.remarks) == (expected.ep_square is None and square != "-")
+    if set(game.fen().split()[2]) >= set(rights):
+        assert "castling" not in game.remarks
+    elif game.fen().split()[2] == "-":
+        assert "castling" in game.remarks
+
+
+def survives(fen, chess960):
     """Parses to a position that can be written, read and played, or raises Error."""
     try:
-        game = _core.Game(fen)
+        game = _core.Game(fen, chess960=chess960)
     except _core.Error:
         return
-    assert _core.Game(game.fen()).fen() == game.fen()
-    assert len(game.legal_moves()) == _core.perft(fen, 1)
-    _core.perft(fen, 2)
+    again = _core.Game(game.fen(), chess960=chess960)
+    assert again.fen() == game.fen() and again.remarks == "" and len(game.remarks) < 1000
+    assert len(game.legal_moves()) == _core.perft(game.fen(), 1)
+    _core.perft(game.fen(), 2)
     for fill in ("no", "fen_only", "always"):
         game.planes(5, fill)
 
 
 @settings(deadline=None)
-@given(st.text())
-def test_any_text(text):
-    survives(text)
+@given(st.text(), st.booleans())
+def test_any_text(text, chess960):
+    survives(text, chess960)
 
 
 def test_damaged_fens():
@@ -136,4 +199,4 @@ def test_damaged_fens():
             noise = rng.choice(["", rng.choice("pnbrqkPNBRQK18/ -wbKQe36x"), chr(rng.randrange(1, 256))])
             text[at : at + rng.randint(0, 2)] = noise
             text = text or ["8"]
-        survives("".join(text))
+        survives("".join(text), rng.random() < 0.5)

@@ -35,13 +35,20 @@ def test_castling_from_other_files_stays_king_takes_rook(fen, move):
     assert _core.Game(fen).uci(move, False) == move
 
 
-@pytest.mark.parametrize("move,man", [("a7a8q", "Q"), ("a7a8r", "R"), ("a7a8b", "B"), ("a7a8n", "N"), ("a7a8", "N")])
-def test_promotion_without_a_letter_means_a_knight(move, man):
+@pytest.mark.parametrize("move,man", [("a7a8q", "Q"), ("a7a8r", "R"), ("a7a8b", "B"), ("a7a8n", "N"), ("a7a8Q", "Q"), ("A7A8N", "N")])
+def test_promotions(move, man):
     assert _core.Game("8/P6k/8/8/8/8/8/K7 w - - 5 9", [move]).fen() == f"{man}7/7k/8/8/8/8/8/K7 b - - 0 9"
 
 
+def test_a_promotion_without_its_letter_is_no_move():
+    with pytest.raises(_core.Error, match="'a7a8' needs the letter of its piece: a7a8q"):
+        _core.Game("8/P6k/8/8/8/8/8/K7 w - - 5 9", ["a7a8"])
+    with pytest.raises(_core.Error, match="'h2h1' needs .* h2h1n"):
+        _core.Game("8/8/8/8/8/k7/7p/K7 b - - 5 9", ["h2h1"])
+
+
 @pytest.mark.parametrize("move", [
-    "", "e2", "e2e5", "e7e5", "e1e1", "a1h8", "e2e4q", "E2E4", "0000", "e1g1", "é2e4", "e2e4 ",
+    "", "e2", "e2e5", "e7e5", "e1e1", "a1h8", "e2e4q", "0000", "e1g1", "é2e4", "e2e4 ",
 ])
 def test_illegal_moves(move):
     with pytest.raises(_core.Error, match="^illegal move "):
