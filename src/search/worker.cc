@@ -73,6 +73,7 @@ void Worker::iterate() {
 void Worker::gather() {
   batch_.clear();
   waiting_ = out_of_order_ = 0;
+  enough_ = shared_.situation.params.max_prefetch;
   allowance_ = collision_allowance(shared_.situation);
   while (has_room()) {
     const std::uint32_t budget = std::min({shared_.target - waiting_, out_of_order_cap() - out_of_order_, shared_.room()});
@@ -90,7 +91,7 @@ void Worker::gather() {
 // Without the lock: true if the batch had better be evaluated as it is and its latest descent be settled later, because the back
 // end is idle or because this worker would waste a processor's time on waiting for the lock, which may be held when it returns.
 bool Worker::may_go_ahead() {
-  if (shared_.workers == 1 || batch_.queued() == 0 || batch_.queued() < shared_.situation.params.max_prefetch) return false;
+  if (shared_.workers == 1 || batch_.queued() == 0 || batch_.queued() < enough_) return false;
   return backend_is_idle() || (shared_.evaluation.info.cpu && !lock_.try_lock());
 }
 
