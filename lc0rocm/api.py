@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lc0rocm import _core
 from lc0rocm.loading import load_backend
-from lc0rocm.options import search_parameters
+from lc0rocm.options import cache_positions, search_parameters
 from lc0rocm.report import as_lines
 
 _log = logging.getLogger("lc0rocm")  # hears why the first use of a GPU takes long
@@ -127,13 +127,13 @@ class Engine:
     """Searches with a network. A search of a position that follows the previous one goes on with its tree.
 
     options: any search option by its UCI name, for example {"CPuct": 2.0, "Threads": 2}; see docs/options.md.
-    Raises Error for an unknown option or a value out of range.
+    Raises Error for an unknown option, a value out of range or an option of the network; warns of those that have no effect here.
     """
 
     def __init__(self, network: Network, options: Mapping[str, Any] | None = None):
-        self._parameters, others = search_parameters(options or {})
+        self._parameters, values = search_parameters({"HistoryFill": network.history_fill, **(options or {})})
         self._search = _core.Search()
-        self._search.set_backend(network.backend, network.history_fill, others["PolicyTemperature"], others["NNCacheSize"])
+        self._search.set_backend(network.backend, values["HistoryFill"], values["PolicyTemperature"], cache_positions(values))
 
     def new_game(self) -> None:
         """Forgets the tree and the cached evaluations."""

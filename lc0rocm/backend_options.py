@@ -5,9 +5,10 @@ A name without '=' is a sub-dictionary; one without a name is [0], [1], ... A su
 it sets unless it sets that itself. Sub-dictionaries keep the order in which they are written."""
 import re
 
+from lc0rocm import numerals
 from lc0rocm._core import Error
 
-_TOKEN = re.compile(r"""\s*(?: (?P<number>[-.\d][\w.+-]*) | (?P<word>[A-Za-z/][\w./-]*)
+_TOKEN = re.compile(r"""\s*(?: (?P<number>[-.0-9][\w.+-]*) | (?P<word>[A-Za-z/][\w./-]*)
                             | '(?P<single>[^']*)' | "(?P<double>[^"]*)" | (?P<mark>[=,()]) )""", re.X)
 
 
@@ -68,7 +69,7 @@ def _value(text: str, token: tuple[str, str, int]) -> bool | int | float | str:
     kind, word, _ = token
     if kind == "number":
         try:
-            number = float(word) if re.search("[.eE]", word) else int(word)
+            number = numerals.real(word) if re.search("[.eE]", word) else numerals.integer(word)
         except ValueError:
             raise _mistake(text, token) from None
         if abs(number) >= 2**63:  # nor is any number of the core

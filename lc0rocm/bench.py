@@ -58,7 +58,7 @@ def _bench_position(search: _core.Search, settings: Settings, text: str) -> tupl
     """What one search took, and whether Ctrl-C ended it."""
     fen, moves = split(text)
     game = _core.Game(fen, moves)
-    sign = contempt.sign(settings["ContemptMode"], game.black_to_move, infinite=False)
+    sign = contempt.sign(settings["ContemptMode"], game.black_to_move, analysis=False)
     parameters = core_parameters(settings, sign) | {"SmartPruningFactor": 0.0}
     limits = {"nodes": settings["nodes"], "time_ms": settings["movetime"]}
     search.set_position(fen, moves)

@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 `check` found a difference or `doctor` a problem, 2 bad us
 to do), 130 interrupted."""
 import contextlib
 import os
+import pathlib
 import signal
 import sys
 from typing import Callable, NamedTuple, Sequence
@@ -124,8 +125,9 @@ def _doctor(settings: Settings) -> int:
 def _options(settings: Settings) -> int:
     from lc0rocm import report
     if settings["json"]:
+        defaults = Settings(ENGINE)
         report.write_json([{"name": option.name, "flag": option.flag, "short": option.short, "type": option.kind,
-                            "default": option.default, "values": option.domain(), "help": option.help}
+                            "default": defaults.value(option), "values": option.domain(), "help": option.help}
                            for option in ENGINE])
     elif settings["markdown"]:
         print(markdown(), end="")
@@ -232,27 +234,57 @@ def _main(arguments: list[str]) -> int:
 
 def _play(given: Settings, arguments: list[str], show_hidden: bool) -> int:
     """UCI; the flags of a configuration file come before those of the command line, which so have the last word."""
-    from lc0rocm import config
     from lc0rocm.engine import play, uci
-    named = given["ConfigFile"]
-    lines, path = config.config_flags(None if named == _row("ConfigFile").default else named)
-    settings, warnings = Settings(ENGINE), []
-    if path:
-        print(f"lc0rocm: flags from {path}", file=sys.stderr)
-        try:
-            surplus = flags.parse(lines, settings, warnings)
-        except Error as error:
-            raise Error(f"{path}: {error}") from None
-        if surplus:
-            raise Error(f"{path}: unexpected '{surplus[0][:60]}'")
-    for warning in warnings:
-        print(f"lc0rocm: {warning}", file=sys.stderr)
+    settings = Settings(ENGINE)
+    _configure(settings, given["ConfigFile"])
     flags.parse(arguments, settings, [])
     play.check_settings(settings)
     if sys.stdin is not None and sys.stdin.isatty():
         print(f"lc0rocm {VERSION} speaks UCI, the language of chess GUIs: try 'position startpos', 'go nodes 100', "
               "'quit'; lc0rocm --help shows what else there is", file=sys.stderr)
     return uci.run(settings, show_hidden)
+
+
+def _configure(settings: Settings, named: str) -> None:
+    """Takes the flags of a configuration file. Raises Error if one that was named has a mistake; one that was found may be another
+    engine's: what does not fit is said and left out."""
+    from lc0rocm import config
+    found = config.find_config() if named == _row("ConfigFile").default else None
+    file = found or (pathlib.Path(named) if named and named != _row("ConfigFile").default else None)
+    if not file:
+        return
+    try:
+        lines = config.config_flags(file)
+    except Error as error:
+        if not found:
+            raise
+        print(f"lc0rocm: {error}", file=sys.stderr)
+        return
+    print(f"lc0rocm: flags from {file}", file=sys.stderr)
+    for words in lines:
+        before, warnings = dict(settings.values), []
+        try:
+            if surplus := flags.parse(words, settings, warnings):
+                raise Error(f"unexpected '{surplus[0][:60]}'")
+            _check_line(settings, before, found)
+        except Error as error:
+            if not found:
+                raise Error(f"{file}: {error}") from None
+            settings.values = before
+            warnings = [f"{error}; this line is left out"]
+        for warning in warnings:
+            print(f"lc0rocm: {file}: {warning}", file=sys.stderr)
+
+
+def _check_line(settings: Settings, before: dict, found: pathlib.Path | None) -> None:
+    from lc0rocm.engine import play
+    play.check_settings(settings)
+    changed = {key for key, value in settings.values.items() if value != before[key]}
+    if found and found.name == "lc0.config" and changed & {"Backend", "BackendOptions"}:
+        raise Error(f"the back ends of another engine are not ours; lc0rocm.config may set {', '.join(changed)}")
+    weights = settings["WeightsFile"]
+    if found and "WeightsFile" in changed and weights and not weights.startswith("<") and not os.path.isfile(weights):
+        raise Error(f"there is no network {weights}")
 
 
 def _help(command: Command | None, show_hidden: bool) -> int:

@@ -1,6 +1,7 @@
 """Where configuration and networks lie on this machine: the folders that Lc0 looks into, and ours beside them."""
 import os
 import pathlib
+import re
 import sys
 from typing import Iterator
 
@@ -29,29 +30,32 @@ def cache_folder() -> pathlib.Path:
     return pathlib.Path(home).expanduser() / "lc0rocm"
 
 
-def config_flags(path: str | None) -> tuple[list[str], pathlib.Path | None]:
-    """The flags of a configuration file and where it is: path, or with None the first lc0rocm.config or lc0.config
-    found; "" means none. One flag a line, leading dashes optional; # starts a comment line. Raises Error."""
-    if path == "":
-        return [], None
-    if path is None:
-        folders = _folders("XDG_CONFIG_HOME", "~/.config", "~/Library/Preferences", "XDG_CONFIG_DIRS", "/etc/xdg")
-        candidates = (folder / name for folder in folders for name in ("lc0rocm.config", "lc0.config"))
-        file = next((candidate for candidate in candidates if candidate.is_file()), None)
-        if file is None:
-            return [], None
-    else:
-        file = pathlib.Path(path)
+def find_config() -> pathlib.Path | None:
+    """The first lc0rocm.config or lc0.config in the usual folders."""
+    folders = _folders("XDG_CONFIG_HOME", "~/.config", "~/Library/Preferences", "XDG_CONFIG_DIRS", "/etc/xdg")
+    candidates = (folder / name for folder in folders for name in ("lc0rocm.config", "lc0.config"))
+    return next((candidate for candidate in candidates if candidate.is_file()), None)
+
+
+def config_flags(file: pathlib.Path) -> list[list[str]]:
+    """The words of each line of a configuration file, as the command line would have them. A line is a flag, like
+    `weights = "my net.pb.gz"  # the large one`: dashes, blanks around =, quotes, and comments are free. Raises Error if it cannot be
+    read."""
     try:
-        text = file.read_text("utf-8")
+        data = file.read_bytes()
+        text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "surrogateescape")
     except (OSError, ValueError) as error:
         raise Error(f"cannot read the configuration {file}: {getattr(error, 'strerror', None) or error}") from None
-    lines = [line.strip() for line in text.splitlines()]
-    flags = [line for line in lines if line and not line.startswith("#")]
-    for line in flags:
-        if line.startswith("-") and not line.startswith("--"):
-            raise Error(f"{file}: '{line[:60]}' has one dash; write long flags, like weights=net.pb.gz")
-    return ["--" + line.removeprefix("--") for line in flags], file
+    return [_words(line) for line in map(str.strip, text.splitlines()) if line and not line.startswith(("#", ";", "//"))]
+
+
+def _words(line: str) -> list[str]:
+    dashes, name, equals, value = re.fullmatch(r"(-?-?)([^\s=]*)\s*(=?)\s*(.*)", line).groups()
+    quoted = re.fullmatch(r"""(["'])(.*)\1(\s*#.*)?""", value)  # a # elsewhere begins a comment after a blank only
+    value = quoted[2] if quoted else re.split(r"(?:^|\s)#", value)[0].rstrip()
+    if dashes == "-":
+        return ["-" + name, value] if value else ["-" + name]
+    return [f"--{name}={value}"] if equals or value else ["--" + name]
 
 
 def discover_network() -> pathlib.Path | None:

@@ -4,14 +4,16 @@ import textwrap
 from typing import Sequence
 
 from lc0rocm._core import Error
-from lc0rocm.options import HIDDEN, WITHOUT_EFFECT, Option, Settings, value_text
+from lc0rocm.option import HIDDEN, NEVER, Option, Settings, value_text
+from lc0rocm.options import IGNORED
 
 
 def parse(arguments: Sequence[str], settings: Settings, warnings: list[str]) -> list[str]:
     """Sets what the flags say; the last one wins. Returns what is not a flag. Raises Error for a flag nobody knows or a
     value that does not fit; warnings gets a line for each flag that means nothing here."""
-    by_flag = {option.flag: option for option in settings.options if option.flag}
-    by_short = {option.short: option for option in settings.options if option.short}
+    known = (*IGNORED, *settings.options)
+    by_flag = {option.flag: option for option in known if option.flag}
+    by_short = {option.short: option for option in known if option.short}
     words, positional = list(arguments), []
     while words:
         word = words.pop(0)
@@ -22,22 +24,24 @@ def parse(arguments: Sequence[str], settings: Settings, warnings: list[str]) -> 
             if not option:
                 raise _unknown(word, by_flag)
             if option.kind == "check":  # a short flag toggles
-                settings.values[option.key] = not settings[option.key]
+                value = "false" if settings[option.key] else "true"
             else:
-                settings.set(option, _next(words, word, option))
+                value = _next(words, word, option)
+            settings.set(option, value)
         else:
             flag, equals, value = word[2:].partition("=")
-            if flag in by_flag:
-                option = by_flag[flag]
-                if not equals:
-                    value = "true" if option.kind == "check" else _next(words, word, option)
-                settings.set(option, value)
-            elif flag.startswith("no-") and flag[3:] in by_flag and by_flag[flag[3:]].kind == "check" and not equals:
-                settings.set(by_flag[flag[3:]], "false")
-            elif flag.removeprefix("no-") in WITHOUT_EFFECT.values():
-                warnings.append(f"--{flag} has no effect in this engine")
-            else:
+            option = by_flag.get(flag)
+            if not option and flag.startswith("no-") and not equals:
+                option, equals, value = by_flag.get(flag[3:]), "=", "false"
+                if option and option.kind != "check":
+                    option = None
+            if not option:
                 raise _unknown(word, by_flag)
+            if not equals:
+                value = "true" if option.kind == "check" else _next(words, word, option)
+            settings.set(option, value)
+            if option.when == NEVER:
+                warnings.append(f"--{flag} has no effect in this engine")
     return positional
 
 
@@ -57,13 +61,13 @@ def _unknown(word: str, by_flag: dict[str, Option]) -> Error:
 def help_text(options: Sequence[Option], show_hidden: bool) -> str:
     """The options by group, each with its flags, meaning, default and range."""
     lines = []
-    shown = [option for option in options if option.flag and (show_hidden or option.show != HIDDEN)]
+    shown = [option for option in options if option.flag and (show_hidden or not (option.show == HIDDEN or option.when == NEVER))]
     for title in dict.fromkeys(option.group for option in shown):
         lines += ["", f"{title}:"]
         for option in (option for option in shown if option.group == title):
             short = f"-{option.short}, " if option.short else "    "
             flag = {"check": "--[no-]" + option.flag, "spin": f"--{option.flag}=N", "float": f"--{option.flag}=X",
-                    "string": f"--{option.flag}=TEXT"}.get(option.kind, f"--{option.flag}=CHOICE")
+                    "string": f"--{option.flag}=TEXT", "path": f"--{option.flag}=PATH"}.get(option.kind, f"--{option.flag}=CHOICE")
             lines.append(f"  {short}{flag}")
             facts = [f"UCI: {option.name}"] if option.name else []
             if option.default != "":

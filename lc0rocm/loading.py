@@ -59,9 +59,12 @@ class _Request:
                  stop: threading.Event | None = None):
         self.weights, self.backend, self.unplayable, self.tell, self.stop = weights, backend, unplayable, tell, stop
         self.options = backend_options.parse(options)
-        self.heads = [str(self.options.get("policy_head", "vanilla")), str(self.options.get("value_head", "winner"))]
         self.chose_cpu = False  # by `auto`, as what was asked for
         self._one = threading.RLock()  # reads the network, makes the CPU's back end
+
+    @property
+    def heads(self) -> list[str]:
+        return [_head("policy_head", "vanilla", self.options), _head("value_head", "winner", self.options)]
 
     @functools.cached_property
     def _network(self) -> tuple["NetFile", _core.Network, str]:
@@ -90,7 +93,7 @@ class _Request:
         self.chose_cpu = choice.name == "cpu"
         if not _needs_network(choice.name, self.options):
             core_backend = _core.Backend(choice.name, None, self.options)
-            return Loaded(core_backend, None, None, [reason, *_without_effect(core_backend)])
+            return Loaded(core_backend, None, None, [reason, *_without_effect(core_backend, set())])
         file, network, message = self.network()
         name, options, notes = self._prepare(choice.name, self.options)
         if name == "cpu" and name != choice.name:
@@ -106,7 +109,7 @@ class _Request:
             notes += problems
             if core_backend is None:
                 return self._with(self.on_cpu(reason), [*notes, f"{name} failed although its check had passed: {error}"])
-        return Loaded(core_backend, file, network, [message, *notes, *_without_effect(core_backend),
+        return Loaded(core_backend, file, network, [message, *notes, *_without_effect(core_backend, _READ_HERE),
                                                     f"{reason}; runs on {core_backend.info['device']}"])
 
     @staticmethod
@@ -145,9 +148,18 @@ class _Request:
 _READ_HERE = {"policy_head", "value_head", "probe", "tune"}  # the other options are for the core
 
 
-def _without_effect(backend: _core.Backend) -> list[str]:
+def _without_effect(backend: _core.Backend, read_here: set[str]) -> list[str]:
     return [f"back-end option {key} has no effect: {backend.name} does not know it" for key in backend.unasked_options
-            if key.rpartition(".")[2] not in _READ_HERE]
+            if key.rpartition(".")[2] not in read_here]
+
+
+def _head(key: str, default: str, parameters: dict) -> str:
+    """The head that is asked for. Back ends that are combined share one network: raises Error if they ask for different ones."""
+    parts = [part for part in parameters.values() if isinstance(part, dict)]
+    asked = {_head(key, default, part) for part in parts} or {str(parameters.get(key, default))}
+    if len(asked) > 1:
+        raise Error(f"{key} is {' here and '.join(sorted(asked))} there: combined back ends share one; write it once, before them")
+    return asked.pop()
 
 
 def _is_wrong_option(error: Error) -> bool:

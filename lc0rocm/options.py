@@ -1,96 +1,11 @@
 """The options of the engine, each declared once: this table feeds `uci`, `setoption`, the command line, `--help` and docs/options.md.
 Names, types, defaults and ranges are Lc0's. What the core's search obeys is declared there, in src/search/params.cc; rows made by
 core() add what people see of it."""
-import math
-from typing import Any, Callable, Mapping, NamedTuple
+from typing import Any, Mapping
 
-from lc0rocm.engine import contempt
 from lc0rocm._core import Error, search_options
-
-ALWAYS, NORMAL, HIDDEN = "always", "normal", "hidden"  # who sees it listed; every option can be set by everybody
-NOW, GO, POSITION, START = "at once", "next go", "next isready or go", "program start"
-
-
-class Option(NamedTuple):
-    name: str  # UCI name; "" for one that only the command line has
-    flag: str  # long flag without its dashes; "" for one that only UCI has
-    kind: str  # check, spin, float, string, combo, button
-    default: Any
-    help: str
-    low: float = 0
-    high: float = 0
-    choices: tuple[str, ...] | Callable[[], tuple[str, ...]] = ()
-    short: str = ""
-    show: str = NORMAL
-    when: str = GO
-    group: str = ""
-    core: bool = False  # the core's search takes it, by this name
-    in_nodes: bool = False  # the nodes of a tree hold what it says: after a change the tree is worth nothing
-
-    @property
-    def key(self) -> str:
-        return self.name or self.flag
-
-    def choice_list(self) -> tuple[str, ...]:
-        return self.choices() if callable(self.choices) else self.choices
-
-    def parse(self, text: str) -> Any:
-        """The value that `text` means. Raises Error with what would be right."""
-        try:
-            if self.kind == "check":
-                return {"true": True, "false": False}[text]
-            if self.kind in ("spin", "float"):
-                value = int(text) if self.kind == "spin" else float(text)
-                if not self.low <= value <= self.high:  # refuses nan too
-                    raise ValueError
-                return value
-        except (KeyError, ValueError):
-            raise Error(f"{self.key} takes {self.domain()}, not '{text[:80]}'") from None
-        if self.kind == "combo" and text not in self.choice_list():
-            raise Error(f"{self.key} takes {self.domain()}, not '{text[:80]}'")
-        return text
-
-    def domain(self) -> str:
-        """What it takes, in words."""
-        if self.kind == "check":
-            return "true or false"
-        if self.kind in ("spin", "float"):
-            number = "a whole number" if self.kind == "spin" else "a number"
-            return f"{number} from {self.low:.10g} to {self.high:.10g}"
-        return "one of " + ", ".join(self.choice_list()) if self.kind == "combo" else "text"
-
-    def uci_line(self, value: Any) -> str:
-        """The line that advertises it; the default is the present value."""
-        head = f"option name {self.name} type "
-        if self.kind == "check":
-            return head + f"check default {str(value).lower()}"
-        if self.kind == "spin":
-            return head + f"spin default {value} min {self.low:.0f} max {self.high:.0f}"
-        if self.kind == "float":
-            return head + f"string default {value:.6f}"
-        if self.kind == "combo":
-            return head + f"combo default {value} " + " ".join("var " + choice for choice in self.choice_list())
-        return head + ("button" if self.kind == "button" else f"string default {value}")
-
-
-class Settings:
-    """The present values of some options, by name (by flag for those without one)."""
-
-    def __init__(self, options: "tuple[Option, ...]"):
-        self.options = options
-        self.values = {option.key: option.default for option in options}
-        self._by_name = {option.name.lower(): option for option in options if option.name}
-
-    def __getitem__(self, key: str) -> Any:
-        return self.values[key]
-
-    def option(self, name: str) -> Option | None:
-        """By its UCI name in any case."""
-        return self._by_name.get(name.lower())
-
-    def set(self, option: Option, text: str) -> None:
-        if option.kind != "button":
-            self.values[option.key] = option.parse(text)
+from lc0rocm.engine import contempt
+from lc0rocm.option import ALWAYS, GO, HIDDEN, NEVER, NORMAL, NOW, POSITION, START, Alias, Option, Settings, value_text
 
 
 def _backends() -> tuple[str, ...]:
@@ -114,6 +29,10 @@ def string(name: str, flag: str, default: str, help: str, **more) -> Option:
     return Option(name, flag, "string", default, help, **more)
 
 
+def path(name: str, flag: str, default: str, help: str, **more) -> Option:
+    return Option(name, flag, "path", default, help, **more)
+
+
 def combo(name: str, flag: str, default: str, choices, help: str, **more) -> Option:
     return Option(name, flag, "combo", default, help, choices=choices, **more)
 
@@ -134,14 +53,12 @@ def _group(title: str, *options: Option) -> tuple[Option, ...]:
 
 PROCESS = _group(
     "Process and game",
-    string("LogFile", "logfile", "", "Append everything received and sent to this file, or to <stderr>.", short="l",
+    path("LogFile", "logfile", "", "Append everything received and sent to this file, or to <stderr>.", short="l",
            show=ALWAYS, when=NOW),
-    string("ConfigFile", "config", "lc0rocm.config",
+    path("ConfigFile", "config", "lc0rocm.config",
            "File with one flag a line, read before the command line's own flags; empty for none.", short="c",
            when=START),
     check("Ponder", "", False, "The GUI will think on the opponent's time; go ponder works with it and without.", show=ALWAYS),
-    check("StrictTiming", "strict-uci-timing", False,
-          "Accepted, without effect: the clock always starts when go arrives.", show=HIDDEN),
     check("", "preload", False, "Load the network at program start instead of at isready.", when=START),
     core("Threads", "threads", "Search threads; 0 takes the back end's suggestion, plus one beside a GPU.", short="t", show=ALWAYS),
 )
@@ -191,8 +108,6 @@ SEARCH = _group(
     core("MovesLeftConstantFactor", "moves-left-constant-factor", "Weight of the bonus: constant term."),
     core("MovesLeftScaledFactor", "moves-left-scaled-factor", "Weight of the bonus: term in |Q|."),
     core("MovesLeftQuadraticFactor", "moves-left-quadratic-factor", "Weight of the bonus: term in Q squared."),
-    spin("MaxConcurrentSearchers", "max-concurrent-searchers", 1, 0, 128,
-         "Accepted, without effect: threads gather in turns here."),
     core("DrawScore", "draw-score", "Worth of a draw to White; -1 is Armageddon."),
     combo("ContemptMode", "contempt-mode", "play", ("play", "white_side_analysis", "black_side_analysis", "disable"),
           "The side that plays for more than the position: the engine's, White, Black, none.", in_nodes=True),
@@ -211,6 +126,7 @@ SEARCH = _group(
     core("NodesPerSecondLimit", "nps-limit", "Slow down to this speed; 0 for full speed."),
     core("IdlingMinimumWork", "idling-minimum-work", "Positions gathered before a thread may start early because the back end idles."),
     core("ThreadIdlingThreshold", "thread-idling-threshold", "More threads than this outside the back end count as idling."),
+    check("UCI_AnalyseMode", "", False, "The GUI analyses: contempt is off unless ContemptMode names a side.", in_nodes=True),
     string("UCI_Opponent", "", "", "Who the opponent is; GUIs set it.", in_nodes=True),
     real("UCI_RatingAdv", "", 0, -10000, 10000, "Rating advantage; GUIs set it, Contempt overrides it.", in_nodes=True),
     core("MaxPrefetch", "max-prefetch",
@@ -247,7 +163,7 @@ NETWORK = _group(
          "Flattens (above 1) or sharpens the network's move probabilities.", in_nodes=True),
     combo("HistoryFill", "history-fill", "fen_only", ("no", "fen_only", "always"),
           "When to make up positions before the first known one.", in_nodes=True),
-    string("WeightsFile", "weights", "<autodiscover>",
+    path("WeightsFile", "weights", "<autodiscover>",
            "Network file (.pb or .pb.gz); <autodiscover> takes the newest in the usual folders.", short="w",
            show=ALWAYS, when=POSITION, in_nodes=True),
     combo("Backend", "backend", "auto", _backends, "What evaluates the network; auto takes the best that runs here.",
@@ -257,17 +173,50 @@ NETWORK = _group(
     spin("NNCacheSize", "nncache", 2000000, 0, 999999999, "Evaluations to remember; fewer where memory does not suffice."),
 )
 
-ENGINE = PROCESS + SEARCH + STOPPING + OUTPUT + NETWORK
+CACHE_ENTRY_BYTES = 140  # of an evaluation in the cache, about
 
-# Options of Lc0 that configuration files may carry: accepted, and answered with one line that they do nothing here.
-WITHOUT_EFFECT = {
-    "SyzygyPath": "syzygy-paths", "SyzygyFastPlay": "syzygy-fast-play", "CacheHistoryLength": "cache-history-length",
-    "MaxCollisionEvents": "max-collision-events", "TaskWorkers": "task-workers",
-    "MinimumProcessingWork": "minimum-processing-work", "MinimumPickingWork": "minimum-picking-work",
-    "MinimumRemainingPickingWork": "minimum-remaining-picking-work",
-    "MinimumPerTaskProcessing": "minimum-per-task-processing", "SearchSpinBackoff": "search-spin-backoff",
-    "GarbageCollectionDelay": "garbage-collection-delay", "SolidTreeThreshold": "solid-tree-threshold",
-}
+
+def _cache_entries(megabytes: int) -> int:
+    cache = next(option for option in NETWORK if option.name == "NNCacheSize")
+    return min(megabytes * 2**20 // CACHE_ENTRY_BYTES, int(cache.high))
+
+
+OTHER_NAMES = _group(
+    "Names of other engines",
+    spin("Hash", "", 0, 0, 2**25, "NNCacheSize in megabytes.", when="next position",
+         alias=Alias("NNCacheSize", _cache_entries, lambda entries: round(entries * CACHE_ENTRY_BYTES / 2**20))),
+    Option("Clear Hash", "", "button", None, "ClearTree.", alias=Alias("ClearTree")),
+    spin("Move Overhead", "", 0, 0, 100000000, "MoveOverheadMs.", alias=Alias("MoveOverheadMs")),
+    spin("Slow Mover", "", 0, 0, 10000, "Slowmover in percent.", show=HIDDEN,
+         alias=Alias("Slowmover", lambda percent: percent / 100, lambda factor: round(100 * factor))),
+)
+
+IGNORED = tuple(option._replace(group="Accepted, without effect", when=NEVER) for option in (
+    path("SyzygyPath", "syzygy-paths", "", "Endgame tables are not read.", short="s", show=ALWAYS),
+    check("SyzygyFastPlay", "syzygy-fast-play", False, "See SyzygyPath."),
+    spin("SyzygyProbeDepth", "", 1, 1, 100, "See SyzygyPath."),
+    spin("SyzygyProbeLimit", "", 7, 0, 7, "See SyzygyPath."),
+    check("Syzygy50MoveRule", "", True, "See SyzygyPath."),
+    check("StrictTiming", "strict-uci-timing", False, "The clock always starts when go arrives."),
+    check("OwnBook", "", False, "There is no opening book here."),
+    check("UCI_LimitStrength", "", False, "Play is always as good as the network and the time allow."),
+    spin("UCI_Elo", "", 4000, 0, 4000, "See UCI_LimitStrength."),
+    spin("MaxConcurrentSearchers", "max-concurrent-searchers", 1, 0, 128, "Threads gather in turns here."),
+    spin("CacheHistoryLength", "cache-history-length", 0, 0, 7, "Of another search of Lc0."),
+    spin("MaxCollisionEvents", "max-collision-events", 917, 1, 65536, "MaxCollisionVisits is the limit."),
+    spin("TaskWorkers", "task-workers", -1, -1, 128, "A thread of the search does all of its work itself."),
+    spin("MinimumProcessingWork", "minimum-processing-work", 20, 2, 100000, "See TaskWorkers."),
+    spin("MinimumPickingWork", "minimum-picking-work", 1, 1, 100000, "See TaskWorkers."),
+    spin("MinimumRemainingPickingWork", "minimum-remaining-picking-work", 20, 0, 100000, "See TaskWorkers."),
+    spin("MinimumPerTaskProcessing", "minimum-per-task-processing", 8, 1, 100000, "See TaskWorkers."),
+    check("SearchSpinBackoff", "search-spin-backoff", False, "Threads wait for each other in another way."),
+    real("GarbageCollectionDelay", "garbage-collection-delay", 10, 0, 100, "Of another search of Lc0."),
+    spin("SolidTreeThreshold", "solid-tree-threshold", 100, 1, 2000000000, "The tree lies in memory in another way."),
+))
+
+# Other names come first: a GUI that sends every option, in this order, lets our own names have the last word.
+ENGINE = OTHER_NAMES + PROCESS + SEARCH + STOPPING + OUTPUT + NETWORK + IGNORED
+
 
 
 def node_values(settings: Settings) -> tuple:
@@ -283,24 +232,34 @@ def core_parameters(settings: Settings, contempt_sign: int) -> dict[str, Any]:
     return parameters
 
 
+def cache_positions(settings: Mapping[str, Any]) -> int:
+    """How many positions the evaluation cache is to hold: NNCacheSize, but no more than half of what RamLimitMb allows."""
+    limit = settings["RamLimitMb"] * 10**6 // 2 // CACHE_ENTRY_BYTES
+    return min(settings["NNCacheSize"], limit) if limit else settings["NNCacheSize"]
+
+
+_OF_THE_NETWORK = {"WeightsFile": "weights", "Backend": "backend", "BackendOptions": "backend_options"}
+
+
 def search_parameters(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options by UCI name to the core's parameters, and all values by name. Raises Error for an unknown option, a value
-    out of range, and a ContemptMode that depends on the colour of the side to move."""
-    settings = Settings(ENGINE)
+    """Options by UCI name to the core's parameters, and all values by name. Raises Error for an unknown option, a value out of range,
+    an option of the network, and a ContemptMode that depends on the colour of the side to move; warns of others that have no effect."""
+    settings, idle = Settings(ENGINE), []
     for name, value in given.items():
         option = settings.option(name)
         if not option:
             raise Error(f"there is no option '{name}'; docs/options.md lists them")
-        settings.set(option, value_text(value))
+        if option.name in _OF_THE_NETWORK:
+            raise Error(f"{option.name} is no option of an Engine; give it to lc0rocm.Network as {_OF_THE_NETWORK[option.name]}=")
+        changed = settings.set(option, value_text(value))
+        if not (changed.core or changed.in_nodes or changed.name == "NNCacheSize") and settings[changed.key] != changed.default:
+            idle.append(option.name)
     if settings["ContemptMode"] not in ("play", "disable"):
         raise Error("ContemptMode is play or disable here")
-    return core_parameters(settings, int(settings["ContemptMode"] == "play")), settings.values
-
-
-# UCI's common name for memory. An evaluation takes about 140 bytes in the cache.
-def cache_entries(hash_mb: str) -> int:
-    cache = next(option for option in NETWORK if option.name == "NNCacheSize")
-    return min(Option("Hash", "", "spin", 0, "", 0, 2**31).parse(hash_mb) * 2**20 // 140, int(cache.high))
+    if idle:
+        import warnings
+        warnings.warn(f"no effect in an Engine: {', '.join(idle)}", stacklevel=3)
+    return core_parameters(settings, int(settings["ContemptMode"] == "play" and not settings["UCI_AnalyseMode"])), settings.values
 
 
 def markdown() -> str:
@@ -308,7 +267,8 @@ def markdown() -> str:
     lines = ["# Options", "", "Written by `lc0rocm options --markdown`; the table is `lc0rocm/options.py`.", "",
              "Set them on the command line (`--name=value`, `--name` and `--no-name` for yes and no), in a file",
              "`lc0rocm.config` (one flag a line), or over UCI (`setoption name NAME value VALUE`). Options marked *",
-             "are listed with `--show-hidden` only."]
+             "are listed with `--show-hidden` only. Paths may stand in quotes and begin with `~`."]
+    defaults = Settings(ENGINE)
     for title in dict.fromkeys(option.group for option in ENGINE):
         lines += ["", f"## {title}", "",
                   "| option | flag | default | values | takes effect | |", "|---|---|---|---|---|---|"]
@@ -316,16 +276,7 @@ def markdown() -> str:
             name = (f"`{option.name}`" if option.name else "") + ("*" if option.show == HIDDEN else "")
             flags = ", ".join(f"`{flag}`" for flag in ("--" + option.flag, "-" + option.short) if flag.strip("-"))
             values = "see `lc0rocm backends`" if option.name == "Backend" else option.domain()
-            if option.kind == "button":
-                values, default = "button", ""
-            else:
-                default = f"`{value_text(option.default)}`" if option.default != "" else ""
+            value = defaults.value(option)
+            default = f"`{value_text(value)}`" if value not in ("", None) else ""
             lines.append(f"| {name} | {flags} | {default} | {values} | {option.when} | {option.help} |")
     return "\n".join(lines) + "\n"
-
-
-def value_text(value: Any) -> str:
-    """As it is written on the command line."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"{value:.10g}" if isinstance(value, float) and math.isfinite(value) else str(value)

@@ -84,4 +84,4 @@ def test_backends(capsys):
 def test_options_as_json(capsys):
     assert cli.main(["options", "--json"]) == 0
     assert {"name": "Threads", "flag": "threads",
-            "short": "t"}.items() <= json.loads(capsys.readouterr().out)[5].items()
+            "short": "t"}.items() <= next(row for row in json.loads(capsys.readouterr().out) if row["name"] == "Threads").items()

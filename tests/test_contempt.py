@@ -49,9 +49,9 @@ def test_bad_contempt():
         contempt.contempt_value("much", "", 0)
 
 
-@pytest.mark.parametrize("mode,black,infinite,sign", [
+@pytest.mark.parametrize("mode,black,analysis,sign", [
     ("play", False, False, 1), ("play", True, False, 1), ("play", False, True, 0), ("white_side_analysis", False, True, 1),
     ("white_side_analysis", True, True, -1), ("black_side_analysis", True, True, 1), ("disable", True, False, 0),
 ])
-def test_whom_it_favours(mode, black, infinite, sign):
-    assert contempt.sign(mode, black, infinite=infinite) == sign
+def test_whom_it_favours(mode, black, analysis, sign):
+    assert contempt.sign(mode, black, analysis=analysis) == sign

@@ -1,9 +1,14 @@
 """The table of options: what it accepts, what it prints, and the page made from it."""
+import math
+import os
 import pathlib
+import warnings
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from lc0rocm import Error, _core, options
+from lc0rocm import Error, _core, backend_options, numerals, options
 
 BY_NAME = {option.name: option for option in options.ENGINE}
 
@@ -36,18 +41,60 @@ def test_clear_tree_is_a_button():
 
 
 @pytest.mark.parametrize("name,text", [
-    ("Ponder", "True"), ("Ponder", ""), ("Threads", "129"), ("Threads", "-1"), ("Threads", "2.5"), ("Threads",
-                                                                                                    "9" * 5000),
-    ("CPuct", "nan"), ("CPuct", "101"), ("CPuct", "one"), ("CPuct", ""), ("HistoryFill", "No"), ("ScoreType", "wdl"),
+    ("Ponder", ""), ("Ponder", "maybe"), ("Threads", "129"), ("Threads", "-1"), ("Threads", "2.5"), ("Threads", "9" * 5000),
+    ("Threads", "1_0"), ("Threads", "\u0663"), ("Threads", "0x10"), ("Threads", "1e1"), ("CPuct", "nan"), ("CPuct", "inf"),
+    ("CPuct", "-inf"), ("CPuct", "1e999"), ("CPuct", "1_0"), ("CPuct", "\u0661"), ("CPuct", "101"), ("CPuct", "one"), ("CPuct", ""),
+    ("CPuct", "."), ("CPuct", "1,5"), ("HistoryFill", "maybe"), ("ScoreType", "wdl"),
 ])
 def test_bad_values(name, text):
     with pytest.raises(Error, match=name):
         BY_NAME[name].parse(text)
 
 
-def test_hash_becomes_cache_entries():
-    assert options.cache_entries("1") == 2**20 // 140
-    assert options.cache_entries("1000000000") == 999999999
+@pytest.mark.parametrize("name,text,value", [
+    ("Ponder", "True", True), ("Ponder", "off", False), ("Threads", " 4 ", 4), ("Threads", "4.0", 4), ("Threads", "+4", 4),
+    ("CPuct", "1e1", 10), ("CPuct", ".5", 0.5), ("CPuct", "3.", 3), ("HistoryFill", "No", "no"), ("Backend", "CPU", "cpu"),
+    ("WeightsFile", '"/a b/c.pb.gz"', "/a b/c.pb.gz"), ("WeightsFile", "'x.pb'", "x.pb"), ("WeightsFile", "<built in>", "<built in>"),
+    ("WeightsFile", "~/c.pb", os.path.expanduser("~/c.pb")), ("LogFile", '"~/log"', os.path.expanduser("~/log")),
+    ("WeightsFile", '"', '"'), ("WeightsFile", "", ""), ("WeightsFile", "o'brien.pb", "o'brien.pb"),
+])
+def test_values_as_people_and_programs_write_them(name, text, value):
+    assert BY_NAME[name].parse(text) == value
+
+
+@settings(max_examples=300)
+@given(st.text() | st.from_regex(r"[+-]?[\d_.eE]{1,8}", fullmatch=True) | st.from_regex(r"[+-]?[0-9]{0,4}\.?[0-9]{0,4}", fullmatch=True))
+def test_numbers_are_ascii_digits(text):
+    for read in (numerals.integer, numerals.real):
+        try:
+            value = read(text)
+        except ValueError:
+            continue
+        assert text.isascii() and "_" not in text and math.isfinite(value) and value == float(text) and text.strip() == text
+
+
+@pytest.mark.parametrize("text", ["a=1_000", "a=\u0663", "a=1e999", "a=-", "a=1.2.3"])
+def test_numbers_of_back_end_options_too(text):
+    with pytest.raises(Error):
+        backend_options.parse(text)
+
+
+def test_other_names_set_the_options_they_stand_for():
+    present = options.Settings(options.ENGINE)
+    for name, text, target, value in [("hash", "1", "NNCacheSize", 2**20 // 140), ("Hash", "33554432", "NNCacheSize", 999999999),
+                                      ("Move Overhead", "70", "MoveOverheadMs", 70), ("move  overhead", "7", "MoveOverheadMs", 7),
+                                      ("Slow Mover", "150", "Slowmover", 1.5)]:
+        assert present.set(present.option(name), text).name == target and present[target] == value
+    assert present.set(present.option("Clear Hash"), "").name == "ClearTree"
+    assert present.value(present.option("Slow Mover")) == 150 and present.value(present.option("Hash")) == 133514
+    with pytest.raises(Error, match="Hash takes a whole number"):
+        present.set(present.option("Hash"), "much")
+
+
+def test_the_cache_takes_a_part_of_the_memory_and_leaves_the_tree_one():
+    assert options.cache_positions({"NNCacheSize": 2000000, "RamLimitMb": 0}) == 2000000
+    assert options.cache_positions({"NNCacheSize": 2000000, "RamLimitMb": 200}) == 10**8 // 140
+    assert options.cache_positions({"NNCacheSize": 1000, "RamLimitMb": 200}) == 1000
 
 
 def test_a_cache_beyond_memory_still_plays():
@@ -64,11 +111,30 @@ def test_page_is_current():
 
 
 def test_search_parameters_for_the_api():
-    parameters, others = options.search_parameters({"cpuct": 2, "Threads": 2, "TwoFoldDraws": False})
+    parameters, others = options.search_parameters({"cpuct": 2, "Threads": 2, "TwoFoldDraws": False, "Hash": 1})
     assert (parameters["CPuct"], parameters["Threads"], parameters["TwoFoldDraws"]) == (2.0, 2, False)
-    assert others["PolicyTemperature"] == 1.359
+    assert others["PolicyTemperature"] == 1.359 and others["NNCacheSize"] == 2**20 // 140
     with pytest.raises(Error, match="Cpukt"):
         options.search_parameters({"Cpukt": 2})
+
+
+@pytest.mark.parametrize("name", ["Backend", "WeightsFile", "BackendOptions"])
+def test_an_engine_does_not_load_networks(name):
+    with pytest.raises(Error, match=f"{name} is no option of an Engine; give it to lc0rocm.Network as"):
+        options.search_parameters({name: "cpu"})
+
+
+@pytest.mark.parametrize("name,value", [("UCI_Chess960", True), ("TimeManager", "nonsense"), ("MoveOverheadMs", 5), ("SyzygyPath", "/x"),
+                                        ("TaskWorkers", 3), ("VerboseMoveStats", True), ("Move Overhead", 9)])
+def test_an_engine_says_what_has_no_effect_in_it(name, value):
+    with pytest.warns(UserWarning, match=f"no effect in an Engine: {name}$"):
+        options.search_parameters({name: value})
+
+
+def test_an_engine_says_nothing_of_what_is_as_it_would_be_anyway():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        options.search_parameters({"UCI_Chess960": False, "SyzygyPath": "", "HistoryFill": "no", "Contempt": "5", "NNCacheSize": 5})
 
 
 def test_every_parameter_of_the_core_is_an_option_or_worked_out():

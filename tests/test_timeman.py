@@ -56,9 +56,12 @@ def test_slowmover_does_not_stretch_short_moves():
     assert manager(slowmover=1.5).budget(Clock(2200)) == 108  # 2000 / 51.5 * 2.8 * 1.5 = 163 is below 200
 
 
-def test_never_more_than_there_is():
-    assert manager().budget(Clock(100)) == -100
-    assert manager().budget(Clock(300, ply=0, moves_to_go=1)) == 100
+def test_what_is_kept_back_is_half_of_it_at_most():
+    assert manager().budget(Clock(100)) == 2  # 50 / 51.5 * 2.8
+    assert manager().budget(Clock(100, moves_to_go=1)) == 50
+    assert timeman.fixed(100, 200) == 50 and timeman.fixed(1000, 200) == 800
+    assert manager("alphazero").budget(Clock(100)) == 6
+    assert manager("simple").budget(Clock(-5)) <= 0
 
 
 def test_a_late_move_number_is_no_overflow():

@@ -3,6 +3,7 @@ around mu with spread s; the search shifts mu by s^2 * diff and scales s by rati
 import math
 from typing import Mapping, NamedTuple
 
+from lc0rocm import numerals
 from lc0rocm._core import Error
 
 
@@ -18,7 +19,7 @@ def contempt_value(text: str, opponent: str, rating_advantage: float) -> float:
     for entry in filter(None, (entry.strip() for entry in text.split(","))):
         name, equals, number = entry.rpartition("=")
         try:
-            elo = float(number)
+            elo = numerals.real(number.strip())
         except ValueError:
             raise Error(f"Contempt is a number or a list like 50,name=120; '{entry[:60]}' is neither") from None
         if not equals:
@@ -46,10 +47,10 @@ def rescale(options: Mapping) -> Rescale:
     return Rescale(target / reference, (_strength(own) - _strength(opponent)) / reference**2 * attenuation)
 
 
-def sign(mode: str, black_to_move: bool, *, infinite: bool) -> int:
+def sign(mode: str, black_to_move: bool, *, analysis: bool) -> int:
     """Whom contempt favours: 1 the side to move at the root, -1 the other, 0 none."""
     if mode == "play":
-        return 0 if infinite else 1
+        return 0 if analysis else 1
     if mode == "disable":
         return 0
     return 1 if (mode == "black_side_analysis") == black_to_move else -1

@@ -7,7 +7,7 @@ from lc0rocm.engine import contempt, timeman
 from lc0rocm.engine.backend import BackEnd
 from lc0rocm.engine.request import Request
 from lc0rocm.engine.run import NO_MOVE, NO_SCORE, Position, Run, Task, Voice
-from lc0rocm.options import NOW, Option, Settings, core_parameters, node_values
+from lc0rocm.options import NOW, Option, Settings, cache_positions, core_parameters, node_values
 
 _MAX_VISITS = 4_000_000_000
 _READY_S = 4.0  # for loading inside isready: GUIs give up after 5 or 10 s
@@ -73,7 +73,10 @@ class Player:
         """Raises Error for a bad one. Then there is none: the one before is not what the GUI has on its board."""
         self.settle()
         try:
-            self.position = Position(fen, tuple(moves), _core.Game(fen, moves))
+            start = _core.Game(fen, chess960=self.settings["UCI_Chess960"])
+            if start.remarks:
+                self.voice.send([f"info string {start.remarks}"])
+            self.position = Position(start.fen(), tuple(moves), _core.Game(start.fen(), moves))
         except Error as error:
             self.refuse_position(error)
             raise
@@ -137,15 +140,15 @@ class Player:
         """What this go has to do, and the tree to its position."""
         settings, black = self.settings, position.game.black_to_move
         loaded = self.back_end.get() if position.game.legal_moves() else None
-        sign = contempt.sign(settings["ContemptMode"], black, infinite=request.infinite)
+        sign = contempt.sign(settings["ContemptMode"], black, analysis=request.infinite or settings["UCI_AnalyseMode"])
         shift = contempt.rescale(settings).diff
         if sign == 0 and settings["ContemptMode"] == "play" and shift:
-            self.voice.send(["info string warning: contempt is off in infinite analysis; ContemptMode can name a side"])
+            self.voice.send(["info string warning: contempt is off in analysis; ContemptMode can name a side"])
         favoured = (-sign if black else sign) if shift else 0
         self.tree.place(position, (*node_values(settings), favoured))
         manager, limits = self._limits(request, position)
         return Task(request, arrived, position, core_parameters(settings, sign), limits,
-                    (settings["HistoryFill"], settings["PolicyTemperature"], settings["NNCacheSize"]), loaded, manager)
+                    (settings["HistoryFill"], settings["PolicyTemperature"], cache_positions(settings)), loaded, manager)
 
     def _limits(self, request: Request, position: Position) -> tuple["timeman.Manager | None", dict]:
         settings = self.settings

@@ -21,6 +21,11 @@ def expected_moves_left(ply: int, midpoint: float, steepness: float) -> float:
     return far * ((midpoint / far) ** steepness + 2 * (move / far) ** steepness) ** (1 / steepness) - move
 
 
+def kept_back(overhead_ms: int, budget_ms: float) -> float:
+    """Of a budget: the overhead, but at most half. What is kept back for the way to the GUI is no reason not to think."""
+    return min(overhead_ms, max(0.0, budget_ms) / 2)
+
+
 class Legacy:
     """Spreads the time over the expected rest of the game, the first move longer; what a move saves goes to the next.
 
@@ -40,7 +45,8 @@ class Legacy:
         rest = expected_moves_left(clock.ply, p["midpoint-move"], p["steepness"])
         if 0 < clock.moves_to_go < rest:
             rest = clock.moves_to_go
-        total = max(0.0, clock.time_ms + clock.increment_ms * (rest - 1) - self.overhead)
+        overhead = kept_back(self.overhead, clock.time_ms)
+        total = max(0.0, clock.time_ms + clock.increment_ms * (rest - 1) - overhead)
         squander = 0
         if self.spare > 0:
             total = max(0.0, total - self.spare)
@@ -54,7 +60,7 @@ class Legacy:
         if slowmover < 1 or share * slowmover > 200:
             self.spare -= share * (slowmover - 1)
             share *= slowmover
-        self.limit = min(int(share + squander), clock.time_ms - self.overhead)
+        self.limit = int(min(share + squander, clock.time_ms - overhead))
         return self.limit
 
     def moved(self, elapsed_ms: int) -> None:
@@ -69,7 +75,7 @@ class AlphaZero:
         self.share, self.overhead = parameters["alphazero-time-pct"] / 100, overhead_ms
 
     def budget(self, clock: Clock) -> int:
-        return int((clock.time_ms - self.overhead) * self.share)
+        return int((clock.time_ms - kept_back(self.overhead, clock.time_ms)) * self.share)
 
     def moved(self, elapsed_ms: int) -> None:
         pass
@@ -85,7 +91,7 @@ class Simple:
 
     def budget(self, clock: Clock) -> int:
         p = self.parameters
-        available = clock.time_ms - self.overhead
+        available = clock.time_ms - kept_back(self.overhead, clock.time_ms)
         share = (p["base-pct"] + p["ply-pct"] * clock.ply) / 100
         if clock.time_ms > 0:
             share += p["time-factor"] * clock.increment_ms / clock.time_ms
@@ -102,8 +108,8 @@ class Simple:
 
 
 def fixed(movetime_ms: int, overhead_ms: int) -> int:
-    """The limit for `go movetime`: less what is kept back, which is at most half of it."""
-    return movetime_ms - min(overhead_ms, movetime_ms // 2)
+    """The limit for `go movetime`."""
+    return int(movetime_ms - kept_back(overhead_ms, movetime_ms))
 
 
 Manager = Legacy | AlphaZero | Simple

@@ -15,7 +15,7 @@ from lc0rocm.engine.play import Player, check_settings
 from lc0rocm.engine.request import read_go, read_position
 from lc0rocm.engine.run import Voice
 from lc0rocm.engine.stream import Input, Log, Output
-from lc0rocm.options import HIDDEN, START, WITHOUT_EFFECT, Settings, cache_entries
+from lc0rocm.option import HIDDEN, NEVER, START, Settings
 
 
 def run(settings: Settings, show_hidden: bool, first_lines: Sequence[str] = ()) -> int:
@@ -117,7 +117,7 @@ class Uci:
         lines = [f"id name lc0rocm {VERSION} (Lc0-compatible)", "id author the lc0rocm authors"]
         for option in self.settings.options:
             if option.name and (self.show_hidden or option.show != HIDDEN):
-                lines.append(option.uci_line(self.settings[option.key]))
+                lines.append(option.uci_line(self.settings.value(option)))
         self.send([*lines, "uciok"])
 
     def _isready(self, rest: str) -> None:
@@ -130,26 +130,24 @@ class Uci:
             raise Error("write: setoption name NAME value VALUE")
         name, value = match[1], match[2] or ""
         value = "" if value == "<empty>" else value
-        if name.lower() == "hash":
-            name, value = "NNCacheSize", str(cache_entries(value))
         option = self.settings.option(name)
         if not option:
-            if name.lower() in (other.lower() for other in WITHOUT_EFFECT):
-                self.send([f"info string {name} has no effect in this engine"])
-                return
             raise Error(f"there is no option '{name[:60]}'")
-        before = self.settings[option.key]
-        self.settings.set(option, value)
+        before = dict(self.settings.values)
+        changed = self.settings.set(option, value)
         try:
             check_settings(self.settings)
         except Error:
-            self.settings.values[option.key] = before
+            self.settings.values = before
             raise
-        if option.when == START:
-            self.send([f"info string {option.name} is read when the program starts: give it on the command line"])
-        elif option.name == "LogFile":
+        new = self.settings[changed.key]
+        if changed.when == NEVER and new != changed.default:  # GUIs send defaults too
+            self.send([f"info string {changed.name} has no effect in this engine"])
+        elif changed.when == START and new != before[changed.key]:
+            self.send([f"info string {changed.name} is read when the program starts: give it on the command line"])
+        elif changed.name == "LogFile":
             self.open_log()
-        self.player.option_changed(option)
+        self.player.option_changed(changed)
 
     def _position(self, rest: str) -> None:
         try:

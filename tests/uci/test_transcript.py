@@ -194,6 +194,7 @@ def test_castling_both_ways(engine, typed, chess960, written):
 
 
 def test_chess960_castling_of_a_king_off_the_e_file(engine):
+    engine.send("setoption name UCI_Chess960 value true")
     fen = "rk5r/pppppppp/8/8/8/8/PPPPPPPP/RK5R w HAha - 0 1"
     assert best(engine.ask(f"position fen {fen}", "go nodes 30 searchmoves b1h1")) == "b1h1"
 
