@@ -47,7 +47,7 @@ class Option(NamedTuple):
     def parse(self, text: str) -> Any:
         """The value that `text` means. Raises Error with what would be right."""
         try:
-            return self._read(text.strip())
+            return self._read(_without_quotes(text.strip()))
         except (KeyError, ValueError):
             raise Error(f"{self.key} takes {self.domain()}, not '{text[:80]}'") from None
 
@@ -61,7 +61,7 @@ class Option(NamedTuple):
             return value
         if self.kind == "combo":
             return {choice.lower(): choice for choice in self.choice_list()}[text.lower()]
-        return path(text) if self.kind == "path" else text
+        return os.path.expanduser(text) if self.kind == "path" else text
 
     def domain(self) -> str:
         """What it takes, in words."""
@@ -116,11 +116,8 @@ class Settings:
         return option
 
 
-def path(text: str) -> str:
-    """A path as people paste it: in quotes, or with ~ for a home folder."""
-    if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'":
-        text = text[1:-1]
-    return os.path.expanduser(text)
+def _without_quotes(text: str) -> str:
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
 
 def value_text(value: Any) -> str:

@@ -1,7 +1,8 @@
 """The options of the engine, each declared once: this table feeds `uci`, `setoption`, the command line, `--help` and docs/options.md.
 Names, types, defaults and ranges are Lc0's. What the core's search obeys is declared there, in src/search/params.cc; rows made by
 core() add what people see of it."""
-from typing import Any, Mapping
+import warnings
+from typing import Any, Callable, Mapping
 
 from lc0rocm._core import Error, search_options
 from lc0rocm.engine import contempt
@@ -53,11 +54,9 @@ def _group(title: str, *options: Option) -> tuple[Option, ...]:
 
 PROCESS = _group(
     "Process and game",
-    path("LogFile", "logfile", "", "Append everything received and sent to this file, or to <stderr>.", short="l",
-           show=ALWAYS, when=NOW),
-    path("ConfigFile", "config", "lc0rocm.config",
-           "File with one flag a line, read before the command line's own flags; empty for none.", short="c",
-           when=START),
+    path("LogFile", "logfile", "", "Append everything received and sent to this file, or to <stderr>.", short="l", show=ALWAYS, when=NOW),
+    path("ConfigFile", "config", "lc0rocm.config", "File with one flag a line, read before the command line's own flags; empty for none.",
+         short="c", when=START),
     check("Ponder", "", False, "The GUI will think on the opponent's time; go ponder works with it and without.", show=ALWAYS),
     check("", "preload", False, "Load the network at program start instead of at isready.", when=START),
     core("Threads", "threads", "Search threads; 0 takes the back end's suggestion, plus one beside a GPU.", short="t", show=ALWAYS),
@@ -238,13 +237,33 @@ def cache_positions(settings: Mapping[str, Any]) -> int:
     return min(settings["NNCacheSize"], limit) if limit else settings["NNCacheSize"]
 
 
+# Options without effect because of another's value, for as long as it is so.
+_IDLE: tuple[tuple[tuple[str, ...], str, Callable[[Mapping[str, Any]], bool]], ...] = (
+    (("CPuctAtRoot", "CPuctBaseAtRoot", "CPuctFactorAtRoot"), "RootHasOwnCpuctParams is false", lambda s: not s["RootHasOwnCpuctParams"]),
+    (("FpuValueAtRoot",), "FpuStrategyAtRoot is same", lambda s: s["FpuStrategyAtRoot"] == "same"),
+    (("TempDecayMoves",), "Temperature is 0", lambda s: s["Temperature"] == 0),
+    (("TempDecayDelayMoves",), "TempDecayMoves is 0", lambda s: s["TempDecayMoves"] == 0),
+    (("DirichletNoiseAlpha",), "DirichletNoiseEpsilon is 0", lambda s: s["DirichletNoiseEpsilon"] == 0),
+    (("KLDGainAverageInterval",), "MinimumKLDGainPerNode is 0", lambda s: s["MinimumKLDGainPerNode"] == 0),
+    (("SmartPruningMinimumBatches",), "SmartPruningFactor is 0", lambda s: s["SmartPruningFactor"] == 0),
+    (("MaxOutOfOrderEvalsFactor",), "OutOfOrderEval is false", lambda s: not s["OutOfOrderEval"]),
+    (("WDLDrawRateTarget", "WDLBookExitBias"), "WDLCalibrationElo is set", lambda s: s["WDLCalibrationElo"] != 0),
+)
+
+
+def idle(settings: Settings) -> list[str]:
+    """A line for each option that was set and does nothing because of another's value."""
+    return [f"{name} has no effect while {reason}" for names, reason, holds in _IDLE if holds(settings.values) for name in names
+            if settings[name] != settings.option(name).default]
+
+
 _OF_THE_NETWORK = {"WeightsFile": "weights", "Backend": "backend", "BackendOptions": "backend_options"}
 
 
 def search_parameters(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Options by UCI name to the core's parameters, and all values by name. Raises Error for an unknown option, a value out of range,
     an option of the network, and a ContemptMode that depends on the colour of the side to move; warns of others that have no effect."""
-    settings, idle = Settings(ENGINE), []
+    settings, remarks = Settings(ENGINE), []
     for name, value in given.items():
         option = settings.option(name)
         if not option:
@@ -253,12 +272,11 @@ def search_parameters(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
             raise Error(f"{option.name} is no option of an Engine; give it to lc0rocm.Network as {_OF_THE_NETWORK[option.name]}=")
         changed = settings.set(option, value_text(value))
         if not (changed.core or changed.in_nodes or changed.name == "NNCacheSize") and settings[changed.key] != changed.default:
-            idle.append(option.name)
+            remarks.append(f"{option.name} has no effect in an Engine")
     if settings["ContemptMode"] not in ("play", "disable"):
         raise Error("ContemptMode is play or disable here")
-    if idle:
-        import warnings
-        warnings.warn(f"no effect in an Engine: {', '.join(idle)}", stacklevel=3)
+    for remark in remarks + idle(settings):
+        warnings.warn(remark, stacklevel=3)
     return core_parameters(settings, int(settings["ContemptMode"] == "play" and not settings["UCI_AnalyseMode"])), settings.values
 
 

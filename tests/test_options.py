@@ -56,7 +56,8 @@ def test_bad_values(name, text):
     ("CPuct", "1e1", 10), ("CPuct", ".5", 0.5), ("CPuct", "3.", 3), ("HistoryFill", "No", "no"), ("Backend", "CPU", "cpu"),
     ("WeightsFile", '"/a b/c.pb.gz"', "/a b/c.pb.gz"), ("WeightsFile", "'x.pb'", "x.pb"), ("WeightsFile", "<built in>", "<built in>"),
     ("WeightsFile", "~/c.pb", os.path.expanduser("~/c.pb")), ("LogFile", '"~/log"', os.path.expanduser("~/log")),
-    ("WeightsFile", '"', '"'), ("WeightsFile", "", ""), ("WeightsFile", "o'brien.pb", "o'brien.pb"),
+    ("WeightsFile", '"', '"'), ("WeightsFile", "", ""), ("WeightsFile", "o'brien.pb", "o'brien.pb"), ("Threads", '"4"', 4),
+    ("BackendOptions", '"threads=2"', "threads=2"),
 ])
 def test_values_as_people_and_programs_write_them(name, text, value):
     assert BY_NAME[name].parse(text) == value
@@ -127,8 +128,18 @@ def test_an_engine_does_not_load_networks(name):
 @pytest.mark.parametrize("name,value", [("UCI_Chess960", True), ("TimeManager", "nonsense"), ("MoveOverheadMs", 5), ("SyzygyPath", "/x"),
                                         ("TaskWorkers", 3), ("VerboseMoveStats", True), ("Move Overhead", 9)])
 def test_an_engine_says_what_has_no_effect_in_it(name, value):
-    with pytest.warns(UserWarning, match=f"no effect in an Engine: {name}$"):
+    with pytest.warns(UserWarning, match=f"^{name} has no effect in an Engine$"):
         options.search_parameters({name: value})
+
+
+def test_what_another_option_makes_idle_is_said():
+    present = options.Settings(options.ENGINE)
+    present.values |= {"CPuctAtRoot": 2.0, "WDLDrawRateTarget": 0.3}
+    assert options.idle(present) == ["CPuctAtRoot has no effect while RootHasOwnCpuctParams is false"]
+    present.values |= {"RootHasOwnCpuctParams": True, "WDLCalibrationElo": 3000.0}
+    assert options.idle(present) == ["WDLDrawRateTarget has no effect while WDLCalibrationElo is set"]
+    with pytest.warns(UserWarning, match="DirichletNoiseAlpha has no effect while DirichletNoiseEpsilon is 0"):
+        options.search_parameters({"DirichletNoiseAlpha": 1})
 
 
 def test_an_engine_says_nothing_of_what_is_as_it_would_be_anyway():

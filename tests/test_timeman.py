@@ -1,5 +1,7 @@
 """Time budgets, computed by hand from docs/spec/engine.md 5."""
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from lc0rocm import Error
 from lc0rocm.engine import timeman
@@ -82,7 +84,7 @@ def test_simple():
 
 @pytest.mark.parametrize("text", ["fast", "legacy,simple", "legacy(slowmover=x)", "legacy(speed=1)", "legacy=1",
                                   "legacy(",
-                                  "legacy(midpoint-move=0)", "legacy(steepness=-1)"])
+                                  "legacy(midpoint-move=0)", "legacy(steepness=-1)", "simple(base-pct=-1)", "legacy(slowmover=1e308)"])
 def test_bad_managers(text):
     with pytest.raises(Error):
         manager(text)
@@ -91,3 +93,15 @@ def test_bad_managers(text):
 def test_slowmover_and_a_manager_exclude_each_other():
     with pytest.raises(Error, match="Slowmover"):
         manager("simple", slowmover=2.0)
+
+
+@given(st.sampled_from(list(timeman.MANAGERS)), st.data(), st.integers(0, 10**8))
+def test_no_budget_exceeds_the_clock(name, data, overhead):
+    numbers = st.floats(1, 1000) | st.sampled_from([1, 1000])
+    given = data.draw(st.fixed_dictionaries({}, optional={key: numbers for key in timeman.MANAGERS[name].defaults}))
+    one = manager(name + (f"({','.join(f'{key}={value:.6f}' for key, value in given.items())})" if given else ""), overhead)
+    for _ in range(4):
+        clock = Clock(data.draw(st.integers(0, 10**9)), data.draw(st.integers(0, 10**6)), data.draw(st.integers(0, 100)),
+                      data.draw(st.integers(0, 20000)), data.draw(st.integers(0, 300)))
+        assert one.budget(clock) <= clock.time_ms
+        one.moved(data.draw(st.integers(0, 10**6)))

@@ -7,7 +7,7 @@ from lc0rocm.engine import contempt, timeman
 from lc0rocm.engine.backend import BackEnd
 from lc0rocm.engine.request import Request
 from lc0rocm.engine.run import NO_MOVE, NO_SCORE, Position, Run, Task, Voice
-from lc0rocm.options import NOW, Option, Settings, cache_positions, core_parameters, node_values
+from lc0rocm.options import NOW, Option, Settings, cache_positions, core_parameters, idle, node_values
 
 _MAX_VISITS = 4_000_000_000
 _READY_S = 4.0  # for loading inside isready: GUIs give up after 5 or 10 s
@@ -56,6 +56,7 @@ class Player:
         self.tree = Tree()
         self.position: Position | Error = Position(_core.STARTPOS, (), _core.Game())  # Error: why there is none
         self.run: Run | None = None
+        self._said: set[str] = set()  # of what is said once
 
     # commands --------------------------------------------------------------------------------------------------------
 
@@ -145,6 +146,9 @@ class Player:
         if sign == 0 and settings["ContemptMode"] == "play" and shift:
             self.voice.send(["info string warning: contempt is off in analysis; ContemptMode can name a side"])
         favoured = (-sign if black else sign) if shift else 0
+        remarks = [remark for remark in idle(settings) if remark not in self._said]
+        self._said.update(remarks)
+        self.voice.send(["info string " + remark for remark in remarks])
         self.tree.place(position, (*node_values(settings), favoured))
         manager, limits = self._limits(request, position)
         return Task(request, arrived, position, core_parameters(settings, sign), limits,

@@ -130,7 +130,8 @@ def create(text: str, slowmover: float, overhead_ms: int) -> Manager:
     for key, value in given.items():
         if key not in parameters or isinstance(value, (bool, str, dict)):
             raise Error(f"TimeManager {name} takes numbers for {', '.join(parameters)}; '{key}={value}' is not one")
+        least = 1 if key in ("midpoint-move", "steepness") else 0
+        if not least <= value <= 1000:
+            raise Error(f"{key} of TimeManager {name} is a number from {least} to 1000, not {value}")
         parameters[key] = float(value)
-        if key in ("midpoint-move", "steepness") and not 1 <= parameters[key] <= 1000:
-            raise Error(f"{key} of TimeManager legacy is a number from 1 to 1000, not {value}")
     return MANAGERS[name](parameters, overhead_ms)

@@ -58,6 +58,13 @@ def test_one_sentence_for_what_has_no_effect(engine, name, value, words):
     assert len(said) == 1 and words in said[0]
 
 
+def test_an_option_that_another_makes_idle_is_named_once(engine):
+    engine.send("setoption name FpuValueAtRoot value 0.5")
+    sentence = "info string FpuValueAtRoot has no effect while FpuStrategyAtRoot is same"
+    assert engine.ask("position startpos", "go nodes 5").count(sentence) == 1
+    assert sentence not in engine.ask("go nodes 9")
+
+
 def test_every_option_at_its_default_costs_no_word(engine):
     engine.send("uci")
     lines = [line for line in engine.until("uciok") if line.startswith("option name ")]
