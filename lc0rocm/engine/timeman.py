@@ -72,7 +72,7 @@ class AlphaZero:
     defaults = {"alphazero-time-pct": 12.0}
 
     def __init__(self, parameters: dict, overhead_ms: int):
-        self.share, self.overhead = parameters["alphazero-time-pct"] / 100, overhead_ms
+        self.share, self.overhead = min(1.0, parameters["alphazero-time-pct"] / 100), overhead_ms
 
     def budget(self, clock: Clock) -> int:
         return int((clock.time_ms - kept_back(self.overhead, clock.time_ms)) * self.share)
