@@ -156,37 +156,32 @@ OUTPUT = _group(
           when=NOW),
 )
 
+_MOST_POSITIONS = 999999999  # in the evaluation cache
+_POSITION_BYTES = 140  # of one there, about
+
 NETWORK = _group(
     "Network and back end",
     real("PolicyTemperature", "policy-softmax-temp", 1.359, 0.1, 10,
          "Flattens (above 1) or sharpens the network's move probabilities.", in_nodes=True),
     combo("HistoryFill", "history-fill", "fen_only", ("no", "fen_only", "always"),
           "When to make up positions before the first known one.", in_nodes=True),
-    path("WeightsFile", "weights", "<autodiscover>",
-           "Network file (.pb or .pb.gz); <autodiscover> takes the newest in the usual folders.", short="w",
-           show=ALWAYS, when=POSITION, in_nodes=True),
+    path("WeightsFile", "weights", "<autodiscover>", "Network file (.pb or .pb.gz); <autodiscover> takes the newest in the usual folders.",
+         short="w", show=ALWAYS, when=POSITION, in_nodes=True),
     combo("Backend", "backend", "auto", _backends, "What evaluates the network; auto takes the best that runs here.",
           short="b", when=POSITION, in_nodes=True),
     string("BackendOptions", "backend-opts", "",
            "Parameters of the back end, like threads=2 or policy_head=optimistic.", short="o", when=POSITION, in_nodes=True),
-    spin("NNCacheSize", "nncache", 2000000, 0, 999999999, "Evaluations to remember; fewer where memory does not suffice."),
+    spin("NNCacheSize", "nncache", 2000000, 0, _MOST_POSITIONS, "Evaluations to remember; fewer where memory does not suffice."),
 )
-
-CACHE_ENTRY_BYTES = 140  # of an evaluation in the cache, about
-
-
-def _cache_entries(megabytes: int) -> int:
-    cache = next(option for option in NETWORK if option.name == "NNCacheSize")
-    return min(megabytes * 2**20 // CACHE_ENTRY_BYTES, int(cache.high))
-
 
 OTHER_NAMES = _group(
     "Names of other engines",
-    spin("Hash", "", 0, 0, 2**25, "NNCacheSize in megabytes.", when="next position",
-         alias=Alias("NNCacheSize", _cache_entries, lambda entries: round(entries * CACHE_ENTRY_BYTES / 2**20))),
+    spin("Hash", "", 0, 0, 2**25, "NNCacheSize in megabytes.",
+         alias=Alias("NNCacheSize", lambda megabytes: min(megabytes * 2**20 // _POSITION_BYTES, _MOST_POSITIONS),
+                     lambda positions: round(positions * _POSITION_BYTES / 2**20))),
     Option("Clear Hash", "", "button", None, "ClearTree.", alias=Alias("ClearTree")),
     spin("Move Overhead", "", 0, 0, 100000000, "MoveOverheadMs.", alias=Alias("MoveOverheadMs")),
-    spin("Slow Mover", "", 0, 0, 10000, "Slowmover in percent.", show=HIDDEN,
+    spin("Slow Mover", "", 0, 0, 10000, "Slowmover in percent.",
          alias=Alias("Slowmover", lambda percent: percent / 100, lambda factor: round(100 * factor))),
 )
 
@@ -217,7 +212,6 @@ IGNORED = tuple(option._replace(group="Accepted, without effect", when=NEVER) fo
 ENGINE = OTHER_NAMES + PROCESS + SEARCH + STOPPING + OUTPUT + NETWORK + IGNORED
 
 
-
 def node_values(settings: Settings) -> tuple:
     """Of the options whose values the nodes of a tree hold."""
     return tuple(settings[option.key] for option in settings.options if option.in_nodes)
@@ -233,7 +227,7 @@ def core_parameters(settings: Settings, contempt_sign: int) -> dict[str, Any]:
 
 def cache_positions(settings: Mapping[str, Any]) -> int:
     """How many positions the evaluation cache is to hold: NNCacheSize, but no more than half of what RamLimitMb allows."""
-    limit = settings["RamLimitMb"] * 10**6 // 2 // CACHE_ENTRY_BYTES
+    limit = settings["RamLimitMb"] * 10**6 // 2 // _POSITION_BYTES
     return min(settings["NNCacheSize"], limit) if limit else settings["NNCacheSize"]
 
 

@@ -1,7 +1,7 @@
 """The grammar of BackendOptions."""
 import pytest
 
-from lc0rocm import Error
+from lc0rocm import Error, loading
 from lc0rocm.backend_options import parse
 
 
@@ -31,3 +31,20 @@ def test_order_of_sub_dictionaries_is_kept():
 def test_mistakes(text):
     with pytest.raises(Error):
         parse(text)
+
+
+@pytest.mark.parametrize("text,head", [
+    ("", "vanilla"), ("policy_head=soft", "soft"), ("policy_head=soft,(gpu=0),(gpu=1)", "soft"),
+    ("(policy_head=soft),(policy_head=soft)", "soft"), ("a(b(policy_head=soft))", "soft"),
+])
+def test_the_head_of_a_network_that_several_back_ends_share(text, head):
+    assert loading._head("policy_head", "vanilla", parse(text)) == head
+
+
+def test_heads_that_nobody_can_obey():
+    with pytest.raises(Error, match="policy_head is soft here and vanilla there"):
+        loading.load_backend("<built in>", "demux", "(backend=cpu,policy_head=soft),(backend=cpu)")
+    with pytest.raises(Error, match="no_such_head"):
+        loading.load_backend("<built in>", "demux", "(backend=cpu,policy_head=no_such_head)")
+    for key in ("policy_head", "probe"):
+        assert any(f"{key} has no effect" in line for line in loading.load_backend("", "random", f"{key}=soft").messages)

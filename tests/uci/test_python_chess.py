@@ -57,12 +57,13 @@ def test_ponder_game(client):
 # What bots and scripts set by habit, all at once: what is not listed cannot be set at all.
 HABITS = {"Hash": 64, "Move Overhead": 100, "Threads": 2, "SyzygyPath": "./syzygy/", "UCI_ShowWDL": True, "UCI_AnalyseMode": True,
           "Clear Hash": None, "SyzygyProbeLimit": 6, "SyzygyProbeDepth": 1, "Syzygy50MoveRule": True, "OwnBook": False, "Slow Mover": 84,
-          "UCI_LimitStrength": False, "UCI_Elo": 1500, "UCI_Opponent": "GM 2800 human Magnus", "Contempt": 24, "Temperature": 0.5,
+          "UCI_LimitStrength": False, "UCI_Elo": 1500, "UCI_Opponent": "GM 2800 human Magnus", "Contempt": 24,
           "MinibatchSize": 8, "MaxPrefetch": 0, "TaskWorkers": 4, "NNCacheSize": 20000, "MoveOverheadMs": 50, "WeightsFile": "x.pb.gz",
           "Backend": "random", "BackendOptions": "", "RamLimitMb": 100, "ScoreType": "centipawn", "LogFile": "", "ConfigFile": "x",
           "SmartPruningFactor": 0, "VerboseMoveStats": False, "StrictTiming": False, "CPuct": 2.1, "PolicyTemperature": 1.4}
 
 
-def test_options_that_are_set_by_habit(client):
-    client.configure(HABITS)
-    assert client.play(chess.Board(), chess.engine.Limit(nodes=20)).move in chess.Board().legal_moves
+def test_options_that_are_set_by_habit(tmp_path):
+    with chess.engine.SimpleEngine.popen_uci([sys.executable, "-m", "lc0rocm", "--config="], cwd=tmp_path, timeout=20) as client:
+        client.configure(HABITS)
+        assert client.play(chess.Board(), chess.engine.Limit(nodes=20)).move in chess.Board().legal_moves
