@@ -1,8 +1,9 @@
-"""The first start on a GPU that has to be checked and measured first: the CPU plays at once, the GPU takes over when it is ready."""
+"""A GPU in a game: at the first start it is checked and measured while the CPU plays, then it takes over; and it may fail."""
 import importlib.util
 import pathlib
 import time
 
+import chess
 import pytest
 
 PACKAGE = pathlib.Path(importlib.util.find_spec("lc0rocm").origin).parent
@@ -52,6 +53,23 @@ def test_the_gpu_takes_over_in_an_infinite_search(start, weights):
     assert any("takes over" in line and "in an infinite search at once" in line for line in engine.until("info string back end rocm-auto", 120))
     engine.until("info depth", 60)
     assert sum(line.startswith("bestmove") for line in engine.ask("stop", seconds=60)) == 1
+
+
+@pytest.mark.parametrize("fault,said", [("fail=fault:150@1", "has failed and is left out; the others go on"),
+                                        ("fail=fault:150+", "going on with back end cpu")])
+def test_a_game_outlives_its_gpus(start, weights, monkeypatch, fault, said):
+    """One of two, and both."""
+    monkeypatch.setenv("ROCM_EMULATED", f"devices=2 {fault}")
+    parts = ",".join(f"{name}(backend=rocm,gpu={gpu},max_batch=2,streams=1,warm_up=false)" for gpu, name in enumerate("ab"))
+    engine = start(weights, "--backend=demux", f"--backend-opts={parts}")
+    engine.sync()
+    board, lines = chess.Board(), []
+    for _ in range(6):
+        moves = " ".join(move.uci() for move in board.move_stack)
+        lines += engine.ask(f"position startpos moves {moves}", "go nodes 8", seconds=60)
+        board.push_uci(lines[-1].split()[1])  # raises for an illegal one
+    assert sum(said in line for line in lines) == 1 and sum(line.startswith("bestmove") for line in lines) == 6
+    assert not any("error" in line for line in lines) or "cpu" in said
 
 
 def test_a_load_that_failed_costs_no_go_anything(start, tmp_path):
