@@ -361,6 +361,16 @@ def test_tune_can_be_interrupted(weights):
     assert process.returncode == 130 and json.loads(out)["interrupted"]
 
 
+def test_waiting_for_a_gpu_can_be_interrupted(weights):
+    process = subprocess.Popen([sys.executable, "-m", "lc0rocm", "bench", weights, "--backend=rocm-auto"], cwd="/", stdout=subprocess.PIPE,
+                               stderr=subprocess.PIPE, env=os.environ | {"ROCM_EMULATED": "slow=100000"},
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a background job ignores it
+    time.sleep(3)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 130, (out, err)
+
+
 def test_what_cannot_be_read_is_forgotten(tmp_path):
     remember.write("x.json", "{ not JSON")
     assert remember.recall("x.json") == {} and remember.recall("none.json") == {}

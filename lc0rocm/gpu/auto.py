@@ -28,7 +28,7 @@ class _Request(NamedTuple):
     weights: str
     heads: list[str]
     tell: Callable[[Progress], None]
-    stop: threading.Event | None
+    stop: threading.Event
 
 
 def prepare(name: str, options: dict, weights: str, heads: list[str], tell: Callable[[Progress], None],
@@ -42,14 +42,14 @@ def prepare(name: str, options: dict, weights: str, heads: list[str], tell: Call
     for key in ("probe", "tune"):
         if not isinstance(options.get(key, True), bool):
             raise Error(f"back-end option {key} must be true or false")
-    request = _Request(options, weights, heads, tell, stop)
+    request = _Request(options, weights, heads, tell, stop or threading.Event())
     if name == "rocm-auto":
         return _combine(devices, request)
     subject, wish = _subject(name, devices[0], request), _wish(devices[0], request, False)
     checked = options.get("probe", not devices[0].emulated)
     if not checked and not wish.tune_s:
         return Prepared(name, subject.options, [])
-    verdict = probe.probe(subject, wish, tell, stop)
+    verdict = probe.probe(subject, wish, tell, request.stop)
     if verdict.why_not and checked:
         raise Error(f"{name} fails its check with this network on {devices[0]}: {verdict.why_not}; {AGAIN}; use the back end cpu, or the "
                     "option probe=false to play all the same")
@@ -66,7 +66,7 @@ def tune(name: str, options: dict, weights: str, heads: list[str], most: int, te
 
 def known(name: str, options: dict, weights: str, heads: list[str]) -> list[tuple[probe.Subject, probe.Verdict | None]]:
     """What prepare() would ask, with what is known of it; nothing is measured."""
-    return [(subject, probe.known(subject)) for subject in _subjects(name, _Request(options, weights, heads, lambda _: None, None))]
+    return [(subject, probe.known(subject)) for subject in _subjects(name, _Request(options, weights, heads, lambda _: None, threading.Event()))]
 
 
 def _subjects(name: str, request: _Request) -> list[probe.Subject]:
@@ -120,7 +120,11 @@ class _Choice(NamedTuple):
 def _combine(devices: list[rocm.Device], request: _Request) -> Prepared:
     """All that pass, each with a share of every batch by its speed."""
     with ThreadPoolExecutor(len(devices)) as pool:  # each waits for its own child
-        choices = list(pool.map(lambda device: _choose(device, request), devices))
+        try:
+            choices = list(pool.map(lambda device: _choose(device, request), devices))
+        except BaseException:  # of one, or a Ctrl-C: the others need not go on
+            request.stop.set()
+            raise
     messages = [message for choice in choices for message in choice.messages]
     chosen = [choice for choice in choices if choice.name]
     if not chosen:
