@@ -19,7 +19,8 @@ def parse(text: str) -> dict:
         token = _TOKEN.match(text, at)
         if not token:
             raise _mistake(text, ("", "", at))
-        tokens.append((token.lastgroup, token[token.lastgroup], token.start(token.lastgroup)))
+        kind = str(token.lastgroup)
+        tokens.append((kind, token[kind], token.start(kind)))
         at = token.end()
     tokens.append(("end", "", len(text)))
     result, rest = _list(text, tokens, 0, 0)

@@ -7,6 +7,8 @@ import sys
 import threading
 import time
 
+import numpy as np
+
 from lc0rocm import _core, loading, report
 from lc0rocm.engine import contempt
 from lc0rocm._core import Error
@@ -94,7 +96,6 @@ _HEADER = ("size, mean nps, mean ms,   sdev,     cv, max nps,  median, min nps, 
 
 def backendbench(settings: Settings) -> int:
     """Times batches of copies of one position, size by size, on as many threads as asked for."""
-    import numpy as np
     json, threads = settings["json"], settings["Threads"]
     loaded = loading.load_for(settings, unplayable=True)
     backend, most = loaded.backend, settings["max-batch-size"]

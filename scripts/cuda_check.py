@@ -172,7 +172,8 @@ class Run:
             for words in (("bench", "--num-positions=2"), ("tune", "--max-batch-size=8"), ("bench", "--num-positions=2")):
                 out = self.run([sys.executable, "-P", "-m", "lc0rocm", *words, "--backend=rocm-auto",
                                 f"--weights={self.options.data / 'nets' / net}.pb.gz"], environment=self.installed())
-                texts += [f"{net} {words[0]}: {line}" for line in out.splitlines() if re.match("Nodes/second|.*(takes|kept|not used)", line)]
+                texts += [f"{net} {words[0]}: {line}" for line in out.splitlines()
+                          if re.match("Nodes/second|.*(takes|kept|not used)", line)]
         return "\n".join(texts)
 
     def bench(self):
@@ -347,7 +348,8 @@ def soak(options, kind):
                 chosen = dice.integers(0, len(planes[0]), dice.integers(1, most + 1))
                 share, q, d, _ = errors(kind, backend.evaluate(*(part[chosen] for part in planes)), [part[chosen] for part in wanted])
                 if share > 1 or max(q, d) > 0.01:
-                    failures.append(f"batch {counts[thread]} of thread {thread}, {len(chosen)} positions: logits at {100 * share:.0f}%, q {q:.3g}")
+                    failures.append(f"batch {counts[thread]} of thread {thread}, {len(chosen)} positions: "
+                                    f"logits at {100 * share:.0f}%, q {q:.3g}")
                 counts[thread] += 1
         except Exception as error:
             failures.append(f"thread {thread}: {error}")

@@ -1,11 +1,18 @@
 #!/usr/bin/env python3
 """Run the AMD machine code of kernels in an ISA emulator, instruction by instruction, and compare with NumPy.
 
-Prints one line a kernel and target: worst error, and the wave instructions executed for each unit of work. Needs hipcc (or the command in
-$HIPCC), what isa_run.py beside it names, and a minute for each line.
+Prints one line a kernel and target: worst error, and the wave instructions executed for each unit of work. A line takes a minute.
 
     scripts/isa_check.py                          all kernels, gfx1100 gfx1201 gfx942
     scripts/isa_check.py attention -t gfx1151
+
+The emulator is tinygrad's, pinned, in $TINYGRAD_SRC:
+    git init tinygrad && cd tinygrad
+    git fetch --depth 1 https://github.com/tinygrad/tinygrad a9069c177a9da9cca18593edf55acd2e6073cca6 && git checkout FETCH_HEAD
+It needs clang on the PATH and the Python packages msgpack, numpy and pyelftools. Compiling and reading the machine code is ROCm's: hipcc
+and llvm-objdump, or the commands in $HIPCC and $LLVM_OBJDUMP. Without an installed ROCm (docs/build.md):
+    export HIPCC="scripts/rocm_sysroot /var/tmp/rocm run hipcc"
+    export LLVM_OBJDUMP="scripts/rocm_sysroot /var/tmp/rocm run llvm-objdump-22"
 """
 import argparse
 import os
@@ -60,8 +67,8 @@ def layer_norm_float():
     bias, gain, shift = (rng.normal(size=cols).astype(np.float32) for _ in range(3))
     y = np.full((rows, cols), np.nan, np.float32)
     expected = reference.layer_norm(*wide(x, bias, skip, gain, shift), 0.5, 'mish', 1e-3)
-    return ('layer_norm_teamIfLi32ELi1ELNS_5ShapeE2E', (1, 1, 1), 128, [y, x, bias, skip, gain, shift, i32(rows), i32(cols), f32(1 / cols), f32(0.5),
-                                                            activation('mish'), f32(1e-3)], expected, rows, 1e-4)
+    return ('layer_norm_teamIfLi32ELi1ELNS_5ShapeE2E', (1, 1, 1), 128, [y, x, bias, skip, gain, shift, i32(rows), i32(cols), f32(1 / cols),
+                                                                        f32(0.5), activation('mish'), f32(1e-3)], expected, rows, 1e-4)
 
 
 def layer_norm_wide():
@@ -69,7 +76,8 @@ def layer_norm_wide():
     x, bias, gain, shift = half(rows, cols), half(cols), half(cols), half(cols)
     y = np.full((rows, cols), np.nan, np.float16)
     expected = reference.layer_norm(*wide(x, bias), None, *wide(gain, shift), 1, 'swish', 1e-3)
-    return ('layer_norm_teamI6__halfLi256ELi3ELNS_5ShapeE1E', (rows, 1, 1), 256, [y, x, bias, null, gain, shift, i32(rows), i32(cols), f32(1 / cols), f32(1),
+    return ('layer_norm_teamI6__halfLi256ELi3ELNS_5ShapeE1E', (rows, 1, 1), 256,
+            [y, x, bias, null, gain, shift, i32(rows), i32(cols), f32(1 / cols), f32(1),
                                                                         activation('swish'), f32(1e-3)], expected, rows, 1e-2)
 
 
@@ -78,7 +86,8 @@ def layer_norm_block():
     x, skip, bias, gain, shift = half(rows, cols), half(rows, cols), half(cols), half(cols), half(cols)
     y = np.full((rows, cols), np.nan, np.float16)
     expected = reference.layer_norm(*wide(x, bias, skip, gain, shift), 0.5, 'swish', 1e-3)
-    return ('layer_norm_blockI6__half', (rows, 1, 1), 256, [y, x, bias, skip, gain, shift, i32(cols), f32(0.5), activation('swish'), f32(1e-3)],
+    return ('layer_norm_blockI6__half', (rows, 1, 1), 256, [y, x, bias, skip, gain, shift, i32(cols), f32(0.5), activation('swish'),
+                                                            f32(1e-3)],
             expected, rows, 1e-2)
 
 
@@ -98,7 +107,8 @@ def bias_activation():
     x, skip, multiply, add, bias = *(half(rows, cols) for _ in range(4)), half(cols)
     y = np.full((rows, cols), np.nan, np.float16)
     expected = reference.activate('mish', x.astype(np.float64) + bias + skip) * multiply + add
-    return ('bias_activationI6__halfLi8E', (1, 1, 1), 256, [y, x, bias, skip, multiply, add, u32(rows * cols // 8), u32(cols // 8), activation('mish')],
+    return ('bias_activationI6__halfLi8E', (1, 1, 1), 256, [y, x, bias, skip, multiply, add, u32(rows * cols // 8), u32(cols // 8),
+                                                            activation('mish')],
             expected, rows, 1e-2)
 
 
@@ -107,7 +117,8 @@ def expand_tokens():
     masks, values, encoding = rng.integers(0, 2 ** 63, (1, 112), np.uint64) * 2 + 1, rng.random((1, 112), np.float32), half(64, extra)
     out = np.full((64, stride), np.nan, np.float16)
     planes = (masks[0] >> np.arange(64, dtype=np.uint64)[:, None] & 1) * values[0]
-    return ('expand_tokensI6__halfLi8E', (64 * stride // 8 // 256, 1, 1), 256, [out, masks, values, encoding, u32(64), u32(stride // 8), u32(extra), u32(64)],
+    return ('expand_tokensI6__halfLi8E', (64 * stride // 8 // 256, 1, 1), 256,
+            [out, masks, values, encoding, u32(64), u32(stride // 8), u32(extra), u32(64)],
             np.concatenate([planes, encoding, np.zeros((64, stride - 112 - extra))], 1), 64, 1e-3)
 
 
@@ -115,7 +126,8 @@ def expand_pieces():
     batch = 2
     masks, values = rng.integers(0, 2 ** 63, (batch, 112), np.uint64) * 2 + 1, rng.random((batch, 112), np.float32)
     squares = (masks[:, :12, None] >> np.arange(64, dtype=np.uint64) & 1) * values[:, :12, None]
-    return ('expand_piecesI6__half', (batch * 64 * 12 // 256, 1, 1), 256, [np.full((batch, 64 * 12), np.nan, np.float16), masks, values, i32(batch)],
+    return ('expand_piecesI6__half', (batch * 64 * 12 // 256, 1, 1), 256, [np.full((batch, 64 * 12), np.nan, np.float16), masks, values,
+                                                                           i32(batch)],
             squares.transpose(0, 2, 1).reshape(batch, -1), batch * 64, 1e-3)
 
 
@@ -133,8 +145,8 @@ def attention_policy():
     q, k = wide(queries_keys[:, 0], queries_keys[:, 1])
     m, r = q @ k.T / depth ** 0.5, k[56:] @ w.astype(np.float64).T
     flat = np.concatenate([m.reshape(-1), (m[48:56, 56:, None] + (r[:, :3] + r[:, 3:])[None]).reshape(-1)])
-    return ('attention_policyI6__halfLi8E', (1, 2, 1), 256, [np.full(20, np.nan, np.float32), queries_keys, w, places, moves, first, i32(depth),
-                                                             f32(depth ** -0.5)], flat[places[moves]], 20, 1e-3)
+    return ('attention_policyI6__halfLi8E', (1, 2, 1), 256, [np.full(20, np.nan, np.float32), queries_keys, w, places, moves, first,
+                                                             i32(depth), f32(depth ** -0.5)], flat[places[moves]], 20, 1e-3)
 
 
 def values():
@@ -164,7 +176,8 @@ def squeeze_excitation():
     x, skip, bias = half(1, 64, channels), half(1, 64, channels), half(channels)
     packed, weights = excitation(channels, width)
     z = reference.squeeze_excitation(x.astype(np.float64) + bias, *weights, 'relu')
-    return ('squeeze_excitationI6__halfLi2E', (1, 1, 1), 512, [np.full(x.shape, np.nan, np.float16), x, bias, skip, packed, i32(channels), activation('relu')],
+    return ('squeeze_excitationI6__halfLi2E', (1, 1, 1), 512, [np.full(x.shape, np.nan, np.float16), x, bias, skip, packed, i32(channels),
+                                                               activation('relu')],
             np.maximum(z + skip, 0), 1, 2e-2, 4 * (4 * channels + width))
 
 
@@ -193,7 +206,8 @@ def patches():
     channels = 16
     x, out = half(1, 64, channels), np.full((1, 64, 9, channels), np.nan, np.float16)
     pieces = channels // 8
-    return ('7patchesI6__halfLi8E', (-(-64 * 9 * pieces // 256), 1, 1), 256, [out, x, u32(64 * 9 * pieces), u32(pieces)], reference.patches(x), 64, 0)
+    return ('7patchesI6__halfLi8E', (-(-64 * 9 * pieces // 256), 1, 1), 256, [out, x, u32(64 * 9 * pieces), u32(pieces)],
+            reference.patches(x), 64, 0)
 
 
 def gemm(tile, tile_rows, tile_cols, threads, rows, cols, depth, splits=1, function='relu', dtype=np.float16):
@@ -263,7 +277,8 @@ def compile_kernels(source, target, folder):
     command = shlex.split(os.environ.get('HIPCC', 'hipcc'))
     result = Path(folder) / f'{source}-{target}.co'
     flags = ['-x', 'hip', '-std=c++20', '-O3', f'-I{ROOT}/src', f'--offload-arch={target}', '--no-gpu-bundle-output', '--cuda-device-only']
-    code = subprocess.run([*command, *flags, ROOT / f'src/backends/rocm/kernels/{source}.hip', '-o', result], text=True, capture_output=True)
+    code = subprocess.run([*command, *flags, ROOT / f'src/backends/rocm/kernels/{source}.hip', '-o', result], text=True,
+                          capture_output=True)
     if code.returncode:
         sys.exit(code.stderr)
     return result
@@ -282,7 +297,8 @@ def check(label, target, folder):
     else:
         assert (result == expected).all(), 'a copy differs'
     worst = np.abs(result - expected).max()
-    print(f'{label:24} {target:8} worst error {worst:.2g}, {sum(device.counts.values()) / units:.4g} wave instructions a {unit}', flush=True)
+    work = sum(device.counts.values()) / units
+    print(f'{label:24} {target:8} worst error {worst:.2g}, {work:.4g} wave instructions a {unit}', flush=True)
 
 
 def main():
@@ -290,6 +306,9 @@ def main():
     parser.add_argument('kernels', nargs='*', help='words of labels; all without')
     parser.add_argument('-t', '--targets', nargs='+', default=['gfx1100', 'gfx1201', 'gfx942'])
     options = parser.parse_args()
+    if not os.path.isdir(os.environ.get('TINYGRAD_SRC', '')):
+        parser.error('$TINYGRAD_SRC names no folder; --help says what the emulator is and where it comes from')
+    (ROOT / 'build').mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=ROOT / 'build') as folder:
         for label in CASES:
             if not options.kernels or any(word in label for word in options.kernels):

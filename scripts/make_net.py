@@ -49,8 +49,8 @@ def set_array(layer, values, encoding="linear16"):
 
 def make_net(*, body="attention", filters=64, blocks=6, se_ratio=0, embedding=128, encoders=3, heads=4, dff=256, d_model=0,
              smolgen=None, pe="map", preprocessing=16, gates=False, policy="attention", policy_size=0, policy_encoders=0,
-             policy_heads=4, value="wdl", value_size=32, head_hidden=128, moves_left=True, multihead=False, input_format=1, encoding="linear16",
-             activation="mish", smolgen_activation="swish", ffn_activation="default", batch_norm=True, seed=0):
+             policy_heads=4, value="wdl", value_size=32, head_hidden=128, moves_left=True, multihead=False, input_format=1,
+             encoding="linear16", activation="mish", smolgen_activation="swish", ffn_activation="default", batch_norm=True, seed=0):
     """A netproto.Net. body: tower, attention, or both (a tower of `blocks` under an attention body). smolgen: None or
     (compressed channels, hidden, generated). pe: map or dense. 0 for d_model and policy_size: as wide as their input."""
     return _Maker(encoding, seed).net(argparse.Namespace(**{k: v for k, v in locals().items() if k not in ("encoding", "seed")}))

@@ -16,7 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-import cuda_check  # noqa: E402
+import cuda_check
 
 REPEATS = 20
 

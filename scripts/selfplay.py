@@ -61,7 +61,7 @@ def opening(dice: random.Random, options: argparse.Namespace) -> chess.Board:
 
 def play(board: chess.Board, players: dict, options: argparse.Namespace, number: int) -> tuple[str, str, float]:
     """Result, how it came about, and the least time on a clock after a move. The time of the pipe counts."""
-    clocks = {color: options.time for color in chess.COLORS}
+    clocks = dict.fromkeys(chess.COLORS, options.time)
     slack = options.time
     while not board.is_game_over(claim_draw=True):
         side = board.turn

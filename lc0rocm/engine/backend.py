@@ -17,8 +17,8 @@ class BackEnd:
 
     def __init__(self, settings: Settings, send: Callable[[Sequence[str]], None]):
         self._settings, self._send = settings, send
-        self._loading: "Loading | None" = None
-        self._loaded: "Loaded | None" = None
+        self._loading: Loading | None = None
+        self._loaded: Loaded | None = None
         self._fallen_back = False
         self._made_of: tuple[str, ...] = ()
         self.when_better: Callable[[], None] = lambda: None  # called from a thread when better() gives another one than before
@@ -33,23 +33,27 @@ class BackEnd:
 
     def get(self) -> "Loaded":
         """Between searches: at once, if anything is loaded. Raises Error, at once too if it did before."""
-        return self._get(None)
+        loaded = self._get(None)
+        assert loaded, "without a limit to its patience"
+        return loaded
 
     def _get(self, patience_s: float | None) -> "Loaded | None":
-        wanted = tuple(self._settings[name] for name in NAMED_BY)
+        weights, backend, options = wanted = tuple(self._settings[name] for name in NAMED_BY)
         if self._loading is None or wanted != self._made_of:
             from lc0rocm import loading  # here: uci has to be answered before numpy and protobuf are there
             self.close()
             self._loaded, self._fallen_back, self._made_of = None, False, wanted
-            self._loading = loading.Loading(*wanted, lambda line: self._send(["info string " + line]), lambda: self.when_better())
+            self._loading = loading.Loading(weights, backend, options, lambda line: self._send(["info string " + line]), lambda: self.when_better())
         return self._take(patience_s)
 
     def better(self) -> "Loaded":
         """In the middle of a search: what has become ready, whatever the options say by now."""
-        return self._take(None)
+        loaded = self._take(None)
+        assert loaded
+        return loaded
 
     def _take(self, patience_s: float | None) -> "Loaded | None":
-        if not self._fallen_back:
+        if self._loading and not self._fallen_back:
             loaded = self._loading.use(patience_s)
             if loaded and loaded is not self._loaded:
                 self._send(["info string " + message for message in loaded.messages])

@@ -1,10 +1,15 @@
 """Contempt and draw rates: the options of the WDL rescaling to the numbers that the search applies (W/D/L as a logistic
 around mu with spread s; the search shifts mu by s^2 * diff and scales s by ratio)."""
 import math
-from typing import Mapping, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from lc0rocm import numerals
 from lc0rocm._core import Error
+
+
+class Values(Protocol):
+    """Option values by name."""
+    def __getitem__(self, name: str, /) -> Any: ...
 
 
 class Rescale(NamedTuple):
@@ -29,7 +34,7 @@ def contempt_value(text: str, opponent: str, rating_advantage: float) -> float:
     return value
 
 
-def rescale(options: Mapping) -> Rescale:
+def rescale(options: Values) -> Rescale:
     """From WDLCalibrationElo, the draw rates, contempt and their limits. The defaults give (1, 0): no change."""
     most = options["ContemptMaxValue"]
     contempt = contempt_value(options["Contempt"], options["UCI_Opponent"], options["UCI_RatingAdv"])

@@ -6,7 +6,7 @@ import select
 import sys
 import threading
 import time
-from typing import Sequence
+from typing import Sequence, TextIO
 
 from lc0rocm._core import Error
 
@@ -73,7 +73,8 @@ class Log:
     """Everything that is received and sent, in the file that LogFile names."""
 
     def __init__(self) -> None:
-        self._name, self._file = "", None
+        self._name = ""
+        self._file: TextIO | None = None
 
     def open(self, name: str) -> None:
         """"" closes it. Raises Error; then there is no log."""

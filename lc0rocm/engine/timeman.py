@@ -113,7 +113,7 @@ def fixed(movetime_ms: int, overhead_ms: int) -> int:
 
 
 Manager = Legacy | AlphaZero | Simple
-MANAGERS = {"legacy": Legacy, "alphazero": AlphaZero, "simple": Simple}
+MANAGERS: dict[str, type[Legacy] | type[AlphaZero] | type[Simple]] = {"legacy": Legacy, "alphazero": AlphaZero, "simple": Simple}
 
 
 def create(text: str, slowmover: float, overhead_ms: int) -> Manager:

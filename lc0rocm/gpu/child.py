@@ -2,6 +2,7 @@
 
 The child sends lines: progress as it comes, then the answer. It ends when its parent does."""
 import json
+import os
 import select
 import signal
 import subprocess
@@ -36,6 +37,7 @@ def call(module: str, function: str, argument: Any, patience_s: float, tell: Cal
     with tempfile.TemporaryFile() as errors:
         child = subprocess.Popen([sys.executable, "-c", _START.format(path=sys.path, module=module, function=function)],
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
+        assert child.stdin
         answer = None
         try:
             child.stdin.write(json.dumps(argument).encode() + b"\n")
@@ -66,6 +68,7 @@ def progress(value: Any) -> None:
 
 def _lines(child: subprocess.Popen, patience_s: float, stop: threading.Event | None):
     """What the child sends, until it ends. Raises TimeoutError and Stopped."""
+    assert child.stdout
     rest, deadline = b"", time.monotonic() + patience_s
     while True:
         if stop is not None and stop.is_set():
@@ -74,7 +77,7 @@ def _lines(child: subprocess.Popen, patience_s: float, stop: threading.Event | N
             if time.monotonic() > deadline:
                 raise TimeoutError
             continue
-        data = child.stdout.read1(1 << 16)
+        data = os.read(child.stdout.fileno(), 1 << 16)
         if not data:
             return
         *lines, rest = (rest + data).split(b"\n")

@@ -5,7 +5,7 @@ large ones. So every batch size that is computed in a way of its own is compared
 from its graph. What is measured is told, or written to disk, piece by piece: an interruption loses one."""
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -75,7 +75,8 @@ def _check(name: str, backend: _core.Backend, network: _core.Network, planes, si
     Error for the first size whose answers are wrong."""
     has_cpu = any(entry[0] == "cpu" and not entry[1] for entry in _core.registered_backends())
     cpu = _core.Backend("cpu", network, {}).evaluate(*planes) if has_cpu else None
-    first, errors = None, {}
+    first = None
+    errors: dict[str, float] = {}
     stage = {"stage": "checking batch sizes", "total": len(sizes)}
     for done, size in enumerate(sizes):
         child.progress(stage | {"done": done})
@@ -139,13 +140,13 @@ def _measure(backend: _core.Backend, planes, sizes: list[int], speed: dict[str, 
             speed[str(size)] = positions_per_second(backend, _batch(planes, size), 1)
             child.progress({"kept": {"speed": speed}})
     child.progress(stage | {"done": len(sizes)})
-    batch = _batch(planes, int(max(speed, key=speed.get)))
+    batch = _batch(planes, int(max(speed, key=lambda size: speed[size])))
     threads = {str(count): positions_per_second(backend, batch, count) for count in (1, 2)}
     child.progress(stage | {"done": len(sizes) + 1})
     return {"speed": speed, "threads": threads}
 
 
-def positions_per_second(backend: _core.Backend, planes, threads: int) -> float:
+def positions_per_second(backend: _core.Backend, planes: tuple[Any, Any], threads: int) -> float:
     """Raises Error where one of the threads fails."""
     backend.time_batches(*planes, 2, MOVES)  # a plain run, and the capture of a graph
     once = backend.time_batches(*planes, 1, MOVES)[0]

@@ -93,7 +93,7 @@ class _Probing:
             if why_not.startswith("back-end option "):
                 raise Error(why_not)
             if not why_not:
-                return self._keep(Verdict("", list(without), self._notes(without), *answer.values(), time.time()))
+                return self._keep(Verdict("", list(without), self._notes(without), answer["errors"], answer["speed"], answer["threads"], time.time()))
             if "hipErrorOutOfMemory" in why_not:
                 return Verdict(why_not + "; it is tried again the next time", [], [], {}, {}, {}, time.time())
             reasons.append(why_not)

@@ -25,7 +25,7 @@ PLANS = "rocm-plans.txt"  # a file of remember.py
 
 
 class Device(NamedTuple):
-    index: int  # of HIP, as in the option gpu
+    index: int  # type: ignore[assignment]  # of HIP, as in the option gpu; a tuple has a method of that name
     name: str
     architecture: str  # gfx1100
     memory: int  # bytes
@@ -132,8 +132,8 @@ def _loaded_before(files: Any) -> bool:
     if not isinstance(files, dict) or any(files.get(name) != value for name, value in _surroundings().items()):
         return False
     stamps = {path: stamp for path, stamp in files.items() if path.startswith("/")}
-    module = importlib.util.find_spec(_MODULE).origin
-    return os.path.realpath(module) in stamps and all(_stamp(path) == stamp for path, stamp in stamps.items())
+    module = importlib.util.find_spec(_MODULE)
+    return module is not None and os.path.realpath(str(module.origin)) in stamps and all(_stamp(path) == stamp for path, stamp in stamps.items())
 
 
 # plans ----------------------------------------------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
 Unlike there, sizes hold for every encoding and come from the chosen heads; their elements are counted by encoding.
 """
+from typing import Any
+
 from lc0rocm.netfile import netproto
 from lc0rocm.netfile.weights import ELEMENT_SIZE, POLICY_HEADS, VALUE_HEADS
 
@@ -57,7 +59,8 @@ def _shown(message, field):
 
 def _format(net) -> dict:
     """The format as it is evaluated; where the file says something else, that too."""
-    stored, rows = net.message.format, {}
+    stored = net.message.format
+    rows: dict[str, Any] = {}
     for label, field in _FORMAT.items():
         if field == "weights_encoding":
             rows |= _present(stored, {label: field})
@@ -75,7 +78,7 @@ def _weights(net, policy_head: str, value_head: str) -> dict:
     weights = net.message.weights
     sizes = {name: len(data) // ELEMENT_SIZE[encoding] for name, (encoding, data, *_) in arrays.items()}
     attention_policy = arch["policy"] == 3
-    rows = {}
+    rows: dict[str, Any] = {}
     if arch["encoders"]:
         rows |= {"Encoders": arch["encoders"], "Encoder heads": arch["heads"], "Embedding size": arch["embedding"],
                  "Dmodel": sizes["encoder.0.mha.q_b"], "Encoder DFF": sizes["encoder.0.ffn.dense1_b"]}

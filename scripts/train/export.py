@@ -18,7 +18,7 @@ from lc0rocm import _core
 from lc0rocm.netfile import net as net_files, netproto
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))
-from make_net import set_array, write_net  # noqa: E402
+from make_net import set_array, write_net
 
 TOLERANCE = 2e-3
 LICENSE = b"CC0-1.0: no rights reserved. https://creativecommons.org/publicdomain/zero/1.0/"

@@ -142,7 +142,6 @@ def play_game(index: int, seed: int, engine: Stockfish) -> games.Game:
     engine.new_game()
     seen: dict[object, int] = {}
     side, streak = 0, 0  # who is winning by a lot (1 White, -1 Black, 0 nobody), and for how many plies
-    result = 1
     while len(moves) < MAX_PLIES:
         key = board._transposition_key()
         seen[key] = seen.get(key, 0) + 1

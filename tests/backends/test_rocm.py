@@ -16,7 +16,7 @@ from lc0rocm.netfile import net
 pytest.importorskip("lc0rocm._rocm", reason="built without the ROCm back end")
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "scripts"))
-import make_net
+import make_net  # noqa: E402
 
 KINDS = ["rocm", "rocm-fp16"]
 SMALL = {"max_batch": 8, "streams": 1, "warm_up": False}  # quick to make
@@ -101,7 +101,8 @@ def test_batches(reference, kind, size, max_batch):
 
 # Sizes that no kernel likes: heads of 12 channels, an encoding of 3 a square, odd widths.
 ODD = {
-    "map": {"embedding": 36, "heads": 3, "dff": 50, "smolgen": (3, 10, 7), "gates": True, "policy_size": 20, "value_size": 5, "head_hidden": 9},
+    "map": {"embedding": 36, "heads": 3, "dff": 50, "smolgen": (3, 10, 7), "gates": True, "policy_size": 20, "value_size": 5,
+            "head_hidden": 9},
     "dense": {"embedding": 44, "heads": 2, "d_model": 24, "dff": 30, "pe": "dense", "preprocessing": 3, "ffn_activation": "relu2"},
     "tower": {"body": "tower", "filters": 21, "blocks": 2, "se_ratio": 3, "policy": "convolution", "value_size": 3, "head_hidden": 7},
     "classical": {"body": "tower", "filters": 12, "blocks": 1, "policy": "classical", "policy_size": 5, "value": "classical"},

@@ -1,7 +1,6 @@
 """Moves as text, repetitions, hashes and dead positions."""
 import random
 
-import chess
 import pytest
 
 from lc0rocm import _core

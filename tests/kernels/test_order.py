@@ -12,22 +12,27 @@ se = lambda make, channels, width: (make(width, channels), make(width), make(2 *
 
 def attention(make, dim):
     qkv = make(64, 6 * dim)
-    return ['attention', make is half, Output((64, 2 * dim), qkv.dtype), qkv, (qkv, 2 * dim), (qkv, 4 * dim), make(1, 2, 64, 64), 1, 2, dim, 6 * dim, 2 * dim]
+    return ['attention', make is half, Output((64, 2 * dim), qkv.dtype), qkv, (qkv, 2 * dim), (qkv, 4 * dim), make(1, 2, 64, 64), 1, 2, dim,
+            6 * dim, 2 * dim]
 
 
 def layer_norm(make, cols):
-    return ['layer_norm', make is half, Output((5, cols), make(1).dtype), make(5, cols), make(cols), make(5, cols), make(cols), make(cols), 5, cols, 0.5, 1, 1e-3]
+    return ['layer_norm', make is half, Output((5, cols), make(1).dtype), make(5, cols), make(cols), make(5, cols), make(cols), make(cols),
+            5, cols, 0.5, 1, 1e-3]
 
 
 def squeeze_excitation(make):
-    return ['squeeze_excitation', make is half, Output((3, 64, 24), make(1).dtype), make(3, 64, 24), make(24), make(3, 64, 24), *se(make, 24, 5), 5, 3, 24, 3]
+    return ['squeeze_excitation', make is half, Output((3, 64, 24), make(1).dtype), make(3, 64, 24), make(24), make(3, 64, 24),
+            *se(make, 24, 5), 5, 3, 24, 3]
 
 
 def winograd_output(make):
-    return ['winograd_output', make is half, Output((3, 64, 24), make(1).dtype), Output(make(36, 12, 24)), make(24), make(3, 64, 24), *se(make, 24, 5), 5, 3, 24, 3]
+    return ['winograd_output', make is half, Output((3, 64, 24), make(1).dtype), Output(make(36, 12, 24)), make(24), make(3, 64, 24),
+            *se(make, 24, 5), 5, 3, 24, 3]
 
 
-CASES = {'attention, half': lambda: attention(half, 32), 'attention, half, 120': lambda: attention(half, 120), 'attention, float': lambda: attention(single, 24),
+CASES = {'attention, half': lambda: attention(half, 32), 'attention, half, 120': lambda: attention(half, 120),
+         'attention, float': lambda: attention(single, 24),
          'layer_norm, lanes': lambda: layer_norm(half, 768), 'layer_norm, block': lambda: layer_norm(half, 301),
          'squeeze_excitation': lambda: squeeze_excitation(half), 'winograd_output': lambda: winograd_output(half),
          'squeeze_excitation, float': lambda: squeeze_excitation(single), 'winograd_output, float': lambda: winograd_output(single)}

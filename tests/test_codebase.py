@@ -1,0 +1,123 @@
+"""The code as text: folders that know only what is below them, files that the build knows, and lazy imports."""
+import ast
+import pathlib
+import re
+
+import pytest
+
+ROOT = pathlib.Path(__file__).resolve().parents[1]
+CPP = sorted(path for kind in ("h", "cc", "hip") for folder in ("src", "tests") for path in (ROOT / folder).rglob(f"*.{kind}"))
+MODULES = {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+           for path in (ROOT / "lc0rocm").rglob("*.py")}
+# What each folder of src/ may include beside itself: docs/layout.md.
+BELOW = {
+    "chess": set(),
+    "nn": {"chess"},
+    "syzygy": {"chess"},
+    "search": {"chess", "nn", "syzygy"},
+    "backends": {"chess", "nn"},
+    "bindings": {"chess", "nn", "syzygy", "search", "backends"},
+    "rocm_standin": set(),
+}
+KNOW_ARCHITECTURES = {"wave.h", "mma.h"}
+
+
+def test_lines_of_cpp():
+    faults = [f"{path.relative_to(ROOT)}:{number}: {what}" for path in CPP
+              for number, line in enumerate(path.read_text().split("\n"), 1)
+              for what, wrong in (("longer than 160", len(line) > 160), ("tab", "\t" in line), ("space at the end", line.endswith(" ")))
+              if wrong]
+    assert not faults
+
+
+def includes(path):
+    return re.findall(r'^\s*#include "([^"]+)"', path.read_text(), re.M)
+
+
+def test_folders_include_what_is_below_them():
+    assert {path.name for path in (ROOT / "src").iterdir() if path.is_dir()} == BELOW.keys()
+    faults = []
+    for path in (ROOT / "src").rglob("*"):
+        if path.suffix in (".h", ".cc", ".hip"):
+            folder = path.relative_to(ROOT / "src").parts[0]
+            for name in includes(path):
+                goal = name.partition("/")[0]
+                if goal in BELOW and goal != folder and goal not in BELOW.get(folder, ()):
+                    faults.append(f"{path.relative_to(ROOT)} includes {name}")
+    assert not faults
+
+
+def test_back_ends_do_not_know_each_other():
+    """But for combine, which makes one of several: check is one of its kind."""
+    faults = []
+    for path in (ROOT / "src/backends").rglob("*.*"):
+        own = path.relative_to(ROOT / "src/backends").parts[0]
+        if path.suffix in (".h", ".cc", ".hip"):
+            faults += [f"{path.relative_to(ROOT)} includes {name}" for name in includes(path)
+                       if name.startswith("backends/") and name.count("/") > 1 and name.split("/")[1] not in (own, "combine")]
+    assert not faults
+
+
+def test_architectures_have_their_places():
+    """No condition on an architecture outside the two headers, and no vendor's macro at all."""
+    faults = [f"{path.relative_to(ROOT)}: {line.strip()}" for path in (ROOT / "src/backends").rglob("*.*")
+              if path.suffix in (".h", ".cc", ".hip") and path.name not in KNOW_ARCHITECTURES
+              for line in path.read_text().splitlines() if re.match(r"\s*#\s*(el)?if.*(__gfx|__GFX|__CUDA|__HIP_PLATFORM|__NVCC__)", line)]
+    assert not faults
+
+
+def test_the_build_knows_every_file():
+    """A file that no meson.build names is neither compiled nor installed."""
+    faults = []
+    for path in [*(ROOT / "src").rglob("*.cc"), *(ROOT / "src").rglob("*.hip"), *MODULES.values()]:
+        builds = [folder / "meson.build" for folder in path.parents if (folder / "meson.build").exists()]
+        text = "".join(build.read_text() for build in builds)
+        if not re.search(rf"['/]{re.escape(path.name)}'|'{re.escape(path.stem)}'", text):
+            faults.append(str(path.relative_to(ROOT)))
+    assert not faults
+
+
+def imported(node: ast.stmt) -> list[str]:
+    if isinstance(node, ast.Import):
+        return [alias.name for alias in node.names]
+    names = [f"{node.module}.{alias.name}" for alias in node.names]
+    return [name if name in MODULES else str(node.module) for name in names]
+
+
+def imports_of(tree: ast.AST, inside_functions: bool) -> list[tuple[int, str]]:
+    statements = [node for function in ast.walk(tree) if isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
+                  for node in ast.walk(function)] if inside_functions else tree.body
+    return sorted({(node.lineno, name) for node in statements if isinstance(node, (ast.Import, ast.ImportFrom)) for name in imported(node)})
+
+
+def test_modules_do_not_import_in_a_circle():
+    """Imports at the top of modules; those in functions are the doors behind which a heavy folder is loaded when it is wanted."""
+    below = {name: {goal for _, goal in imports_of(ast.parse(path.read_text()), False) if goal in MODULES}
+             for name, path in MODULES.items()}
+    done: set[str] = set()
+    while ready := {name for name, goals in below.items() if name not in done and goals <= done | {name, "lc0rocm"}}:
+        done |= ready
+    assert below.keys() == done, f"in a circle: {sorted(below.keys() - done)}"
+
+
+def test_uci_loads_no_folder_but_the_engine():
+    """What the program imports before it answers: see tests/uci/test_startup.py for the libraries."""
+    seen, todo = set(), ["lc0rocm.cli", "lc0rocm.engine.uci", "lc0rocm.engine.play"]
+    while todo:
+        if (name := todo.pop()) not in seen and name in MODULES:
+            seen.add(name)
+            todo += [goal for _, goal in imports_of(ast.parse(MODULES[name].read_text()), False)]
+    assert not {name for name in seen if name.startswith(("lc0rocm.gpu", "lc0rocm.netfile", "lc0rocm.api", "lc0rocm.loading"))}
+
+
+def test_slow_tests_are_where_conftest_says():
+    text = (ROOT / "tests/conftest.py").read_text()
+    starts = ast.literal_eval(re.search(r"^SLOW = (\(.*?\))$", text, re.M | re.S)[1])
+    for start in starts:
+        path, _, function = start.partition("::")
+        assert (ROOT / path).exists() and f"def {function.partition('[')[0]}" in ((ROOT / path).read_text() if function else "def "), start
+
+
+@pytest.mark.parametrize("name", ["README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE"])
+def test_a_project_has(name):
+    assert (ROOT / name).is_file()
