@@ -13,7 +13,8 @@ from typing import Callable, NamedTuple, Sequence
 from lc0rocm import flags
 from lc0rocm._core import Error
 from lc0rocm._version import VERSION
-from lc0rocm.options import (ENGINE, NETWORK, NORMAL, SEARCH, Option, Settings, check, combo, markdown, real, spin,
+from lc0rocm.option import NORMAL
+from lc0rocm.options import (ENGINE, NETWORK, SEARCH, Option, Settings, check, combo, markdown, real, spin,
                              string)
 
 
@@ -218,7 +219,8 @@ def _main(arguments: list[str]) -> int:
         print(f"lc0rocm {VERSION}")
         return 0
     arguments = [word for word in arguments if word not in ("-h", "--help", "--show-hidden")]
-    settings, warnings = Settings(command.options), []
+    settings = Settings(command.options)
+    warnings: list[str] = []
     positional = flags.parse(arguments, settings, warnings)
     if positional and command.takes_network:
         settings.values["WeightsFile"] = positional.pop(0)
@@ -262,7 +264,8 @@ def _configure(settings: Settings, named: str) -> None:
         return
     print(f"lc0rocm: flags from {file}", file=sys.stderr)
     for words in lines:
-        before, warnings = dict(settings.values), []
+        before = dict(settings.values)
+        warnings: list[str] = []
         try:
             if surplus := flags.parse(words, settings, warnings):
                 raise Error(f"unexpected '{surplus[0][:60]}'")

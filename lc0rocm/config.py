@@ -50,7 +50,9 @@ def config_flags(file: pathlib.Path) -> list[list[str]]:
 
 
 def _words(line: str) -> list[str]:
-    dashes, name, equals, value = re.fullmatch(r"(-?-?)([^\s=]*)\s*(=?)\s*(.*)", line).groups()
+    match = re.fullmatch(r"(-?-?)([^\s=]*)\s*(=?)\s*(.*)", line)
+    assert match, "the pattern fits every line"
+    dashes, name, equals, value = match.groups()
     quoted = re.fullmatch(r"""(["'])(.*)\1(\s*#.*)?""", value)  # a # elsewhere begins a comment after a blank only
     value = quoted[2] if quoted else re.split(r"(?:^|\s)#", value)[0].rstrip()
     if dashes == "-":

@@ -100,17 +100,17 @@ class _Request:
             if choose.find("cpu").why_not:
                 raise Error("; ".join(notes))
             return self._with(self.on_cpu(reason), notes)
+        made: _core.Backend | None
         try:
-            core_backend = _core.Backend(name, network, options)
+            made = _core.Backend(name, network, options)
         except Error as error:
             if choice.name != "rocm-auto" or _is_wrong_option(error) or choose.find("cpu").why_not:
                 raise
-            core_backend, problems = self._without_failing_parts(name, network, options)
+            made, problems = self._without_failing_parts(name, network, options)
             notes += problems
-            if core_backend is None:
+            if made is None:
                 return self._with(self.on_cpu(reason), [*notes, f"{name} failed although its check had passed: {error}"])
-        return Loaded(core_backend, file, network, [message, *notes, *_without_effect(core_backend, _READ_HERE),
-                                                    f"{reason}; runs on {core_backend.info['device']}"])
+        return Loaded(made, file, network, [message, *notes, *_without_effect(made, _READ_HERE), f"{reason}; runs on {made.info['device']}"])
 
     @staticmethod
     def _with(loaded: Loaded, notes: list[str]) -> Loaded:

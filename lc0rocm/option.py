@@ -110,8 +110,8 @@ class Settings:
     def set(self, option: Option, text: str) -> Option:
         """Sets it, or the option that it is another name of; returns the one that was set. Raises Error for a bad value."""
         value = None if option.kind == "button" else option.parse(text)
-        if option.alias:
-            option, value = self._by_name[option.alias.target.lower()], option.alias.into(value)
+        if alias := option.alias:
+            option, value = self._by_name[alias.target.lower()], alias.into(value)
         self.values[option.key] = value
         return option
 

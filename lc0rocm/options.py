@@ -6,7 +6,7 @@ from typing import Any, Callable, Mapping
 
 from lc0rocm._core import Error, search_options
 from lc0rocm.engine import contempt
-from lc0rocm.option import ALWAYS, GO, HIDDEN, NEVER, NORMAL, NOW, POSITION, START, Alias, Option, Settings, value_text
+from lc0rocm.option import ALWAYS, GO, HIDDEN, NEVER, NOW, POSITION, START, Alias, Option, Settings, value_text
 
 
 def _backends() -> tuple[str, ...]:
@@ -225,7 +225,7 @@ def core_parameters(settings: Settings, contempt_sign: int) -> dict[str, Any]:
     return parameters
 
 
-def cache_positions(settings: Mapping[str, Any]) -> int:
+def cache_positions(settings: contempt.Values) -> int:
     """How many positions the evaluation cache is to hold: NNCacheSize, but no more than half of what RamLimitMb allows."""
     limit = settings["RamLimitMb"] * 10**6 // 2 // _POSITION_BYTES
     return min(settings["NNCacheSize"], limit) if limit else settings["NNCacheSize"]
@@ -248,7 +248,7 @@ _IDLE: tuple[tuple[tuple[str, ...], str, Callable[[Mapping[str, Any]], bool]], .
 def idle(settings: Settings) -> list[str]:
     """A line for each option that was set and does nothing because of another's value."""
     return [f"{name} has no effect while {reason}" for names, reason, holds in _IDLE if holds(settings.values) for name in names
-            if settings[name] != settings.option(name).default]
+            if (option := settings.option(name)) and settings[name] != option.default]
 
 
 _OF_THE_NETWORK = {"WeightsFile": "weights", "Backend": "backend", "BackendOptions": "backend_options"}

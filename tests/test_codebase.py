@@ -1,7 +1,9 @@
-"""The code as text: folders that know only what is below them, files that the build knows, and lazy imports."""
+"""The code as text: what a linter finds, folders that know only what is below them, files that the build knows, and lazy imports."""
 import ast
 import pathlib
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -20,6 +22,11 @@ BELOW = {
     "rocm_standin": set(),
 }
 KNOW_ARCHITECTURES = {"wave.h", "mma.h"}
+
+
+def test_ruff():
+    done = subprocess.run([sys.executable, "-m", "ruff", "check", "--no-cache", "."], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_lines_of_cpp():

@@ -98,7 +98,7 @@ def test_slowmover_and_a_manager_exclude_each_other():
 @given(st.sampled_from(list(timeman.MANAGERS)), st.data(), st.integers(0, 10**8))
 def test_no_budget_exceeds_the_clock(name, data, overhead):
     numbers = st.floats(1, 1000) | st.sampled_from([1, 1000])
-    given = data.draw(st.fixed_dictionaries({}, optional={key: numbers for key in timeman.MANAGERS[name].defaults}))
+    given = data.draw(st.fixed_dictionaries({}, optional=dict.fromkeys(timeman.MANAGERS[name].defaults, numbers)))
     one = manager(name + (f"({','.join(f'{key}={value:.6f}' for key, value in given.items())})" if given else ""), overhead)
     for _ in range(4):
         clock = Clock(data.draw(st.integers(0, 10**9)), data.draw(st.integers(0, 10**6)), data.draw(st.integers(0, 100)),
