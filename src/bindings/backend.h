@@ -1,16 +1,13 @@
-// The Python class Backend: a shared back end, its name, and the sessions that no thread uses at the moment.
+// The Python class Backend: a shared back end and its name.
 #pragma once
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
-#include "nn/backend.h"
+#include "nn/evaluator.h"
 
 struct BackendHandle {
   std::string name;
-  std::shared_ptr<nn::Backend> backend;
+  std::shared_ptr<nn::Evaluator> evaluator;
   std::vector<std::string> unasked_options;
-  std::mutex mutex;  // of idle
-  std::vector<std::unique_ptr<nn::Session>> idle;
 };

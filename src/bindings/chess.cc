@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/bindings.h"
+#include "bindings/gil.h"
 #include "chess/encode.h"
 #include "chess/notation.h"
 #include "chess/policy.h"
@@ -90,7 +91,7 @@ py::array_t<float> expand_planes(const Array<std::uint64_t>& masks, const Array<
   const float* value = values.data();
   float* out = planes.mutable_data();
   const py::ssize_t count = masks.size();
-  py::gil_scoped_release release;
+  const Release release;
   for (py::ssize_t i = 0; i < count; ++i) chess::expand_plane(mask[i], value[i], out + 64 * i);
   return planes;
 }
@@ -126,7 +127,7 @@ void bind_chess(py::module_& m) {
       .def("planes", &Game::planes, arg("input_format"), arg("history_fill") = "fen_only")
       .def("transform", &Game::transform, arg("input_format"))
       .def("policy_indices", &Game::policy_indices, arg("input_format"));
-  m.def("perft", &perft, arg("fen"), arg("depth"), py::call_guard<py::gil_scoped_release>());
+  m.def("perft", &perft, arg("fen"), arg("depth"), py::call_guard<Release>());
   m.def("expand_planes", &expand_planes, arg("masks"), arg("values"));
   m.def("policy_moves", &policy_moves);
   m.def("convolution_policy_map",

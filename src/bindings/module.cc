@@ -1,5 +1,7 @@
 #include "bindings/bindings.h"
+#include "bindings/gil.h"
 #include "error.h"
+#include "process.h"
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The compiled core of lc0rocm; types in _core.pyi.";
@@ -8,4 +10,10 @@ PYBIND11_MODULE(_core, m) {
   bind_nn(m);
   bind_search(m);
   bind_syzygy(m);
+  // After this nothing of ours runs while the interpreter and then the static objects of back ends go.
+  constexpr double kPatience = 10;  // seconds: more than a batch takes, if the device answers at all
+  pybind11::module_::import("atexit").attr("register")(pybind11::cpp_function([] {
+    const Release release;
+    process::end(kPatience);
+  }));
 }

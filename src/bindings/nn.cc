@@ -9,6 +9,7 @@
 
 #include "bindings/backend.h"
 #include "bindings/bindings.h"
+#include "bindings/gil.h"
 #include "chess/policy.h"
 #include "error.h"
 
@@ -25,7 +26,8 @@ struct HeldBuffer {
     if (PyObject_GetBuffer(object.ptr(), &view, PyBUF_SIMPLE) != 0) throw py::error_already_set();
   }
   ~HeldBuffer() {
-    py::gil_scoped_acquire gil;
+    if (process::is_over_for_this_thread()) return;
+    const py::gil_scoped_acquire gil;
     PyBuffer_Release(&view);
   }
   HeldBuffer(const HeldBuffer&) = delete;
@@ -155,32 +157,26 @@ std::vector<chess::Planes> planes_of(const Masks& masks, const Floats& values) {
   return planes;
 }
 
+// Without the interpreter's lock, but with an eye on signals: Ctrl-C ends the evaluation of many positions between two batches.
+void evaluate_released(nn::Evaluator& evaluator, const nn::Batch& batch) {
+  const Release release;
+  evaluator.open().evaluate(batch, [] {
+    const py::gil_scoped_acquire gil;
+    if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+  });
+}
+
 py::tuple evaluate(BackendHandle& self, const Masks& masks, const Floats& values) {
   const auto planes = planes_of(masks, values);
   const auto n = static_cast<py::ssize_t>(planes.size());
   Floats policy({n, py::ssize_t{chess::kPolicySize}}), q(n), d(n), m(n);
   std::vector<nn::Value> out(planes.size());
-  {
-    float* logits = policy.mutable_data();
-    py::gil_scoped_release release;
-    std::unique_ptr<nn::Session> session;
-    if (std::lock_guard lock(self.mutex); !self.idle.empty()) {
-      session = std::move(self.idle.back());
-      self.idle.pop_back();
-    }
-    if (!session) session = self.backend->open();
-    const int step = self.backend->info().max_batch;
-    for (std::size_t i = 0; i < planes.size(); i += step) {
-      nn::Batch batch;
-      batch.size = static_cast<int>(std::min<std::size_t>(step, planes.size() - i));
-      batch.planes = &planes[i];
-      batch.policy = logits + i * chess::kPolicySize;
-      batch.values = &out[i];
-      session->evaluate(batch);
-    }
-    std::lock_guard lock(self.mutex);
-    self.idle.push_back(std::move(session));
-  }
+  nn::Batch batch;
+  batch.size = static_cast<int>(planes.size());
+  batch.planes = planes.data();
+  batch.policy = policy.mutable_data();
+  batch.values = out.data();
+  evaluate_released(*self.evaluator, batch);
   for (py::ssize_t i = 0; i < n; ++i) {
     q.mutable_at(i) = out[i].q;
     d.mutable_at(i) = out[i].d;
@@ -193,7 +189,7 @@ std::vector<double> time_batches(BackendHandle& self, const Masks& masks, const 
                                  const std::vector<std::uint16_t>& moves) {
   const auto planes = planes_of(masks, values);
   if (planes.empty()) throw Error("a batch of no positions takes no time; give at least one");
-  const std::size_t most = self.backend->info().max_batch;
+  if (count < 1) throw Error("a batch must be timed at least once");
   std::vector<nn::Value> out(planes.size());
   nn::Batch batch;
   batch.values = out.data();
@@ -210,24 +206,23 @@ std::vector<double> time_batches(BackendHandle& self, const Masks& masks, const 
     batch.policy = policy.data();
   }
 
-  py::gil_scoped_release release;
-  const auto session = self.backend->open();
+  batch.size = static_cast<int>(planes.size());
+  batch.planes = planes.data();
+
+  const Release release;
+  auto session = self.evaluator->open();
   using Clock = std::chrono::steady_clock;
   const auto start = Clock::now();
   std::vector<double> ended;
   for (int i = 0; i < count; ++i) {
-    for (std::size_t first = 0; first < planes.size(); first += most) {  // the moves are the same everywhere
-      batch.size = static_cast<int>(std::min(most, planes.size() - first));
-      batch.planes = &planes[first];
-      session->evaluate(batch);
-    }
+    session.evaluate(batch);
     ended.push_back(std::chrono::duration<double>(Clock::now() - start).count());
   }
   return ended;
 }
 
 py::dict info_of(const BackendHandle& self) {
-  const nn::Info& info = self.backend->info();
+  const nn::Info& info = self.evaluator->info();
   py::dict fields;
   fields["device"] = info.device;
   fields["input_format"] = static_cast<int>(info.input_format);
@@ -268,10 +263,11 @@ void bind_nn(py::module_& m) {
   py::class_<BackendHandle, std::shared_ptr<BackendHandle>>(m, "Backend")
       .def(py::init([](const std::string& name, std::shared_ptr<nn::Network> network, const py::dict& entries) {
              const nn::Options options = options_of(entries);
-             py::gil_scoped_release release;
+             const Release release;
+             const process::Work work;
              auto handle = std::make_shared<BackendHandle>();
              handle->name = name;
-             handle->backend = nn::create_backend(name, std::move(network), options);
+             handle->evaluator = std::make_shared<nn::Evaluator>(nn::create_backend(name, std::move(network), options));
              handle->unasked_options = options.unasked();
              return handle;
            }),

@@ -4,13 +4,14 @@
 
 #include "bindings/backend.h"
 #include "bindings/bindings.h"
+#include "bindings/gil.h"
 #include "error.h"
 
 namespace py = pybind11;
 
 namespace {
 
-using Release = py::call_guard<py::gil_scoped_release>;
+using Released = py::call_guard<Release>;
 
 search::ParamValue param_value(const std::string& name, const py::handle& value) {
   if (py::isinstance<py::bool_>(value)) return value.cast<bool>();  // before int: True is one
@@ -109,7 +110,7 @@ py::dict dict_of(const search::MoveStats& stats) {
 // Runs `work` without the GIL and turns what it gives into Python afterwards.
 template <class Work>
 auto released(Work work) {
-  py::gil_scoped_release release;
+  const Release release;
   return work();
 }
 
@@ -129,7 +130,7 @@ void bind_search(py::module_& m) {
   // Its end joins threads: the GIL must not be held meanwhile.
   const auto make = [] {
     return std::shared_ptr<Search>(new Search, [](Search* s) {
-      py::gil_scoped_release release;
+      const Release release;
       delete s;
     });
   };
@@ -140,27 +141,27 @@ void bind_search(py::module_& m) {
           [](Search& self, const BackendHandle& backend, const std::string& fill, float policy_temperature,
              std::size_t cache_size) {
             const chess::HistoryFill parsed = fill_of(fill);
-            py::gil_scoped_release release;
-            self.set_backend(backend.backend, parsed, policy_temperature, cache_size);
+            const Release release;
+            self.set_backend(backend.evaluator, parsed, policy_temperature, cache_size);
           },
           arg("backend"), arg("history_fill"), arg("policy_temperature"), arg("cache_size"))
-      .def("clear", &Search::clear, arg("keep_cache") = false, Release())
-      .def("set_position", &Search::set_position, arg("fen"), arg("moves"), Release())
+      .def("clear", &Search::clear, arg("keep_cache") = false, Released())
+      .def("set_position", &Search::set_position, arg("fen"), arg("moves"), Released())
       .def(
           "start",
           [](Search& self, const py::dict& parameters, const py::dict& limits) {
             const search::Params params = params_of(parameters);
             const search::Limits parsed = limits_of(limits);
-            py::gil_scoped_release release;
+            const Release release;
             self.start(params, parsed);
           },
           arg("parameters"), arg("limits"))
-      .def("stop", &Search::stop, Release())
+      .def("stop", &Search::stop, Released())
       .def(
           "set_option",
           [](Search& self, const std::string& name, const py::object& value) {
             const search::ParamValue parsed = param_value(name, value);
-            py::gil_scoped_release release;
+            const Release release;
             self.set_option(name, parsed);
           },
           arg("name"), arg("value"))
@@ -171,7 +172,7 @@ void bind_search(py::module_& m) {
             return update ? py::object(dict_of(*update)) : py::none();
           },
           arg("timeout"))
-      .def_property_readonly("running", py::cpp_function(&Search::running, Release()))
+      .def_property_readonly("running", py::cpp_function(&Search::running, Released()))
       .def("update", [](const Search& self) { return dict_of(released([&] { return self.update(); })); })
       .def("result",
            [](const Search& self) {
@@ -185,5 +186,5 @@ void bind_search(py::module_& m) {
              for (const auto& stats : released([&] { return self.move_stats(); })) all.append(dict_of(stats));
              return all;
            })
-      .def_property_readonly("root_visits", py::cpp_function(&Search::root_visits, Release()));
+      .def_property_readonly("root_visits", py::cpp_function(&Search::root_visits, Released()));
 }

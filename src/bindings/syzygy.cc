@@ -1,6 +1,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/bindings.h"
+#include "bindings/gil.h"
 #include "chess/notation.h"
 #include "syzygy/root.h"
 
@@ -13,7 +14,7 @@ static py::dict rank_root(const Tables& tables, const std::string& fen, const st
   for (const std::string& move : moves) history.push(parse_move(history.last().board, move));
   syzygy::RootMoves found;
   {
-    py::gil_scoped_release release;
+    const Release release;
     found = rank_root(tables, history, fast);
   }
   std::vector<std::string> best;
@@ -24,7 +25,7 @@ static py::dict rank_root(const Tables& tables, const std::string& fen, const st
 
 void bind_syzygy(py::module_& m) {
   using py::arg;
-  const py::call_guard<py::gil_scoped_release> without_gil;
+  const py::call_guard<Release> without_gil;
   py::class_<Tables, std::shared_ptr<Tables>>(m, "Tables")
       .def(py::init<const std::vector<std::string>&>(), arg("folders"), without_gil)
       .def_property_readonly("largest", &Tables::largest)

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "chess/encode.h"
+#include "chess/policy.h"
 #include "nn/network.h"
 
 namespace nn {
@@ -56,7 +57,7 @@ struct Value {
   float m = 0;  // plies left, 0 without a moves-left head
 };
 
-// A batch. The pointers belong to the caller.
+// A batch. The pointers belong to the caller; a back end gets at most max_batch positions at once.
 struct Batch {
   int size = 0;
   const chess::Planes* planes = nullptr;     // (size)
@@ -67,7 +68,32 @@ struct Batch {
   const std::uint32_t* first_move = nullptr;  // (size + 1)
   float* policy = nullptr;                   // raw logits
   Value* values = nullptr;                   // (size)
+
+  // Positions begin .. begin + count - 1 of it, over the same memory: first_move keeps counting from the start of `moves`.
+  Batch part(int begin, int count) const {
+    Batch part = *this;
+    part.size = count;
+    part.planes += begin;
+    if (moves) part.first_move += begin;
+    else if (policy) part.policy += static_cast<std::size_t>(begin) * chess::kPolicySize;
+    if (values) part.values += begin;
+    return part;
+  }
 };
+
+// Calls visit(position, move, place) for every logit that positions begin .. begin + count - 1 want; it belongs into policy[place].
+template <class Visit>
+void for_each_logit(const Batch& batch, int begin, int count, Visit&& visit) {
+  if (!batch.policy) return;
+  for (int i = begin; i < begin + count; ++i) {
+    if (batch.moves) {
+      for (std::size_t j = batch.first_move[i]; j < batch.first_move[i + 1]; ++j) visit(i, batch.moves[j], j);
+    } else {
+      for (std::uint16_t move = 0; move < chess::kPolicySize; ++move)
+        visit(i, move, static_cast<std::size_t>(i) * chess::kPolicySize + move);
+    }
+  }
+}
 
 // All that one thread needs to evaluate: used by one thread at a time, independent of other sessions.
 class Session {
@@ -76,7 +102,7 @@ class Session {
   virtual void evaluate(const Batch& batch) = 0;  // blocking; throws Error
 };
 
-// A loaded network on a device. Thread-safe; outlives its sessions.
+// A loaded network on a device, as back ends implement it; users go through evaluator.h. Thread-safe; outlives its sessions.
 class Backend {
  public:
   virtual ~Backend() = default;

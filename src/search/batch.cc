@@ -104,20 +104,17 @@ void Batch::enqueue(const chess::History& history, const chess::MoveList& moves,
   queue_.push_back(leaf);
 }
 
-void Batch::evaluate(nn::Session& session) {
+void Batch::evaluate(nn::Evaluator::Lease& session) {
   policy_.resize(moves_.size());
   priors_.resize(moves_.size());
   values_.resize(queue_.size());
   keys_.resize(queue_.size());
-  for (int begin = 0; begin < queued(); begin += evaluation_.info.max_batch) {
-    const int size = std::min(queued() - begin, evaluation_.info.max_batch);
-    session.evaluate({.size = size,
-                      .planes = planes_.data() + begin,
-                      .moves = moves_.data(),
-                      .first_move = first_move_.data() + begin,
-                      .policy = policy_.data(),
-                      .values = values_.data() + begin});
-  }
+  session.evaluate({.size = queued(),
+                    .planes = planes_.data(),
+                    .moves = moves_.data(),
+                    .first_move = first_move_.data(),
+                    .policy = policy_.data(),
+                    .values = values_.data()});
   for (std::size_t i = 0; i < queue_.size(); ++i) {
     Leaf& leaf = leaves_[queue_[i]];
     float* policy = policy_.data() + first_move_[i];

@@ -8,8 +8,8 @@
 
 #include "chess/encode.h"
 #include "chess/history.h"
-#include "nn/backend.h"
 #include "nn/cache.h"
+#include "nn/evaluator.h"
 #include "search/backup.h"
 #include "search/select.h"
 #include "search/wdl.h"
@@ -63,7 +63,7 @@ class Batch {
   void prefetch(std::span<const chess::Move> line);  // into the cache, if it is not there
   int queued() const { return static_cast<int>(queue_.size()); }
   // Throws Error: from the back end, or for values that are no numbers.
-  void evaluate(nn::Session& session);
+  void evaluate(nn::Evaluator::Lease& session);
 
   std::vector<Leaf>& leaves() { return leaves_; }
   const Edge* edges(const Leaf& leaf) const { return edges_.data() + leaf.first_edge; }

@@ -59,10 +59,9 @@ Situation make_situation(const Run::Setup& setup, Tree& tree) {
 
 }  // namespace
 
-Run::Run(Setup setup, Tree& tree, std::mutex& lock, std::vector<std::unique_ptr<nn::Session>>& sessions)
+Run::Run(Setup setup, Tree& tree, std::mutex& lock)
     : setup_(std::move(setup)), lock_(lock),
-      shared_(lock, changed_, setup_.game, make_situation(setup_, tree), setup_.limits, make_evaluation(setup_)),
-      sessions_(sessions) {
+      shared_(lock, changed_, setup_.game, make_situation(setup_, tree), setup_.limits, make_evaluation(setup_)) {
   const nn::Info& info = shared_.evaluation.info;
   const Params& params = setup_.params;
   shared_.workers = params.threads > 0 ? params.threads : std::max(1, info.threads + (info.cpu ? 0 : 1));
@@ -104,19 +103,9 @@ void Run::supervise() {
 }
 
 void Run::work() {
-  std::unique_ptr<nn::Session> session;
   try {
-    {
-      const std::lock_guard lock(sessions_lock_);
-      if (!sessions_.empty()) {
-        session = std::move(sessions_.back());
-        sessions_.pop_back();
-      }
-    }
-    if (!session) session = setup_.backend->open();
-    Worker(shared_, *session).work();
-    const std::lock_guard lock(sessions_lock_);
-    sessions_.push_back(std::move(session));  // one that failed is not used again
+    auto session = setup_.backend->open();
+    Worker(shared_, session).work();
   } catch (const std::exception& exception) {
     const std::lock_guard lock(lock_);
     if (shared_.error.empty()) shared_.error = exception.what();

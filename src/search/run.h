@@ -10,7 +10,7 @@ namespace search {
 class Run {
  public:
   struct Setup {
-    std::shared_ptr<nn::Backend> backend;
+    std::shared_ptr<nn::Evaluator> backend;
     std::shared_ptr<nn::Cache> cache;
     chess::HistoryFill fill;
     float policy_temperature;
@@ -19,8 +19,7 @@ class Run {
     Limits limits;
   };
 
-  // Takes sessions from `sessions` and returns them when it is joined.
-  Run(Setup setup, Tree& tree, std::mutex& lock, std::vector<std::unique_ptr<nn::Session>>& sessions);
+  Run(Setup setup, Tree& tree, std::mutex& lock);
   ~Run() { join(); }
 
   void join();  // ends the search at once if it still runs
@@ -43,8 +42,6 @@ class Run {
   std::mutex& lock_;
   mutable std::condition_variable changed_;
   Shared shared_;
-  std::mutex sessions_lock_;
-  std::vector<std::unique_ptr<nn::Session>>& sessions_;
   Result result_;
   bool joined_early_ = false, retired_ = false;
   std::thread supervisor_;  // last: it uses all the rest

@@ -39,14 +39,13 @@ void Search::end_run() {
   if (run) run->join();
 }
 
-void Search::set_backend(std::shared_ptr<nn::Backend> backend, chess::HistoryFill fill, float policy_temperature,
+void Search::set_backend(std::shared_ptr<nn::Evaluator> backend, chess::HistoryFill fill, float policy_temperature,
                          std::size_t cache_size) {
   if (!(policy_temperature > 0)) throw Error("the policy temperature must be positive");
   const std::lock_guard control(control_);
   end_run();
   const bool same = backend == backend_ && fill == fill_ && policy_temperature == policy_temperature_;
   if (!same || !cache_ || cache_size != cache_size_) cache_ = make_cache(cache_size);
-  if (backend != backend_) sessions_.clear();
   backend_ = std::move(backend);
   fill_ = fill;
   policy_temperature_ = policy_temperature;
@@ -90,8 +89,7 @@ void Search::start(const Params& params, const Limits& limits) {
   if (!backend_) throw Error("the search has no back end; set one first");
   end_run();
   if (!game_) game_.emplace(chess::kStartFen);
-  auto run = std::make_shared<Run>(Run::Setup{backend_, cache_, fill_, policy_temperature_, *game_, params, limits}, tree_, lock_,
-                                   sessions_);
+  auto run = std::make_shared<Run>(Run::Setup{backend_, cache_, fill_, policy_temperature_, *game_, params, limits}, tree_, lock_);
   const std::lock_guard lock(lock_);
   run_ = std::move(run);
 }

@@ -7,8 +7,8 @@
 #include <string>
 #include <vector>
 
-#include "nn/backend.h"
 #include "nn/cache.h"
+#include "nn/evaluator.h"
 #include "search/params.h"
 #include "search/report.h"
 #include "search/tree.h"
@@ -30,7 +30,7 @@ class Search {
   ~Search();  // ends a running search without a result
 
   // These three end a running search without a result.
-  void set_backend(std::shared_ptr<nn::Backend> backend, chess::HistoryFill fill, float policy_temperature,
+  void set_backend(std::shared_ptr<nn::Evaluator> backend, chess::HistoryFill fill, float policy_temperature,
                    std::size_t cache_size);
   void clear(bool keep_cache = false);
   bool set_position(const std::string& fen, const std::vector<std::string>& moves);  // true if the game went on
@@ -50,12 +50,11 @@ class Search {
   void end_run();
 
   mutable std::mutex control_;  // one caller at a time changes what follows; taken before the tree lock
-  std::shared_ptr<nn::Backend> backend_;
+  std::shared_ptr<nn::Evaluator> backend_;
   chess::HistoryFill fill_ = chess::HistoryFill::kFenOnly;
   float policy_temperature_ = 1;
   std::shared_ptr<nn::Cache> cache_;
   std::size_t cache_size_ = 0;  // that was asked for
-  std::vector<std::unique_ptr<nn::Session>> sessions_;  // of earlier searches, for the next one
   std::optional<chess::History> game_;
   std::vector<chess::Move> moves_;  // since the start of the game
 

@@ -11,7 +11,7 @@ namespace search {
 
 class Worker {
  public:
-  Worker(Shared& shared, nn::Session& session)
+  Worker(Shared& shared, nn::Evaluator::Lease& session)
       : shared_(shared), session_(session), selector_(shared.situation), batch_(shared.evaluation, shared.game) {}
   void work();  // until the search stops; throws what the back end throws, with nothing left in flight
 
@@ -33,7 +33,7 @@ class Worker {
   void stock_up();
 
   Shared& shared_;
-  nn::Session& session_;
+  nn::Evaluator::Lease& session_;
   Selector selector_;
   Batch batch_;
   std::unique_lock<std::mutex> lock_{shared_.lock, std::defer_lock};

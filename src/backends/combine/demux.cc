@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "backends/combine/children.h"
-#include "backends/combine/slice.h"
 #include "error.h"
 
 namespace {
@@ -109,7 +108,7 @@ class Demux final : public nn::Backend {
 
   class Split final : public nn::Session {
    public:
-    explicit Split(Demux& owner) : owner_(owner), sessions_(owner.children_.size()), first_moves_(owner.children_.size()) {}
+    explicit Split(Demux& owner) : owner_(owner), sessions_(owner.children_.size()) {}
 
     void evaluate(const nn::Batch& batch) override {
       std::vector<Range> open = {{0, batch.size}};
@@ -137,7 +136,7 @@ class Demux final : public nn::Backend {
       try {
         auto& session = sessions_[task.child];
         if (!session) session = owner_.children_[task.child]->open();
-        session->evaluate(slice(batch, task.range.begin, task.range.end, first_moves_[task.child]));
+        session->evaluate(batch.part(task.range.begin, task.range.end - task.range.begin));
         return true;
       } catch (const std::exception& error) {
         owner_.leave_out(task.child, error.what());
@@ -147,7 +146,6 @@ class Demux final : public nn::Backend {
 
     Demux& owner_;
     std::vector<std::unique_ptr<nn::Session>> sessions_;  // one a child, opened at its first share
-    std::vector<std::vector<std::uint32_t>> first_moves_;
   };
 
   Children children_;

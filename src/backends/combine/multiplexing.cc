@@ -8,7 +8,6 @@
 #include <thread>
 
 #include "backends/combine/children.h"
-#include "backends/combine/slice.h"
 #include "chess/policy.h"
 #include "error.h"
 
@@ -39,9 +38,9 @@ class Merged {
       planes_.insert(planes_.end(), batch.planes, batch.planes + batch.size);
       policy |= batch.policy != nullptr;
       const bool moves = batch.policy && batch.moves;
-      if (moves) moves_.insert(moves_.end(), batch.moves, batch.moves + batch.first_move[batch.size]);
+      if (moves) moves_.insert(moves_.end(), batch.moves + batch.first_move[0], batch.moves + batch.first_move[batch.size]);
       const std::uint32_t before = first_move_.back();
-      for (int i = 1; i <= batch.size; ++i) first_move_.push_back(before + (moves ? batch.first_move[i] : 0));
+      for (int i = 1; i <= batch.size; ++i) first_move_.push_back(before + (moves ? batch.first_move[i] - batch.first_move[0] : 0));
     }
     nn::Batch whole;
     whole.size = static_cast<int>(planes_.size());
@@ -68,8 +67,9 @@ class Merged {
       if (batch.values) std::copy_n(&values_[position], batch.size, batch.values);
       position += batch.size;
       if (!batch.policy) continue;
-      const std::size_t logits = batch.moves ? batch.first_move[batch.size] : std::size_t{chess::kPolicySize} * batch.size;
-      std::copy_n(&policy_[logit], logits, batch.policy);
+      const std::size_t first = batch.moves ? batch.first_move[0] : 0;
+      const std::size_t logits = batch.moves ? batch.first_move[batch.size] - first : std::size_t{chess::kPolicySize} * batch.size;
+      std::copy_n(&policy_[logit], logits, batch.policy + first);
       logit += logits;
     }
   }
@@ -124,8 +124,7 @@ class Multiplexing final : public nn::Backend {
       owner_.arrived_.notify_all();  // nobody need wait for it any more
     }
     void evaluate(const nn::Batch& batch) override {
-      for (int begin = 0; begin < batch.size; begin += owner_.info_.max_batch)
-        ask(slice(batch, begin, std::min(batch.size, begin + owner_.info_.max_batch), first_move_));
+      ask(batch);
       if (!owner_.info_.moves_left && batch.values)
         for (int i = 0; i < batch.size; ++i) batch.values[i].m = 0;
     }
@@ -143,7 +142,6 @@ class Multiplexing final : public nn::Backend {
     }
 
     Multiplexing& owner_;
-    std::vector<std::uint32_t> first_move_;
   };
 
   void close() {

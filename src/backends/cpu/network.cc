@@ -295,16 +295,10 @@ void Forward::run(const nn::Batch& batch, int first) {
       value.q = std::tanh(y[0]);
     }
     if (moves_left_.data) value.m = std::max(0.0f, moves_left_.as<float>()[i]);
-    if (!batch.policy) continue;
-    if (batch.moves) {
-      for (auto move = batch.first_move[first + i]; move < batch.first_move[first + i + 1]; ++move)
-        batch.policy[move] = read_policy_(i, batch.moves[move]);
-    } else {
-      for (int index = 0; index < chess::kPolicySize; ++index)
-        batch.policy[std::size_t(first + i) * chess::kPolicySize + index] =
-            read_policy_(i, static_cast<std::uint16_t>(index));
-    }
   }
+  nn::for_each_logit(batch, first, body_.batch(), [&](int position, std::uint16_t move, std::size_t place) {
+    batch.policy[place] = read_policy_(position - first, move);
+  });
 }
 
 }  // namespace cpu

@@ -51,14 +51,7 @@ class RandomSession final : public nn::Session {
     for (int i = 0; i < batch.size; ++i) {
       const std::uint64_t key = settings_.uniform ? 0 : hash(batch.planes[i], settings_.seed);
       if (batch.values) batch.values[i] = value(key);
-      if (!batch.policy) continue;
-      if (batch.moves) {
-        for (std::uint32_t j = batch.first_move[i]; j < batch.first_move[i + 1]; ++j)
-          batch.policy[j] = logit(key, batch.moves[j]);
-      } else {
-        for (std::uint64_t move = 0; move < chess::kPolicySize; ++move)
-          batch.policy[static_cast<std::size_t>(i) * chess::kPolicySize + move] = logit(key, move);
-      }
+      nn::for_each_logit(batch, i, 1, [&](int, std::uint16_t move, std::size_t place) { batch.policy[place] = logit(key, move); });
     }
   }
 

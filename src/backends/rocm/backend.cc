@@ -65,11 +65,11 @@ class RocmBackend final : public nn::Backend {
     if (const std::lock_guard lock(mutex_); !idle_.empty()) {
       auto session = std::move(idle_.back());
       idle_.pop_back();
-      return std::make_unique<Lease>(*this, std::move(session));
+      return session;
     }
     for (int most = info_.max_batch;; most = ladder_step(most / 2, most)) {
       try {
-        return std::make_unique<Lease>(*this, make_session(most));
+        return make_session(most);
       } catch (const OutOfMemory&) {
         if (most == 1) throw;
       }
@@ -77,21 +77,6 @@ class RocmBackend final : public nn::Backend {
   }
 
  private:
-  // A session that goes back to the others when its user has done: its graphs and memory serve the next.
-  class Lease final : public nn::Session {
-   public:
-    Lease(RocmBackend& owner, std::unique_ptr<GpuSession<T>> session) : owner_(owner), session_(std::move(session)) {}
-    ~Lease() override {
-      const std::lock_guard lock(owner_.mutex_);
-      owner_.idle_.push_back(std::move(session_));
-    }
-    void evaluate(const nn::Batch& batch) override { session_->evaluate(batch); }
-
-   private:
-    RocmBackend& owner_;
-    std::unique_ptr<GpuSession<T>> session_;
-  };
-
   std::unique_ptr<GpuSession<T>> make_session(int max_batch) {
     return std::make_unique<GpuSession<T>>(model_, device_, max_batch, graphs_);
   }
@@ -102,7 +87,7 @@ class RocmBackend final : public nn::Backend {
   bool graphs_;
   nn::Info info_;
   std::mutex mutex_;  // of idle_
-  std::vector<std::unique_ptr<GpuSession<T>>> idle_;
+  std::vector<std::unique_ptr<GpuSession<T>>> idle_;  // at the start, for the first users
 };
 
 template <class T>

@@ -47,15 +47,9 @@ class TrivialSession final : public nn::Session {
       const Bitboard* ours = batch.planes[i].mask.data();
       const Bitboard* theirs = ours + 6;
       if (batch.values) batch.values[i] = {std::tanh(0.25f * (side(ours) - side(theirs))), 0, 0};
-      if (!batch.policy) continue;
-      if (batch.moves) {
-        for (std::uint32_t j = batch.first_move[i]; j < batch.first_move[i + 1]; ++j)
-          batch.policy[j] = logit(ours, theirs, chess::policy_move(batch.moves[j]));
-      } else {
-        for (int move = 0; move < chess::kPolicySize; ++move)
-          batch.policy[static_cast<std::size_t>(i) * chess::kPolicySize + move] =
-              logit(ours, theirs, chess::policy_move(static_cast<std::uint16_t>(move)));
-      }
+      nn::for_each_logit(batch, i, 1, [&](int, std::uint16_t move, std::size_t place) {
+        batch.policy[place] = logit(ours, theirs, chess::policy_move(move));
+      });
     }
   }
 };
