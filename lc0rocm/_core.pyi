@@ -93,7 +93,8 @@ class Backend:
     def info(self) -> BackendInfo: ...
     def evaluate(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> tuple[
             NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Planes (n, 112) to raw policy logits (n, 1858), q (n,), d (n,), m (n,). Any n: split by max_batch. Thread-safe."""
+        """Planes (n, 112) to raw policy logits (n, 1858), q (n,), d (n,), m (n,). Any n: split by max_batch. Thread-safe; raises Error
+        in a forked process."""
     def time_batches(self, masks: NDArray[np.uint64], values: NDArray[np.float32], count: int,
                      moves: Sequence[int] = ()) -> list[float]:
         """Evaluates the batch, split by max_batch, `count` times on a session of its own; seconds since the call at which each ended.
@@ -125,7 +126,7 @@ class PvInfo(TypedDict):
     m: float           # plies left of this move
     terminal: str      # "", "end", "tablebase": a proven result
     visits: int
-    moves: list[str]   # at least one, king takes rook
+    moves: list[str]   # at least one
 
 class Update(TypedDict):
     depth: int
@@ -138,7 +139,7 @@ class Update(TypedDict):
     evaluations: int   # by the network
     evaluated_batches: int  # that held them
     tbhits: int
-    pvs: list[PvInfo]  # best first, min(MultiPV, root moves) of them
+    pvs: list[PvInfo]  # min(MultiPV, root moves) of them, best first; after the search the move that was chosen comes first
     messages: list[str]  # warnings for `info string`
 
 class Result(TypedDict):
@@ -164,7 +165,8 @@ class MoveStats(TypedDict):
     flag: str          # "", "T", "W", "L"
 
 class Search:
-    """A tree, an evaluation cache and the threads that grow the tree. Methods may be called from any thread."""
+    """A tree, an evaluation cache and the threads that grow the tree. Methods may be called from any thread, but raise Error in a
+    forked process. chess960: castling of what they tell is king takes rook; else as Game.uci writes it."""
     def __init__(self) -> None: ...
     def set_backend(self, backend: Backend, history_fill: str, policy_temperature: float, cache_size: int) -> None:
         """Between searches. A changed back end, fill or temperature empties the cache."""
@@ -181,13 +183,13 @@ class Search:
     def set_option(self, name: str, value: Any) -> None:
         """Those that act mid-search: MultiPV, PerPVCounters, ScoreType, MaxPrefetch, Temperature and its group. Raises Error for
         others."""
-    def wait(self, timeout: float) -> Update | None:
+    def wait(self, timeout: float, chess960: bool = True) -> Update | None:
         """The next update as soon as something worth an info line happened; None after `timeout` seconds or at the end."""
     @property
     def running(self) -> bool: ...
-    def update(self) -> Update:
+    def update(self, chess960: bool = True) -> Update:
         """The state now, whatever has been reported."""
-    def result(self) -> Result:
+    def result(self, chess960: bool = True) -> Result:
         """Blocks until the search has ended. Raises Error if a back end failed."""
     def move_stats(self) -> list[MoveStats]:
         """Every legal root move, ascending by (visits, Q + U), then the root."""

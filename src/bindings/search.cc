@@ -81,15 +81,20 @@ const char* name_of(search::StopReason reason) {
   return "stop";
 }
 
-const char* name_of(search::Terminal terminal) {
-  return terminal == search::Terminal::kEnd ? "end" : terminal == search::Terminal::kTablebase ? "tablebase" : "";
+const char* name_of(search::PvInfo::Proof proof) {
+  using Proof = search::PvInfo::Proof;
+  return proof == Proof::kEnd ? "end" : proof == Proof::kTablebase ? "tablebase" : "";
+}
+
+search::Castling castling_of(bool chess960) {
+  return chess960 ? search::Castling::kKingTakesRook : search::Castling::kKingMoves;
 }
 
 using namespace py::literals;
 
 py::dict dict_of(const search::PvInfo& pv) {
   return py::dict("wl"_a = pv.wl, "d"_a = pv.d, "q"_a = pv.q, "mu"_a = pv.mu, "m"_a = pv.m,
-                  "terminal"_a = name_of(pv.terminal), "visits"_a = pv.visits, "moves"_a = pv.moves);
+                  "terminal"_a = name_of(pv.proof), "visits"_a = pv.visits, "moves"_a = pv.moves);
 }
 
 py::dict dict_of(const search::Update& update) {
@@ -167,19 +172,24 @@ void bind_search(py::module_& m) {
           arg("name"), arg("value"))
       .def(
           "wait",
-          [](Search& self, double timeout) -> py::object {
-            const auto update = released([&] { return self.wait(timeout); });
+          [](Search& self, double timeout, bool chess960) -> py::object {
+            const auto update = released([&] { return self.wait(timeout, castling_of(chess960)); });
             return update ? py::object(dict_of(*update)) : py::none();
           },
-          arg("timeout"))
+          arg("timeout"), arg("chess960") = true)
       .def_property_readonly("running", py::cpp_function(&Search::running, Released()))
-      .def("update", [](const Search& self) { return dict_of(released([&] { return self.update(); })); })
-      .def("result",
-           [](const Search& self) {
-             const search::Result result = released([&] { return self.result(); });
-             return py::dict("best_move"_a = result.best_move, "ponder"_a = result.ponder, "playouts"_a = result.playouts,
-                             "stopped_by"_a = name_of(result.reason));
-           })
+      .def(
+          "update",
+          [](const Search& self, bool chess960) { return dict_of(released([&] { return self.update(castling_of(chess960)); })); },
+          arg("chess960") = true)
+      .def(
+          "result",
+          [](const Search& self, bool chess960) {
+            const search::Result result = released([&] { return self.result(castling_of(chess960)); });
+            return py::dict("best_move"_a = result.best_move, "ponder"_a = result.ponder, "playouts"_a = result.playouts,
+                            "stopped_by"_a = name_of(result.reason));
+          },
+          arg("chess960") = true)
       .def("move_stats",
            [](const Search& self) {
              py::list all;

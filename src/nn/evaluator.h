@@ -18,6 +18,7 @@ class Evaluator {
   Evaluator& operator=(const Evaluator&) = delete;
 
   const Info& info() const { return backend_->info(); }
+  std::vector<std::string> take_news() { return backend_->take_news(); }
 
   // A session, for one thread at a time. One that has not failed goes back to the evaluator, which has to be there still.
   class Lease {

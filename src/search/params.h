@@ -13,7 +13,8 @@ namespace search {
 enum class Fpu { kReduction, kAbsolute, kSame };
 enum class ScoreType { kCentipawn, kCentipawnWithDrawscore, kCentipawn2019, kCentipawn2018, kWinPercentage, kQ, kWL, kWdlMu };
 
-struct Params {
+// What is fixed while a search runs.
+struct FixedParams {
   int threads = 0;         // 0: what the back end advises
   int minibatch_size = 0;  // 0: what the back end advises
 
@@ -26,9 +27,6 @@ struct Params {
   bool sticky_endgames = true;
   float draw_score = 0;  // value of a draw for White
 
-  float temperature = 0;
-  int temp_decay_moves = 0, temp_decay_delay_moves = 0, temp_cutoff_move = 0;
-  float temp_endgame = 0, temp_value_cutoff = 100, temp_visit_offset = 0;
   float noise_epsilon = 0, noise_alpha = 0.3f;
 
   int max_collision_visits = 80000;
@@ -37,7 +35,6 @@ struct Params {
   bool out_of_order_eval = true;
   float max_out_of_order_evals_factor = 2.4f;
   int idling_minimum_work = 0, thread_idling_threshold = 1;
-  int max_prefetch = 32;
 
   float moves_left_max_effect = 0.0345f, moves_left_threshold = 0.8f, moves_left_slope = 0.0027f;
   float moves_left_constant_factor = 0, moves_left_scaled_factor = 1.6521f, moves_left_quadratic_factor = -0.6521f;
@@ -46,10 +43,6 @@ struct Params {
   float wdl_rescale_ratio = 1, wdl_rescale_diff = 0;
   int contempt_sign = 0;  // whom it favours: +1 the root's side to move, -1 the other, 0 none
   float wdl_max_s = 1.4f, wdl_eval_objectivity = 1;
-
-  int multipv = 1;
-  bool per_pv_counters = false;
-  ScoreType score_type = ScoreType::kWdlMu;  // with WDL_mu, displayed values are transformed even without contempt
 
   float nodes_per_second_limit = 0;
   int kld_interval = 100;
@@ -60,11 +53,24 @@ struct Params {
   int ram_limit_mb = 0;
 };
 
+// What may change while a search runs: read anew at each use, under the tree lock.
+struct LiveParams {
+  float temperature = 0;
+  int temp_decay_moves = 0, temp_decay_delay_moves = 0, temp_cutoff_move = 0;
+  float temp_endgame = 0, temp_value_cutoff = 100, temp_visit_offset = 0;
+  int max_prefetch = 32;
+  int multipv = 1;
+  bool per_pv_counters = false;
+  ScoreType score_type = ScoreType::kWdlMu;  // with WDL_mu, displayed values are transformed even without contempt
+};
+
+struct Params : FixedParams, LiveParams {};
+
 using ParamValue = std::variant<bool, std::int64_t, double, std::string>;
 
 // Throws Error for an unknown name, a wrong type or a value out of range.
 void set_param(Params& params, const std::string& name, const ParamValue& value);
-// True for those that are read anew at each use, so that setting them while a search runs has an effect.
+// True for those of LiveParams.
 bool acts_mid_search(const std::string& name);
 
 // The declaration of a parameter, for whoever lists them.

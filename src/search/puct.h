@@ -26,7 +26,7 @@ inline float fast_ln(float x) {
 }
 
 // cpuct(N) * sqrt(visits of the children): what the prior is multiplied by.
-inline float exploration(const Params& params, const Node& node, bool is_root) {
+inline float exploration(const FixedParams& params, const Node& node, bool is_root) {
   const bool own = is_root && params.root_has_own_cpuct;
   const float init = own ? params.cpuct_at_root : params.cpuct;
   const float base = own ? params.cpuct_base_at_root : params.cpuct_base;
@@ -37,7 +37,7 @@ inline float exploration(const Params& params, const Node& node, bool is_root) {
 }
 
 // Value of an unvisited child; visited_policy: sum of the priors of the visited ones.
-inline float first_play_urgency(const Params& params, const Node& node, bool is_root, float draw_score, float visited_policy) {
+inline float first_play_urgency(const FixedParams& params, const Node& node, bool is_root, float draw_score, float visited_policy) {
   const bool own = is_root && params.fpu_strategy_at_root != Fpu::kSame;
   const Fpu strategy = own ? params.fpu_strategy_at_root : params.fpu_strategy;
   const float value = own ? params.fpu_value_at_root : params.fpu_value;
@@ -48,7 +48,7 @@ inline float first_play_urgency(const Params& params, const Node& node, bool is_
 // Prefers short wins and long losses among the children of one parent.
 class MovesLeftUtility {
  public:
-  MovesLeftUtility(const Params& params, const Node& parent, bool has_moves_left)
+  MovesLeftUtility(const FixedParams& params, const Node& parent, bool has_moves_left)
       : params_(params), parent_m_(parent.m),
         active_(has_moves_left && std::abs(parent.wl) > params.moves_left_threshold) {}
 
@@ -64,7 +64,7 @@ class MovesLeftUtility {
   }
 
  private:
-  const Params& params_;
+  const FixedParams& params_;
   float parent_m_;
   bool active_;
 };

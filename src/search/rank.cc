@@ -59,7 +59,7 @@ Move best_move(const Situation& situation, const Node* node, int depth) {
   return best;
 }
 
-float temperature_at(const Params& params, int ply) {
+float temperature_at(const LiveParams& params, int ply) {
   const int moves = ply / 2;
   if (params.temp_cutoff_move != 0 && moves + 1 >= params.temp_cutoff_move) return params.temp_endgame;
   float temperature = params.temperature;
@@ -75,14 +75,14 @@ float temperature_at(const Params& params, int ply) {
   return temperature;
 }
 
-Move draw_move(const Situation& situation, const std::vector<Move>& moves, float temperature, std::mt19937_64& random) {
-  const Params& params = situation.params;
+Move draw_move(const Situation& situation, const LiveParams& params, const std::vector<Move>& moves, float temperature,
+               std::mt19937_64& random) {
   const float draw_score = situation.draw_score.at(0);
   const Node& root = *situation.tree->root();
   float visited_policy = 0;
   for (const Move& move : moves)
     if (move.n() > 0) visited_policy += move.edge->p();
-  const double fpu = first_play_urgency(params, root, true, draw_score, visited_policy);
+  const double fpu = first_play_urgency(situation.params, root, true, draw_score, visited_policy);
   const auto q = [&](const Move& move) { return move.n() ? move.node->q(draw_score) : fpu; };
 
   double most = 0, q_of_most = -1;

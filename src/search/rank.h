@@ -22,8 +22,9 @@ std::vector<Move> ranked_moves(const Situation& situation, const Node* node, int
 Move best_move(const Situation& situation, const Node* node, int depth);
 
 // The temperature for a move at this ply.
-float temperature_at(const Params& params, int ply);
+float temperature_at(const LiveParams& params, int ply);
 // A root move by lot. `moves` as ranked_moves() gives it, not empty.
-Move draw_move(const Situation& situation, const std::vector<Move>& moves, float temperature, std::mt19937_64& random);
+Move draw_move(const Situation& situation, const LiveParams& params, const std::vector<Move>& moves, float temperature,
+               std::mt19937_64& random);
 
 }  // namespace search

@@ -18,9 +18,14 @@ double transform_for_display(const Shared& shared, double& wl, double& d) {
   return transform.inverse(wl, d);
 }
 
-PvInfo make_pv(const Shared& shared, const Move& first) {
+PvInfo::Proof proof_of(Terminal terminal) {
+  return terminal == Terminal::kEnd         ? PvInfo::Proof::kEnd
+         : terminal == Terminal::kTablebase ? PvInfo::Proof::kTablebase
+                                            : PvInfo::Proof::kNone;  // a two-fold draw is a claim
+}
+
+PvInfo make_pv(const Shared& shared, const Move& first, Castling castling) {
   const Situation& situation = shared.situation;
-  const Params& params = situation.params;
   const Node* root = situation.tree->root();
   PvInfo pv;
   const Node* node = first.n() > 0 ? first.node : nullptr;
@@ -29,14 +34,14 @@ PvInfo make_pv(const Shared& shared, const Move& first) {
   pv.m = node ? node->m : root->m + 1;
   pv.q = pv.wl + static_cast<double>(situation.draw_score.at(0)) * pv.d;
   pv.visits = first.n();
-  if (node && node->terminal != Terminal::kTwoFold) pv.terminal = node->terminal;
-  const bool contempt = shared.evaluation.contempt_sign != 0 && params.wdl_rescale_diff != 0;
-  if (params.score_type == ScoreType::kWdlMu || contempt) pv.mu = transform_for_display(shared, pv.wl, pv.d);
+  if (node) pv.proof = proof_of(node->terminal);
+  const bool contempt = shared.evaluation.contempt_sign != 0 && situation.params.wdl_rescale_diff != 0;
+  if (shared.live.score_type == ScoreType::kWdlMu || contempt) pv.mu = transform_for_display(shared, pv.wl, pv.d);
 
   chess::Board board = shared.game.last().board;
   Move move = first;
   for (int depth = 1; move.edge; ++depth) {
-    pv.moves.push_back(chess::to_uci(board, move.edge->move));
+    pv.moves.push_back(chess::to_uci(board, move.edge->move, castling == Castling::kKingTakesRook));
     if (move.n() == 0 || !move.node->edges) break;
     board = board.after(move.edge->move);
     move = best_move(situation, move.node, depth);
@@ -69,7 +74,7 @@ const char* flag_of(const Node& node) {
 
 }  // namespace
 
-Update make_update(const Shared& shared) {
+Update make_update(const Shared& shared, Castling castling) {
   const Situation& situation = shared.situation;
   const Stats& stats = shared.stats;
   const std::chrono::duration<double, std::milli> elapsed = Clock::now() - shared.clock_start;
@@ -83,9 +88,11 @@ Update make_update(const Shared& shared) {
   update.evaluations = stats.evaluations;
   update.evaluated_batches = stats.evaluated_batches;
   update.eps = rate(stats.evaluations, stats.since_first_batch_ms);
-  const auto moves = ranked_moves(situation, situation.tree->root(), 0);
-  const auto wanted = std::min(moves.size(), static_cast<std::size_t>(situation.params.multipv));
-  for (std::size_t i = 0; i < wanted; ++i) update.pvs.push_back(make_pv(shared, moves[i]));
+  auto moves = ranked_moves(situation, situation.tree->root(), 0);
+  if (const auto chosen = std::ranges::find(moves, shared.chosen, &Move::edge); chosen != moves.end())
+    std::rotate(moves.begin(), chosen, chosen + 1);
+  const auto wanted = std::min(moves.size(), static_cast<std::size_t>(shared.live.multipv));
+  for (std::size_t i = 0; i < wanted; ++i) update.pvs.push_back(make_pv(shared, moves[i], castling));
   if (shared.limits.infinite && shared.stop && !shared.stop_asked)
     update.messages.push_back("the search has reached its limit and waits for stop");
   return update;
@@ -93,7 +100,7 @@ Update make_update(const Shared& shared) {
 
 std::vector<MoveStats> make_move_stats(const Shared& shared) {
   const Situation& situation = shared.situation;
-  const Params& params = situation.params;
+  const FixedParams& params = situation.params;
   const Node* root = situation.tree->root();
   const float draw_score = situation.draw_score.at(0);
   const float factor = exploration(params, *root, true);

@@ -1,44 +1,11 @@
-// The state of a search as numbers for people (docs/spec/engine.md 3.7, 3.8); the text is made elsewhere. The caller holds the tree lock.
+// The state of a search as numbers. The caller holds the tree lock.
 #pragma once
-#include <optional>
-#include <string>
-#include <vector>
-
+#include "search/results.h"
 #include "search/shared.h"
 
 namespace search {
 
-struct PvInfo {
-  double wl = 0, d = 0;            // side to move's view, after the display transform
-  double q = 0;                    // before it: WL + draw score * D
-  double mu = 0;                   // 0 where the transform was skipped
-  double m = 0;                    // plies left of this move
-  Terminal terminal = Terminal::kNone;
-  std::uint32_t visits = 0;
-  std::vector<std::string> moves;  // UCI, castling as king takes rook
-};
-
-struct Update {
-  int depth = 1, seldepth = 0;
-  std::int64_t time_ms = 0;
-  std::uint64_t nodes = 0, playouts = 0, evaluations = 0, evaluated_batches = 0;
-  std::optional<std::int64_t> nps, eps;
-  std::vector<PvInfo> pvs;
-  std::vector<std::string> messages;
-};
-
-struct MoveStats {
-  std::string move;            // "node" for the root
-  int index = 0;               // in the policy, mover's view; the number of legal moves for the root
-  std::uint32_t visits = 0, in_flight = 0;
-  double p = 0;                // 0 to 1; for the root the sum of the visited
-  std::optional<double> wl, d, m;
-  double q = 0, u = 0, s = 0;
-  std::optional<double> v;     // the network's own value, or the terminal one; root's side to move
-  const char* flag = "";       // T, W, L: proven
-};
-
-Update make_update(const Shared& shared);
+Update make_update(const Shared& shared, Castling castling);
 std::vector<MoveStats> make_move_stats(const Shared& shared);  // ascending by (visits, Q + U), then the root
 
 }  // namespace search

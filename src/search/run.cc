@@ -7,6 +7,7 @@
 #include "chess/notation.h"
 #include "error.h"
 #include "search/rank.h"
+#include "search/report.h"
 #include "search/worker.h"
 
 namespace search {
@@ -36,23 +37,27 @@ chess::MoveList root_moves(const chess::History& game) {
   return moves;
 }
 
-Situation make_situation(const Run::Setup& setup, Tree& tree) {
-  Situation situation;
-  situation.params = setup.params;
-  situation.tree = &tree;
-  const bool black = setup.game.last().board.black_to_move();
-  situation.draw_score.at_root = black ? -setup.params.draw_score : setup.params.draw_score;
-  situation.has_moves_left = setup.backend->info().moves_left;
-  situation.initial_visits = tree.root()->n;
+std::vector<chess::Move> allowed_moves(const Run::Setup& setup) {
+  std::vector<chess::Move> moves;
   for (const std::string& text : setup.limits.searchmoves) {
     try {
-      situation.allowed_moves.push_back(chess::parse_move(setup.game.last().board, text));
+      moves.push_back(chess::parse_move(setup.game.last().board, text));
     } catch (const Error&) {
       // Illegal ones are dropped.
     }
   }
-  if (!setup.limits.searchmoves.empty() && situation.allowed_moves.empty())
-    throw Error("none of the searchmoves is legal here");
+  if (!setup.limits.searchmoves.empty() && moves.empty()) throw Error("none of the searchmoves is legal here");
+  return moves;
+}
+
+Situation make_situation(const Run::Setup& setup, Tree& tree) {
+  const bool black = setup.game.last().board.black_to_move();
+  Situation situation{.params = setup.params,
+                      .tree = &tree,
+                      .draw_score = {black ? -setup.params.draw_score : setup.params.draw_score},
+                      .has_moves_left = setup.backend->info().moves_left,
+                      .allowed_moves = allowed_moves(setup),
+                      .initial_visits = tree.root()->n};
   situation.apply_root_filter();
   return situation;
 }
@@ -61,12 +66,7 @@ Situation make_situation(const Run::Setup& setup, Tree& tree) {
 
 Run::Run(Setup setup, Tree& tree, std::mutex& lock)
     : setup_(std::move(setup)), lock_(lock),
-      shared_(lock, changed_, setup_.game, make_situation(setup_, tree), setup_.limits, make_evaluation(setup_)) {
-  const nn::Info& info = shared_.evaluation.info;
-  const Params& params = setup_.params;
-  shared_.workers = params.threads > 0 ? params.threads : std::max(1, info.threads + (info.cpu ? 0 : 1));
-  const int target = params.minibatch_size > 0 ? params.minibatch_size : info.best_batch;
-  shared_.target = static_cast<std::uint32_t>(std::clamp(target, 1, std::max(1, info.max_batch)));
+      shared_(lock, changed_, setup_.game, make_situation(setup_, tree), setup_.params, setup_.limits, make_evaluation(setup_)) {
   supervisor_ = std::thread([this] { supervise(); });
 }
 
@@ -118,18 +118,15 @@ void Run::sum_up() {
   for (const Pick& pick : shared_.collisions) cancel(pick.node->parent, pick.visits);
   shared_.collisions.clear();
   const Situation& situation = shared_.situation;
-  result_.playouts = shared_.stats.playouts;
-  result_.reason = shared_.reason == StopReason::kNone ? StopReason::kStop : shared_.reason;
   const auto moves = ranked_moves(situation, situation.tree->root(), 0);
   if (moves.empty()) return;
-  const chess::Position& position = setup_.game.last();
-  const float temperature = temperature_at(situation.params, position.ply);
+  const float temperature = temperature_at(shared_.live, setup_.game.last().ply);
   std::mt19937_64 random(std::random_device{}());
-  const Move best = temperature > 0 ? draw_move(situation, moves, temperature, random) : moves.front();
-  result_.best_move = chess::to_uci(position.board, best.edge->move);
+  const Move best = temperature > 0 ? draw_move(situation, shared_.live, moves, temperature, random) : moves.front();
+  shared_.chosen = best.edge;
+  best_ = best.edge->move;
   if (best.n() == 0 || !best.node->edges) return;
-  const Move reply = best_move(situation, best.node, 1);
-  if (reply.n() > 0) result_.ponder = chess::to_uci(position.board.after(best.edge->move), reply.edge->move);
+  if (const Move reply = best_move(situation, best.node, 1); reply.n() > 0) ponder_ = reply.edge->move;
 }
 
 void Run::join() {
@@ -158,15 +155,17 @@ void Run::stop() {
 
 void Run::set_option(const std::string& name, const ParamValue& value) {
   const std::lock_guard lock(lock_);
-  set_param(shared_.situation.params, name, value);
+  Params params{shared_.situation.params, shared_.live};
+  set_param(params, name, value);
+  shared_.live = params;
 }
 
-std::optional<Update> Run::wait(double seconds) {
+std::optional<Update> Run::wait(double seconds, Castling castling) {
   std::unique_lock lock(lock_);
   const auto longest = std::chrono::duration<double>(std::clamp(seconds, 0.0, 1e6));
   if (!changed_.wait_for(lock, longest, [this] { return shared_.news || shared_.done; }) || shared_.done) return std::nullopt;
   shared_.news = false;
-  return make_update();
+  return make_update(castling);
 }
 
 bool Run::running() const {
@@ -174,24 +173,31 @@ bool Run::running() const {
   return !shared_.done;
 }
 
-Update Run::update() const {
+Update Run::update(Castling castling) const {
   const std::lock_guard lock(lock_);
   check_current();
-  return make_update();
+  return make_update(castling);
 }
 
-Update Run::make_update() const {
-  Update update = search::make_update(shared_);
+Update Run::make_update(Castling castling) const {
+  Update update = search::make_update(shared_, castling);
   for (std::string& line : setup_.backend->take_news()) update.messages.push_back(std::move(line));
   return update;
 }
 
-Result Run::result() const {
+Result Run::result(Castling castling) const {
   std::unique_lock lock(lock_);
   changed_.wait(lock, [this] { return shared_.done; });
   if (!shared_.error.empty()) throw Error(shared_.error);
   if (joined_early_) throw Error("the search was ended before it had a result");
-  return result_;
+  Result result;
+  result.playouts = shared_.stats.playouts;
+  result.reason = shared_.reason == StopReason::kNone ? StopReason::kStop : shared_.reason;
+  const bool chess960 = castling == Castling::kKingTakesRook;
+  const chess::Board& board = setup_.game.last().board;
+  if (best_) result.best_move = chess::to_uci(board, *best_, chess960);
+  if (ponder_) result.ponder = chess::to_uci(board.after(*best_), *ponder_, chess960);
+  return result;
 }
 
 std::vector<MoveStats> Run::move_stats() const {

@@ -25,10 +25,10 @@ class Run {
   void join();  // ends the search at once if it still runs
   void stop();
   void set_option(const std::string& name, const ParamValue& value);
-  std::optional<Update> wait(double seconds);
+  std::optional<Update> wait(double seconds, Castling castling);
   bool running() const;
-  Update update() const;
-  Result result() const;
+  Update update(Castling castling) const;
+  Result result(Castling castling) const;
   std::vector<MoveStats> move_stats() const;
 
  private:
@@ -36,13 +36,13 @@ class Run {
   void work();
   void sum_up();
   void check_current() const;
-  Update make_update() const;  // with the lock
+  Update make_update(Castling castling) const;  // with the lock
 
   Setup setup_;
   std::mutex& lock_;
   mutable std::condition_variable changed_;
   Shared shared_;
-  Result result_;
+  std::optional<chess::Move> best_, ponder_;  // once the search has ended
   bool joined_early_ = false, retired_ = false;
   std::thread supervisor_;  // last: it uses all the rest
 };

@@ -5,6 +5,7 @@
 #include "chess/notation.h"
 #include "error.h"
 #include "search/run.h"
+#include "search/tree.h"
 
 namespace search {
 namespace {
@@ -26,9 +27,12 @@ std::shared_ptr<nn::Cache> make_cache(std::size_t size) {
 
 }  // namespace
 
-Search::Search() = default;
+Search::Search() : tree_(std::make_unique<Tree>()) {}
 
-Search::~Search() { end_run(); }
+Search::~Search() {
+  if (home_.is_here()) end_run();
+  else new std::shared_ptr<Run>(std::move(run_));  // its threads cannot be joined here: it stays for ever
+}
 
 void Search::end_run() {
   std::shared_ptr<Run> run;
@@ -42,6 +46,7 @@ void Search::end_run() {
 void Search::set_backend(std::shared_ptr<nn::Evaluator> backend, chess::HistoryFill fill, float policy_temperature,
                          std::size_t cache_size) {
   if (!(policy_temperature > 0)) throw Error("the policy temperature must be positive");
+  home_.check("engine");
   const std::lock_guard control(control_);
   end_run();
   const bool same = backend == backend_ && fill == fill_ && policy_temperature == policy_temperature_;
@@ -53,13 +58,14 @@ void Search::set_backend(std::shared_ptr<nn::Evaluator> backend, chess::HistoryF
 }
 
 void Search::clear(bool keep_cache) {
+  home_.check("engine");
   const std::lock_guard control(control_);
   end_run();
   if (cache_ && !keep_cache) cache_->clear();
   game_.reset();
   moves_.clear();
   const std::lock_guard lock(lock_);
-  tree_.clear();
+  tree_->clear();
 }
 
 bool Search::set_position(const std::string& fen, const std::vector<std::string>& moves) {
@@ -69,15 +75,16 @@ bool Search::set_position(const std::string& fen, const std::vector<std::string>
     line.push_back(chess::parse_move(game.last().board, text));
     game.push(line.back());
   }
+  home_.check("engine");
   const std::lock_guard control(control_);
   end_run();
   const bool goes_on = game_ && is_same((*game_)[0], game[0]) && moves_.size() <= line.size() &&
                        std::equal(moves_.begin(), moves_.end(), line.begin());
   const std::lock_guard lock(lock_);
   if (goes_on) {
-    for (std::size_t i = moves_.size(); i < line.size(); ++i) tree_.advance(line[i]);
+    for (std::size_t i = moves_.size(); i < line.size(); ++i) tree_->advance(line[i]);
   } else {
-    tree_.drop();
+    tree_->drop();
   }
   game_ = std::move(game);
   moves_ = std::move(line);
@@ -85,28 +92,35 @@ bool Search::set_position(const std::string& fen, const std::vector<std::string>
 }
 
 void Search::start(const Params& params, const Limits& limits) {
+  home_.check("engine");
   const std::lock_guard control(control_);
   if (!backend_) throw Error("the search has no back end; set one first");
   end_run();
   if (!game_) game_.emplace(chess::kStartFen);
-  auto run = std::make_shared<Run>(Run::Setup{backend_, cache_, fill_, policy_temperature_, *game_, params, limits}, tree_, lock_);
+  auto run = std::make_shared<Run>(Run::Setup{backend_, cache_, fill_, policy_temperature_, *game_, params, limits}, *tree_, lock_);
   const std::lock_guard lock(lock_);
   run_ = std::move(run);
 }
 
-std::shared_ptr<Run> Search::run() const {
+std::shared_ptr<Run> Search::latest() const {
+  home_.check("engine");
   const std::lock_guard lock(lock_);
-  if (!run_) throw Error("no search has been started on this position");
   return run_;
 }
 
+std::shared_ptr<Run> Search::run() const {
+  auto run = latest();
+  if (!run) throw Error("no search has been started on this position");
+  return run;
+}
+
 void Search::stop() {
-  std::shared_ptr<Run> run;
-  {
-    const std::lock_guard lock(lock_);
-    run = run_;
-  }
-  if (run) run->stop();
+  if (const auto run = latest()) run->stop();
+}
+
+bool Search::running() const {
+  const auto run = latest();
+  return run && run->running();
 }
 
 void Search::set_option(const std::string& name, const ParamValue& value) {
@@ -114,24 +128,15 @@ void Search::set_option(const std::string& name, const ParamValue& value) {
   run()->set_option(name, value);
 }
 
-std::optional<Update> Search::wait(double seconds) { return run()->wait(seconds); }
-
-bool Search::running() const {
-  std::shared_ptr<Run> run;
-  {
-    const std::lock_guard lock(lock_);
-    run = run_;
-  }
-  return run && run->running();
-}
-
-Update Search::update() const { return run()->update(); }
-Result Search::result() const { return run()->result(); }
+std::optional<Update> Search::wait(double seconds, Castling castling) { return run()->wait(seconds, castling); }
+Update Search::update(Castling castling) const { return run()->update(castling); }
+Result Search::result(Castling castling) const { return run()->result(castling); }
 std::vector<MoveStats> Search::move_stats() const { return run()->move_stats(); }
 
 std::uint32_t Search::root_visits() const {
+  home_.check("engine");
   const std::lock_guard lock(lock_);
-  return tree_.root()->n;
+  return tree_->root()->n;
 }
 
 }  // namespace search

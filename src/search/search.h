@@ -7,22 +7,17 @@
 #include <string>
 #include <vector>
 
+#include "chess/history.h"
 #include "nn/cache.h"
 #include "nn/evaluator.h"
+#include "process.h"
 #include "search/params.h"
-#include "search/report.h"
-#include "search/tree.h"
+#include "search/results.h"
 
 namespace search {
 
 class Run;
-
-struct Result {
-  std::string best_move;  // empty without a legal move
-  std::string ponder;     // empty without one
-  std::uint64_t playouts = 0;
-  StopReason reason = StopReason::kNone;
-};
+class Tree;
 
 class Search {
  public:
@@ -38,17 +33,19 @@ class Search {
   void start(const Params& params, const Limits& limits);  // ends a running search first
   void stop();
   void set_option(const std::string& name, const ParamValue& value);
-  std::optional<Update> wait(double seconds);  // for news; nothing after this time or at the end
+  std::optional<Update> wait(double seconds, Castling castling);  // for news; nothing after this time or at the end
   bool running() const;
-  Update update() const;
-  Result result() const;  // blocks until the end
+  Update update(Castling castling) const;
+  Result result(Castling castling) const;  // blocks until the end
   std::vector<MoveStats> move_stats() const;
   std::uint32_t root_visits() const;
 
  private:
-  std::shared_ptr<Run> run() const;  // throws if there was none
+  std::shared_ptr<Run> latest() const;  // null if there was none
+  std::shared_ptr<Run> run() const;     // throws then
   void end_run();
 
+  const process::Home home_;
   mutable std::mutex control_;  // one caller at a time changes what follows; taken before the tree lock
   std::shared_ptr<nn::Evaluator> backend_;
   chess::HistoryFill fill_ = chess::HistoryFill::kFenOnly;
@@ -59,7 +56,7 @@ class Search {
   std::vector<chess::Move> moves_;  // since the start of the game
 
   mutable std::mutex lock_;  // the tree lock
-  Tree tree_;
+  std::unique_ptr<Tree> tree_;
   std::shared_ptr<Run> run_;
 };
 

@@ -63,7 +63,7 @@ bool Selector::skips(const Node& root, int index, std::uint32_t n) const {
 // The players' trade-off, docs/spec/engine.md 4.4: best and second best among the candidates, visits for the best until it would fall
 // behind. Beyond node->started every edge is unvisited with a falling prior, so the first two of those stand for all.
 void Selector::divide(Node* node, int depth, std::uint32_t budget, std::uint32_t limit) {
-  const Params& params = situation_.params;
+  const FixedParams& params = situation_.params;
   const bool is_root = depth == 0;
   const float draw_score = situation_.draw_score.at(depth);
   const float factor = exploration(params, *node, is_root);

@@ -14,14 +14,15 @@
 
 namespace search {
 
-// What all descents of a search have in common. Under the tree lock too.
+// What all descents of a search have in common. Under the tree lock, but for what is fixed.
 struct Situation {
-  Params params;
-  Tree* tree = nullptr;
-  DrawScore draw_score;
-  bool has_moves_left = false;           // the network tells m
-  std::vector<chess::Move> allowed_moves;  // at the root; empty: all
-  std::vector<bool> allowed;               // the same for the root's edges, once it has any
+  const FixedParams params;
+  Tree* const tree;
+  const DrawScore draw_score;
+  const bool has_moves_left;                     // the network tells m
+  const std::vector<chess::Move> allowed_moves;  // at the root; empty: all
+
+  std::vector<bool> allowed{};           // the same for the root's edges, once it has any
   std::int64_t remaining_playouts = std::numeric_limits<std::int64_t>::max();  // an estimate, published by the stoppers
   const Node* best = nullptr;            // the root's best child
   std::uint32_t initial_visits = 0;      // the root had when the search started

@@ -13,12 +13,22 @@ double ms_since(Clock::time_point start, Clock::time_point now) {
   return start == Clock::time_point{} ? 0 : std::chrono::duration<double, std::milli>(now - start).count();
 }
 
+int workers_of(const Params& params, const nn::Info& info) {
+  return params.threads > 0 ? params.threads : std::max(1, info.threads + (info.cpu ? 0 : 1));
+}
+
+std::uint32_t target_of(const Params& params, const nn::Info& info) {
+  const int target = params.minibatch_size > 0 ? params.minibatch_size : info.best_batch;
+  return static_cast<std::uint32_t>(std::clamp(target, 1, std::max(1, info.max_batch)));
+}
+
 }  // namespace
 
 Shared::Shared(std::mutex& lock, std::condition_variable& changed, const chess::History& game, Situation situation,
-               const Limits& limits, const Evaluation& evaluation)
+               const Params& params, const Limits& limits, const Evaluation& evaluation)
     : game(game), limits(limits), evaluation(evaluation),
-      clock_start(Clock::now() - std::chrono::milliseconds(limits.elapsed_ms)), lock(lock), changed(changed),
+      clock_start(Clock::now() - std::chrono::milliseconds(limits.elapsed_ms)),
+      workers(workers_of(params, evaluation.info)), target(target_of(params, evaluation.info)), lock(lock), live(params), changed(changed),
       situation(std::move(situation)), stoppers(this->situation.params, limits, evaluation.cache->capacity()) {}
 
 void Shared::end(StopReason why) {

@@ -15,19 +15,20 @@ namespace search {
 using Clock = std::chrono::steady_clock;
 
 struct Shared {
-  Shared(std::mutex& lock, std::condition_variable& changed, const chess::History& game, Situation situation, const Limits& limits,
-         const Evaluation& evaluation);
+  Shared(std::mutex& lock, std::condition_variable& changed, const chess::History& game, Situation situation, const Params& params,
+         const Limits& limits, const Evaluation& evaluation);
 
   // Fixed.
   const chess::History& game;
   const Limits limits;
   const Evaluation evaluation;
   const Clock::time_point clock_start;
-  int workers = 1;
-  std::uint32_t target = 1;  // leaves of a batch
+  const int workers;
+  const std::uint32_t target;        // leaves of a batch
 
-  // Under the tree lock.
+  // Under the tree lock, the parameters that the user may change meanwhile and the progress of the search.
   std::mutex& lock;
+  LiveParams live;
   std::condition_variable& changed;  // news, or the end
   std::condition_variable progress;  // a backup: idle workers may find work again
   Situation situation;
@@ -37,6 +38,7 @@ struct Shared {
   std::vector<Pick> collisions;      // in flight until the next backup
   std::uint32_t on_their_way = 0;    // visits that workers have claimed and not yet backed up
   StopReason reason = StopReason::kNone;
+  const Edge* chosen = nullptr;      // the move at the root, once the search has ended
   std::string error;
   bool news = false;                 // worth an info line
   bool stop_asked = false;           // by the user

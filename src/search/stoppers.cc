@@ -122,7 +122,7 @@ class Kld : public Stopper {
 // No other move can catch up, or nothing is left to find out.
 class SmartPruning : public Stopper {
  public:
-  explicit SmartPruning(const Params& params) : params_(params) {}
+  explicit SmartPruning(const FixedParams& params) : params_(params) {}
 
   StopReason check(const Situation& situation, const Stats& stats, Hints& hints) override {
     const Node* root = situation.tree->root();
@@ -159,12 +159,12 @@ class SmartPruning : public Stopper {
   }
 
  private:
-  Params params_;
+  FixedParams params_;
 };
 
 }  // namespace
 
-Stoppers::Stoppers(const Params& params, const Limits& limits, std::size_t cache_size) {
+Stoppers::Stoppers(const FixedParams& params, const Limits& limits, std::size_t cache_size) {
   const auto add = [this](auto stopper) { stoppers_.push_back(std::make_unique<decltype(stopper)>(std::move(stopper))); };
   if (limits.time_ms) add(Time(static_cast<double>(*limits.time_ms)));
   if (limits.remaining_ms) add(TimeGuess(static_cast<double>(limits.elapsed_ms + *limits.remaining_ms)));

@@ -5,11 +5,10 @@
 #include <memory>
 #include <vector>
 
+#include "search/results.h"
 #include "search/select.h"
 
 namespace search {
-
-enum class StopReason { kNone, kNodes, kTime, kDepth, kMate, kSmartPruning, kKld, kRam, kStop, kError };
 
 struct Stats {
   std::uint64_t playouts = 0;
@@ -40,7 +39,7 @@ class Stopper {
 
 class Stoppers {
  public:
-  Stoppers(const Params& params, const Limits& limits, std::size_t cache_size);
+  Stoppers(const FixedParams& params, const Limits& limits, std::size_t cache_size);
   // Also publishes the remaining playouts in the situation.
   StopReason check(Situation& situation, const Stats& stats);
   double remaining_ms() const { return remaining_ms_; }

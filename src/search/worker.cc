@@ -13,7 +13,7 @@ namespace {
 
 // Collisions are cheap for a big tree and ruinous for a small one.
 std::int64_t collision_allowance(const Situation& situation) {
-  const Params& params = situation.params;
+  const FixedParams& params = situation.params;
   const double most = params.max_collision_visits;
   const double start = params.max_collision_visits_scaling_start, end = params.max_collision_visits_scaling_end;
   const auto n = static_cast<double>(std::min<std::int64_t>(situation.tree->root()->n, situation.remaining_playouts));
@@ -73,7 +73,7 @@ void Worker::iterate() {
 void Worker::gather() {
   batch_.clear();
   waiting_ = out_of_order_ = 0;
-  enough_ = shared_.situation.params.max_prefetch;
+  max_prefetch_ = shared_.live.max_prefetch;
   allowance_ = collision_allowance(shared_.situation);
   while (has_room()) {
     const std::uint32_t budget = std::min({shared_.target - waiting_, out_of_order_cap() - out_of_order_, shared_.room()});
@@ -91,7 +91,7 @@ void Worker::gather() {
 // Without the lock: true if the batch had better be evaluated as it is and its latest descent be settled later, because the back
 // end is idle or because this worker would waste a processor's time on waiting for the lock, which may be held when it returns.
 bool Worker::may_go_ahead() {
-  if (shared_.workers == 1 || batch_.queued() == 0 || batch_.queued() < enough_) return false;
+  if (shared_.workers == 1 || batch_.queued() == 0 || batch_.queued() < max_prefetch_) return false;
   return backend_is_idle() || (shared_.evaluation.info.cpu && !lock_.try_lock());
 }
 
@@ -149,7 +149,7 @@ void Worker::settle() {
 }
 
 bool Worker::backend_is_idle() const {
-  const Params& params = shared_.situation.params;
+  const FixedParams& params = shared_.situation.params;
   return shared_.workers > 1 && batch_.queued() > params.idling_minimum_work &&
          shared_.workers - shared_.evaluating > params.thread_idling_threshold;
 }
@@ -157,7 +157,7 @@ bool Worker::backend_is_idle() const {
 // A GPU fills a small batch for nothing; a processor pays for each position, and most that are wished are not visited.
 void Worker::prefetch() {
   const nn::Info& info = shared_.evaluation.info;
-  const int most = info.cpu ? 0 : std::min(shared_.situation.params.max_prefetch, info.max_batch);
+  const int most = info.cpu ? 0 : std::min(max_prefetch_, info.max_batch);
   if (batch_.queued() == 0 || batch_.queued() >= most || shared_.stop) return;
   const auto wishes = prefetch_wishes(shared_.situation, most - batch_.queued());
   lock_.unlock();

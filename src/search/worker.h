@@ -39,10 +39,10 @@ class Worker {
   std::unique_lock<std::mutex> lock_{shared_.lock, std::defer_lock};
   Picks picks_;                 // of the latest descent, until it is settled
   std::size_t first_ = 0;       // leaf of it
-  int enough_ = 0;              // positions of a batch that need not wait for more; read once, since the option is live
   std::int64_t allowance_ = 0;  // collision visits left to this iteration
   std::uint32_t waiting_ = 0;   // leaves to be backed up at its end
   std::uint32_t out_of_order_ = 0;
+  int max_prefetch_ = 0;        // of this iteration: read under the lock, used without it
 };
 
 }  // namespace search
