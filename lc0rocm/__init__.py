@@ -9,7 +9,7 @@ Every problem that a user can cause or meet is raised as lc0rocm.Error with one 
 """
 import importlib
 
-__all__ = ["Engine", "Error", "Evaluation", "Network", "SearchResult", "__version__"]
+__all__ = ["Engine", "Error", "Evaluation", "Line", "Network", "NetworkInfo", "SearchResult", "SearchUpdate", "__version__"]
 
 
 def __getattr__(name: str):

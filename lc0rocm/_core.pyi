@@ -1,6 +1,6 @@
 """Types of the compiled core. Moves are UCI text with castling as king takes rook; shapes stand beside each array."""
-from collections.abc import Mapping, Sequence
-from typing import Any, TypedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypedDict, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,26 @@ def convolution_policy_map() -> NDArray[np.uint16]:
 def attention_policy_map() -> NDArray[np.uint16]:
     """(1858,): from * 64 + to, then 4096 + 24 * file + 3 * target file + piece."""
 
+class Inputs:
+    """Positions as a network takes them: boards of python-chess, whose move stacks are their histories, or FEN text, which "moves e2e4
+    ..." may follow. Reads of a game what the network can see. Raises Error, naming the position, for what is no position, another
+    variant, and null or illegal moves among those. moves: whether the legal
+    moves are wanted."""
+    def __init__(self, positions: Iterable[Any], input_format: int, history_fill: str = "fen_only", moves: bool = True) -> None: ...
+    def __len__(self) -> int: ...
+    @property
+    def planes(self) -> NDArray[np.float32]:
+        """(n, 112, 8, 8)."""
+    @property
+    def first_move(self) -> NDArray[np.uint32]:
+        """(n + 1,): position i has the legal moves first_move[i] .. first_move[i + 1] - 1 of the next two."""
+    @property
+    def indices(self) -> NDArray[np.uint16]:
+        """Where the policy holds each."""
+    @property
+    def moves(self) -> list[tuple[int, int, int | None]]:
+        """From, to and promotion as chess.Move takes them; castling as the board writes it."""
+
 # networks and back ends -----------------------------------------------------------------------------------------------
 
 class Network:
@@ -91,10 +111,17 @@ class Backend:
         """Keys that no back end asked for; those of sub-dictionaries as "name.key"."""
     @property
     def info(self) -> BackendInfo: ...
+    @overload
     def evaluate(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> tuple[
             NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Planes (n, 112) to raw policy logits (n, 1858), q (n,), d (n,), m (n,). Any n: split by max_batch. Thread-safe; raises Error
         in a forked process."""
+    @overload
+    def evaluate(self, inputs: Inputs) -> tuple[
+            NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Raw policy logits (n, 1858), q (n,), win, draw and loss (n, 3), m (n,). Raises Error for values that are no numbers."""
+    def policies(self, inputs: Inputs, temperature: float) -> NDArray[np.float32]:
+        """Probabilities of the legal moves, in the order of inputs.moves: softmax of logit / temperature; at 0 the best move has 1."""
     def time_batches(self, masks: NDArray[np.uint64], values: NDArray[np.float32], count: int,
                      moves: Sequence[int] = ()) -> list[float]:
         """Evaluates the batch, split by max_batch, `count` times on a session of its own; seconds since the call at which each ended.

@@ -1,22 +1,28 @@
-"""The Python API: evaluate positions with a network, search with an engine."""
+"""The Python API: evaluate positions with a network, search with an engine. docs/python.md tells it by examples."""
 from __future__ import annotations
 
 import dataclasses
 import logging
+import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+import pathlib
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, Union
 
 import chess
 import numpy as np
 from numpy.typing import NDArray
 
 from lc0rocm import _core
-from lc0rocm.loading import load_backend
-from lc0rocm.options import cache_positions, search_parameters
+from lc0rocm.loading import Loaded, load_backend
+from lc0rocm.options import search_parameters
 from lc0rocm.report import as_lines
 
 _log = logging.getLogger("lc0rocm")  # hears why the first use of a GPU takes long
+
+Position = Union[chess.Board, str]
+"""A board, whose move stack is its history, or the text of a FEN, which "moves e2e4 ..." may follow."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,13 +43,40 @@ class Evaluation:
         return len(self.q)
 
 
+@dataclasses.dataclass(frozen=True)
+class NetworkInfo:
+    """What is known of a network and of what evaluates it.
+
+    name: of its file, without the folder; path: of the file, None for back ends that take no network, as the next ones are empty then.
+    parameters: how many weights it has. input_format: 1 to 5, 132 or 133 (docs/spec/networks.md 3).
+    wdl, moves_left: whether these outputs mean anything. policy_heads, value_heads: those that the file has, by the names that the
+    back-end options policy_head and value_head take. description: all of `lc0rocm describe`, section -> label -> value.
+    backend: its name; device: what it runs on; max_batch: positions that are evaluated at once.
+    """
+    name: str
+    path: pathlib.Path | None
+    parameters: int
+    input_format: int
+    wdl: bool
+    moves_left: bool
+    policy_heads: tuple[str, ...]
+    value_heads: tuple[str, ...]
+    description: dict[str, dict[str, Any]]
+    backend: str
+    device: str
+    max_batch: int
+
+
 class Network:
-    """A network loaded into a back end.
+    """A network loaded into a back end. May be used by many threads at once, but not by a forked process, which has to load its own.
 
     weights: an Lc0 net, .pb or .pb.gz; None takes the net that comes with the package.
     backend: auto, or one of `lc0rocm backends`.
     backend_options: as the UCI option BackendOptions, for example "threads=1" or "policy_head=soft".
     history_fill: how missing history is made up: fen_only, no or always.
+
+    Positions are boards, whose move stacks are their histories, or FEN text; where a method takes several, one alone will do, and so
+    will anything that yields them. Of a game, moves are looked at as far back as the network can see.
 
     Raises Error for a file that is no network, and for a back end that cannot run here.
     """
@@ -53,8 +86,10 @@ class Network:
         loaded = load_backend("" if weights is None else os.fspath(weights), backend, backend_options, tell=as_lines(_log.warning))
         self._backend: _core.Backend | None = loaded.backend
         self.history_fill = history_fill
+        self._inputs([])  # raises Error unless history_fill is one that there is
         self.messages = loaded.messages
         """What loading had to say: which back end was taken and why."""
+        self.info = _network_info(loaded, backend_options)
 
     def __enter__(self) -> Network:
         return self
@@ -72,46 +107,89 @@ class Network:
             raise _core.Error("this network is closed; make a new lc0rocm.Network")
         return self._backend
 
-    def evaluate(self, boards: Sequence[chess.Board]) -> Evaluation:
-        """Evaluates any number of positions; the move stack of each board is its history.
+    def evaluate(self, boards: Position | Iterable[Position]) -> Evaluation:
+        """Evaluates any number of positions.
 
-        Raises Error if a board holds a position or a move that standard chess and Chess960 do not allow.
+        Raises Error for a position or a move that standard chess and Chess960 do not allow, and for outputs that are no numbers.
         """
-        masks, values = self._packed_planes(boards)
-        policy, q, d, m = self.backend.evaluate(masks, values)
-        wdl = np.stack([(1 + q - d) / 2, d, (1 - q - d) / 2], axis=1)
-        return Evaluation(policy, q, wdl, m)
+        return Evaluation(*self.backend.evaluate(self._inputs(boards)))
 
-    def planes(self, boards: Sequence[chess.Board]) -> NDArray[np.float32]:
+    def planes(self, boards: Position | Iterable[Position]) -> NDArray[np.float32]:
         """The network's input, (n, 112, 8, 8) float32: plane, rank, file, seen by the side to move (docs/spec/networks.md 3)."""
-        return _core.expand_planes(*self._packed_planes(boards))
+        return self._inputs(boards).planes
 
-    def policy(self, board: chess.Board, temperature: float = 1.0) -> dict[chess.Move, float]:
-        """The probability of each legal move, likeliest first: softmax of logit / temperature. Empty if the game is over."""
-        game = game_of(board)
-        names = game.legal_moves()
-        if not names:
-            return {}
-        logits = self.evaluate([board]).policy[0, game.policy_indices(self.backend.info["input_format"])]
-        weights = np.exp((logits - logits.max()) / temperature)
-        shares = dict(zip(names, (weights / weights.sum()).tolist()))
-        return {board.parse_uci(name): shares[name] for name in sorted(names, key=shares.get, reverse=True)}
+    def policy(self, board: Position, temperature: float = 1.0) -> dict[chess.Move, float]:
+        """The probability of each legal move, likeliest first: softmax of logit / temperature. At temperature 0 the best move has
+        all of it. Empty if the game is over. Raises Error for a temperature below 0."""
+        return self.policies([board], temperature)[0]
 
-    def _packed_planes(self, boards: Sequence[chess.Board]) -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
-        input_format = self.backend.info["input_format"]
-        masks = np.empty((len(boards), 112), np.uint64)
-        values = np.empty((len(boards), 112), np.float32)
-        for i, board in enumerate(boards):
-            masks[i], values[i] = game_of(board).planes(input_format, self.history_fill)
-        return masks, values
+    def policies(self, boards: Position | Iterable[Position], temperature: float = 1.0) -> list[dict[chess.Move, float]]:
+        """policy() of many positions in one call."""
+        inputs = self._inputs(boards, moves=True)
+        shares = self.backend.policies(inputs, _number("temperature", temperature)).tolist()
+        return [dict(sorted(zip(moves, shares[first:first + len(moves)]), key=lambda item: -item[1]))
+                for first, moves in zip(inputs.first_move.tolist(), _legal_moves(inputs))]
+
+    def move_indices(self, boards: Position | Iterable[Position]) -> list[dict[chess.Move, int]]:
+        """Where Evaluation.policy holds the logit of each legal move, for each of the positions."""
+        inputs = self._inputs(boards, moves=True)
+        indices = inputs.indices.tolist()
+        return [dict(zip(moves, indices[first:first + len(moves)]))
+                for first, moves in zip(inputs.first_move.tolist(), _legal_moves(inputs))]
+
+    def move_to_index(self, board: Position, move: chess.Move | str) -> int:
+        """Where Evaluation.policy holds the logit of this move. Raises Error if it is not legal."""
+        board = _board(board)
+        return self.move_indices([board])[0][_move(board, move)]
+
+    def index_to_move(self, board: Position, index: int) -> chess.Move:
+        """The legal move whose logit Evaluation.policy holds there. Raises Error if no legal move has that place."""
+        for move, place in self.move_indices([board])[0].items():
+            if place == index:
+                return move
+        raise _core.Error(f"no legal move has policy index {index!r} in this position")
+
+    def _inputs(self, boards: Position | Iterable[Position], moves: bool = False) -> _core.Inputs:
+        boards = [boards] if isinstance(boards, (chess.Board, str)) else boards
+        if not isinstance(boards, Iterable):
+            raise _core.Error(f"expected chess.Board objects or FEN text, one or several, not {type(boards).__name__}")
+        return _core.Inputs(boards, self.backend.info["input_format"], self.history_fill, moves)
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A line of play that a search found, seen by the side to move at its start.
+
+    moves: at least one; q: win - loss of the first move, -1..1; wdl: its probabilities; moves_left: plies to the end of the game after
+    it, as the network guesses; visits: of the first move; proven: q is the result and not a guess.
+    """
+    moves: list[chess.Move]
+    q: float
+    wdl: tuple[float, float, float]
+    moves_left: float
+    visits: int
+    proven: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchUpdate:
+    """How a search stands. lines: the best first, as many as multipv asks for; nodes: visits of the root, reused ones included; depth,
+    seldepth: average and greatest, plies; time: seconds since it started."""
+    lines: list[Line]
+    nodes: int
+    depth: int
+    seldepth: int
+    time: float
 
 
 @dataclasses.dataclass(frozen=True)
 class SearchResult:
     """What a search found, seen by the side to move.
 
-    q: win - loss of the best move, -1..1; wdl: its probabilities; nodes: visits of the root, reused ones included;
-    visits: of every legal move, most visited first; stopped_by: nodes, time, depth, mate, smart_pruning, kld, ram or stop.
+    best_move: None if the game is over; ponder: the reply that is expected. q: win - loss of the best move, -1..1, or of the end of
+    the game; wdl: its probabilities; pv: the line that begins with it; nodes: visits of the root, reused ones included; visits: of every
+    legal move, most visited first; stopped_by: nodes, time, depth, smart_pruning, kld, ram or stop; lines: the best first, beginning with
+    pv, as many as multipv asks for.
     """
     best_move: chess.Move | None
     ponder: chess.Move | None
@@ -121,62 +199,95 @@ class SearchResult:
     nodes: int
     visits: dict[chess.Move, int]
     stopped_by: str
+    lines: list[Line] = dataclasses.field(default_factory=list)
+
+
+_WATCH_S = 0.05  # how soon Ctrl-C acts
+_MOST_VISITS = 4_000_000_000  # of the core
 
 
 class Engine:
-    """Searches with a network. A search of a position that follows the previous one goes on with its tree.
+    """Searches with a network. A search of a position that follows the previous one goes on with its tree. Threads that use one engine
+    at the same time take turns. A forked process has to make its own.
 
-    options: any search option by its UCI name, for example {"CPuct": 2.0, "Threads": 2}; see docs/options.md.
-    Raises Error for an unknown option, a value out of range or an option of the network; warns of those that have no effect here.
+    options: any option of the search by its UCI name, for example {"CPuct": 2.0, "Threads": 2}; see docs/options.md.
+    Raises Error for an unknown option, a value out of range, and an option that has no effect here.
     """
 
     def __init__(self, network: Network, options: Mapping[str, Any] | None = None):
-        self._parameters, values = search_parameters({"HistoryFill": network.history_fill, **(options or {})})
+        options = options or {}
+        self._parameters, values = search_parameters(options)
+        fill = values["HistoryFill"] if "historyfill" in map(str.lower, options) else network.history_fill
         self._search = _core.Search()
-        self._search.set_backend(network.backend, values["HistoryFill"], values["PolicyTemperature"], cache_positions(values))
+        self._search.set_backend(network.backend, fill, values["PolicyTemperature"], values["NNCacheSize"])
+        self._turn = threading.Lock()
+        self._user: int | None = None  # the thread whose turn it is
+        self._process = os.getpid()
 
     def new_game(self) -> None:
         """Forgets the tree and the cached evaluations."""
-        self._search.clear()
+        self._check_caller()
+        with self._turn:
+            self._search.clear()
 
-    def search(self, board: chess.Board, *, nodes: int | None = None, time: float | None = None, depth: int | None = None,
-               searchmoves: Iterable[chess.Move] = ()) -> SearchResult:
-        """Searches until the first limit is reached: visits of the root, seconds, or average depth.
-
-        Raises Error without a limit, for impossible searchmoves, and if the back end fails.
-        """
-        limits: dict[str, Any] = {"nodes": nodes, "depth": depth, "time_ms": None if time is None else round(time * 1000)}
-        limits = {name: value for name, value in limits.items() if value is not None}
-        if not limits:
-            raise _core.Error("a search needs a limit: nodes=, time= (seconds) or depth=")
-        if wanted := [board.uci(move, chess960=True) for move in searchmoves]:
-            limits["searchmoves"] = wanted
-        self._search.set_position(*start_and_moves(board))
-        self._search.start(self._parameters, limits)
-        try:
-            result = self._search.result()
-        except KeyboardInterrupt:
+    def stop(self) -> None:
+        """Ends the search that runs, with what it has found; for callbacks and other threads. Without one it does nothing."""
+        if self._user is not None:
             self._search.stop()
-            raise
+
+    def search(self, board: Position, *, nodes: int | None = None, time: float | None = None, depth: int | None = None,
+               searchmoves: Iterable[chess.Move | str] = (), multipv: int | None = None,
+               on_update: Callable[[SearchUpdate], object] | None = None) -> SearchResult:
+        """Searches until the first limit is reached: visits of the root, seconds, or average depth. time=math.inf searches until
+        stop().
+
+        multipv: how many lines to report. on_update: called in this thread when the search has something new to say; what it raises
+        ends the search. Ctrl-C ends the search at once, with KeyboardInterrupt.
+
+        Raises Error without a limit, for wrong arguments, for impossible searchmoves, and if the back end fails.
+        """
+        board = _board(board)
+        limits = _limits(nodes, time, depth)
+        if isinstance(searchmoves, (str, chess.Move)):
+            searchmoves = [searchmoves]
+        if wanted := [_move(board, move) for move in searchmoves]:
+            limits["searchmoves"] = [board.uci(move, chess960=True) for move in wanted]
+        parameters = self._parameters
+        if multipv is not None:
+            parameters = parameters | {"MultiPV": _integer("multipv", multipv, 1, 500)}
+        start = start_and_moves(board)
+        self._check_caller()
+        with self._turn:
+            try:
+                self._user = threading.get_ident()
+                self._search.set_position(*start)
+                self._search.start(parameters, limits)
+                while self._search.running:
+                    update = self._search.wait(_WATCH_S, board.chess960)
+                    if update and on_update:
+                        on_update(_update_of(update))
+                return self._result(board)
+            finally:
+                self._user = None
+                self._search.stop()
+
+    def _result(self, board: chess.Board) -> SearchResult:
+        result = self._search.result(board.chess960)
         *moves, root = self._search.move_stats()
         if not result["best_move"]:
-            return SearchResult(None, None, 0.0, (0.0, 1.0, 0.0), [], root["visits"], {}, result["stopped_by"])
-        best = self._search.update()["pvs"][0]
-        line, pv = board.copy(stack=False), []
-        for move in best["moves"]:
-            pv.append(line.push_uci(move))
-        after = board.copy(stack=False)
-        best_move = after.push_uci(result["best_move"])
-        wl, d = best["wl"], best["d"]
-        return SearchResult(
-            best_move=best_move, ponder=after.parse_uci(result["ponder"]) if result["ponder"] else None,
-            q=wl, wdl=((1 + wl - d) / 2, d, (1 - wl - d) / 2), pv=pv, nodes=root["visits"],
-            visits={board.parse_uci(s["move"]): s["visits"] for s in reversed(moves)}, stopped_by=result["stopped_by"])
+            q, wdl = (-1.0, (0.0, 0.0, 1.0)) if board.is_check() else (0.0, (0.0, 1.0, 0.0))
+            return SearchResult(None, None, q, wdl, [], root["visits"], {}, result["stopped_by"])
+        lines = _update_of(self._search.update(board.chess960)).lines
+        best = lines[0]
+        ponder = chess.Move.from_uci(result["ponder"]) if result["ponder"] else None
+        return SearchResult(best.moves[0], ponder, best.q, best.wdl, best.moves, root["visits"],
+                            {board.parse_uci(s["move"]): s["visits"] for s in reversed(moves)}, result["stopped_by"], lines)
 
-
-def game_of(board: chess.Board) -> _core.Game:
-    """The core's view of a python-chess board with its history."""
-    return _core.Game(*start_and_moves(board))
+    def _check_caller(self) -> None:
+        if os.getpid() != self._process:
+            self._search.stop()  # raises the Error that says what to do; the lock may be taken for ever
+        if self._user == threading.get_ident():
+            raise _core.Error("a callback of a search cannot use the engine that searches, but for stop(); take another lc0rocm.Engine")
 
 
 def start_and_moves(board: chess.Board) -> tuple[str, list[str]]:
@@ -186,3 +297,104 @@ def start_and_moves(board: chess.Board) -> tuple[str, list[str]]:
     if not all(board.move_stack):
         raise _core.Error("the move stack holds a null move; a network sees only games of legal moves")
     return board.root().fen(en_passant="fen"), [move.uci() for move in board.move_stack]
+
+
+def _network_info(loaded: Loaded, backend_options: str) -> NetworkInfo:
+    info, backend = loaded.backend.info, loaded.backend
+    sections: dict[str, dict[str, Any]] = {}
+    if loaded.net:
+        from lc0rocm import backend_options as syntax
+        from lc0rocm.netfile import describe
+        options = syntax.parse(backend_options)
+        sections = describe.describe(loaded.net, str(options.get("policy_head", "vanilla")), str(options.get("value_head", "winner")))
+    weights = sections.get("Weights", {})
+    path = loaded.net.path if loaded.net else None
+    return NetworkInfo(
+        name=path.name if path else "", path=path, parameters=weights.get("Elements", 0), input_format=info["input_format"],
+        wdl=info["wdl"], moves_left=info["moves_left"],
+        policy_heads=tuple(weights.get("Policy heads", ("vanilla",) if path else ())),
+        value_heads=tuple(weights.get("Value heads", ("winner",) if path else ())),
+        description=sections, backend=backend.name, device=info["device"], max_batch=info["max_batch"])
+
+
+def _board(position: Position) -> chess.Board:
+    """A board as it is, or the one that text describes."""
+    if isinstance(position, chess.Board):
+        return position
+    if not isinstance(position, str):
+        raise _core.Error(f"a position is a chess.Board or the text of a FEN, not {type(position).__name__}")
+    fen, _, moves = position.partition(" moves ")
+    try:
+        board = chess.Board(_core.Game(fen).fen())
+        for move in moves.split():
+            board.push_uci(move)
+    except ValueError as error:
+        raise _core.Error(f"bad position {position[:80]!r}: {error}") from None
+    return board
+
+
+def _move(board: chess.Board, move: chess.Move | str) -> chess.Move:
+    """A legal move of the board, given as such or as text, in UCI's or in standard notation."""
+    if isinstance(move, str):
+        for parse in (board.parse_uci, board.parse_san):
+            try:
+                return parse(move)
+            except ValueError:
+                pass
+    elif not isinstance(move, chess.Move):
+        raise _core.Error(f"a move is a chess.Move or text like e2e4, not {type(move).__name__}")
+    elif move in board.legal_moves:
+        return board.parse_uci(move.uci())  # castling as the board writes it
+    raise _core.Error(f"{str(move)[:20]!r} is no legal move in {board.fen()}")
+
+
+def _legal_moves(inputs: _core.Inputs) -> list[list[chess.Move]]:
+    moves = [chess.Move(*parts) for parts in inputs.moves]
+    first = inputs.first_move.tolist()
+    return [moves[begin:end] for begin, end in zip(first, first[1:])]
+
+
+def _update_of(update: _core.Update) -> SearchUpdate:
+    lines = []
+    for pv in update["pvs"]:
+        w, d, l = (min(max(share, 0.0), 1.0) for share in ((1 + pv["wl"] - pv["d"]) / 2, pv["d"], (1 - pv["wl"] - pv["d"]) / 2))
+        lines.append(Line([chess.Move.from_uci(move) for move in pv["moves"]], pv["wl"], (w, d, l), pv["m"], pv["visits"],
+                          bool(pv["terminal"])))
+    return SearchUpdate(lines, update["nodes"], update["depth"], update["seldepth"], update["time_ms"] / 1000)
+
+
+def _limits(nodes: int | None, time: float | None, depth: int | None) -> dict[str, Any]:
+    limits: dict[str, Any] = {}
+    if nodes is not None:
+        limits["nodes"] = min(_integer("nodes", nodes, 1), _MOST_VISITS)
+    if depth is not None:
+        limits["depth"] = min(_integer("depth", depth, 1), _MOST_VISITS)
+    if time is not None:
+        seconds = _number("time", time)
+        if seconds == math.inf:
+            limits["infinite"] = True
+        else:
+            limits["time_ms"] = min(round(seconds * 1000), 2**53)
+    if not limits:
+        raise _core.Error("a search needs a limit: nodes=, time= (seconds; math.inf: until stop()) or depth=")
+    return limits
+
+
+def _integer(name: str, value: Any, low: int, high: int | None = None) -> int:
+    try:
+        number = value.__index__()  # of numpy's integers, too
+    except AttributeError:
+        number = None
+    if number is None or isinstance(value, bool) or number < low or (high is not None and number > high):
+        raise _core.Error(f"{name} must be an integer from {low}" + (f" to {high}" if high else " on") + f", not {value!r}")
+    return number
+
+
+def _number(name: str, value: Any) -> float:
+    try:
+        number = math.nan if isinstance(value, (str, bytes, bool)) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not number >= 0:
+        raise _core.Error(f"{name} must be a number of 0 or more, not {value!r}")
+    return number

@@ -79,7 +79,7 @@ UPDATE = {"depth": 5, "seldepth": 12, "time_ms": 1234, "nodes": 800, "playouts":
 def lines(**changed):
     settings = Settings(ENGINE)
     settings.values |= changed
-    return scores.info_lines(UPDATE, settings, has_wdl=True, has_moves_left=True, moves=lambda line: line)
+    return scores.info_lines(UPDATE, settings, has_wdl=True, has_moves_left=True)
 
 
 def test_info_line_with_everything():

@@ -64,7 +64,7 @@ class BackEnd:
         """The CPU, with the same network, in the place of a back end that has failed; until the options change. Raises Error where that
         is no way out."""
         loaded = self._loaded
-        if loaded is None or loaded.network is None or loaded.backend.info["cpu"]:
+        if loaded is None or loaded.network is None or loaded.backend.name == "cpu":
             raise Error("the search has ended early: no other back end can go on with it")
         self._loaded, self._fallen_back = loaded._replace(backend=_core.Backend("cpu", loaded.network, {})), True
         self._send([f"info string going on with back end cpu on {self._loaded.backend.info['device']}"])

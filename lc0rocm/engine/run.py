@@ -82,6 +82,10 @@ class Run:
         self.join()
         return True
 
+    @property
+    def _chess960(self) -> bool:
+        return self.voice.settings["UCI_Chess960"]
+
     # on its thread ---------------------------------------------------------------------------------------------------
 
     def _work(self) -> None:
@@ -105,7 +109,7 @@ class Run:
             self._start(loaded)
             self._tell(loaded)
             try:
-                result = self.search.result()
+                result = self.search.result(self._chess960)
             except Error as error:
                 self.voice.send([f"info string error: {error}"])
                 loaded = self.back_end.fall_back()  # with the clock as it stands
@@ -117,15 +121,10 @@ class Run:
         self.back_end.when_better = lambda: None
         if self.task.manager:
             self.task.manager.moved(self.task.elapsed_ms())
-        lines = self._update_lines(self.search.update(), loaded)
+        lines = self._update_lines(self.search.update(self._chess960), loaded)
         if self.voice.settings["VerboseMoveStats"]:
             lines += scores.move_stats_lines(self.search.move_stats())
-        chess960, position = self.voice.settings["UCI_Chess960"], self.task.position
-        best = f"bestmove {position.game.uci(result['best_move'], chess960)}"
-        if result["ponder"]:
-            after = _core.Game(position.fen, [*position.moves, result["best_move"]])
-            best += f" ponder {after.uci(result['ponder'], chess960)}"
-        return [*lines, best]
+        return [*lines, f"bestmove {result['best_move']}" + (f" ponder {result['ponder']}" if result["ponder"] else "")]
 
     def _change(self) -> None:
         self._changes.set()
@@ -141,28 +140,18 @@ class Run:
     def _tell(self, loaded: "Loaded") -> None:
         """What is found, until the search ends."""
         settings = self.voice.settings
-        while (update := self.search.wait(_WITHOUT_NEWS_S)) or self.search.running:
+        while (update := self.search.wait(_WITHOUT_NEWS_S, self._chess960)) or self.search.running:
             if self._replaced:
                 continue
-            self.voice.send(self._update_lines(update or self.search.update(), loaded))
+            self.voice.send(self._update_lines(update or self.search.update(self._chess960), loaded))
             if settings["LogLiveStats"]:
                 tell = self.voice.send if settings["VerboseMoveStats"] else self.voice.log
                 tell(scores.move_stats_lines(self.search.move_stats()))
 
     def _update_lines(self, update: "_core.Update", loaded: "Loaded") -> list[str]:
-        info, settings, position = loaded.backend.info, self.voice.settings, self.task.position
-
-        def as_gui_writes(line: Sequence[str]) -> Sequence[str]:
-            if settings["UCI_Chess960"] or _CASTLING.isdisjoint(line):
-                return line
-            game, written = _core.Game(position.fen, position.moves), []
-            for move in line:
-                written.append(game.uci(move, False))
-                game.push(move)
-            return written
-
+        info = loaded.backend.info
         return ["info string " + message for message in update["messages"]] + scores.info_lines(
-            update, settings, has_wdl=info["wdl"], has_moves_left=info["moves_left"], moves=as_gui_writes)
+            update, self.voice.settings, has_wdl=info["wdl"], has_moves_left=info["moves_left"])
 
     def _end_of_game(self) -> list[str]:
         score = "mate 0" if self.task.position.game.in_check else "cp 0"
@@ -175,10 +164,7 @@ class Run:
         for move in (lambda: self.search.result()["best_move"], lambda: self.search.update()["pvs"][0]["moves"][0],
                      lambda: moves[0]):
             try:
-                return game.uci(move(), self.voice.settings["UCI_Chess960"])
+                return game.uci(move(), self._chess960)
             except (Error, IndexError):
                 continue
         return "(none)"
-
-
-_CASTLING = {"e1h1", "e1a1", "e8h8", "e8a8"}  # king takes rook, where a GUI without Chess960 wants e1g1

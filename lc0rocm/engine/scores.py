@@ -1,6 +1,6 @@
 """What the search knows, as the lines that GUIs parse: scores, info lines, move statistics."""
 import math
-from typing import TYPE_CHECKING, Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Mapping, Sequence
 
 if TYPE_CHECKING:
     from lc0rocm._core import MoveStats, PvInfo, Update
@@ -48,9 +48,8 @@ def wdl_permille(wl: float, d: float) -> tuple[int, int, int]:
     return win, draw, loss
 
 
-def info_lines(update: "Update", options: Mapping, *, has_wdl: bool, has_moves_left: bool,
-               moves: Callable[[Sequence[str]], Sequence[str]]) -> list[str]:
-    """One line for each PV, best first. `moves` writes a PV as the GUI wants castling."""
+def info_lines(update: "Update", options: Mapping, *, has_wdl: bool, has_moves_left: bool) -> list[str]:
+    """One line for each PV, best first."""
     lines = []
     for number, pv in enumerate(update["pvs"], 1):
         nodes = pv["visits"] if options["PerPVCounters"] else update["nodes"]
@@ -68,7 +67,7 @@ def info_lines(update: "Update", options: Mapping, *, has_wdl: bool, has_moves_l
         if options["MultiPV"] > 1:
             line += f" multipv {number}"
         if pv["moves"]:
-            line += " pv " + " ".join(moves(pv["moves"]))
+            line += " pv " + " ".join(pv["moves"])
         lines.append(line)
     return lines
 

@@ -2,7 +2,16 @@
 #pragma once
 #include <pybind11/pybind11.h>
 
+#include <string>
+
+#include "chess/encode.h"
+
 void bind_chess(pybind11::module_& m);
+void bind_inputs(pybind11::module_& m);
 void bind_nn(pybind11::module_& m);
 void bind_search(pybind11::module_& m);
 void bind_syzygy(pybind11::module_& m);
+
+// Both throw Error for what there is not.
+chess::InputFormat input_format(int number);
+chess::HistoryFill history_fill(const std::string& name);

@@ -14,20 +14,6 @@ namespace {
 
 using chess::kPlanes, chess::kPolicySize;
 
-chess::InputFormat input_format(int number) {
-  switch (number) {
-    case 1: case 2: case 3: case 4: case 5: case 132: case 133: return static_cast<chess::InputFormat>(number);
-    default: throw Error("unknown input format " + std::to_string(number) + ": it must be one of 1 to 5, 132, 133");
-  }
-}
-
-chess::HistoryFill history_fill(const std::string& name) {
-  if (name == "no") return chess::HistoryFill::kNo;
-  if (name == "fen_only") return chess::HistoryFill::kFenOnly;
-  if (name == "always") return chess::HistoryFill::kAlways;
-  throw Error("unknown history fill '" + name + "': it must be no, fen_only or always");
-}
-
 class Game {
  public:
   Game(const std::string& fen, const std::vector<std::string>& moves, bool pseudo_legal, bool chess960)
@@ -104,6 +90,20 @@ std::vector<std::string> policy_moves() {
 }
 
 }  // namespace
+
+chess::InputFormat input_format(int number) {
+  switch (number) {
+    case 1: case 2: case 3: case 4: case 5: case 132: case 133: return static_cast<chess::InputFormat>(number);
+    default: throw Error("unknown input format " + std::to_string(number) + ": it must be one of 1 to 5, 132, 133");
+  }
+}
+
+chess::HistoryFill history_fill(const std::string& name) {
+  if (name == "no") return chess::HistoryFill::kNo;
+  if (name == "fen_only") return chess::HistoryFill::kFenOnly;
+  if (name == "always") return chess::HistoryFill::kAlways;
+  throw Error("unknown history fill '" + name + "': it must be no, fen_only or always");
+}
 
 void bind_chess(py::module_& m) {
   using py::arg;

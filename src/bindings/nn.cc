@@ -4,12 +4,15 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <bit>
 #include <chrono>
+#include <cmath>
 #include <set>
 
 #include "bindings/backend.h"
 #include "bindings/bindings.h"
 #include "bindings/gil.h"
+#include "bindings/inputs.h"
 #include "chess/policy.h"
 #include "error.h"
 
@@ -185,6 +188,87 @@ py::tuple evaluate(BackendHandle& self, const Masks& masks, const Floats& values
   return py::make_tuple(policy, q, d, m);
 }
 
+// Not 0, subnormal or finite: the exponent's bits are all set.
+bool is_number(float x) { return (std::bit_cast<std::uint32_t>(x) & 0x7f800000) != 0x7f800000; }
+
+bool are_numbers(const float* values, std::size_t count) {
+  bool all = true;
+  for (std::size_t i = 0; i < count; ++i) all &= is_number(values[i]);  // all of them: vectorised
+  return all;
+}
+
+[[noreturn]] void no_numbers(std::size_t position) {
+  throw Error("the back end gave values that are no numbers for position " + std::to_string(position) +
+              "; try another one, or one with more precision");
+}
+
+// All that was evaluated of n positions: policy (n, 1858), q (n), win, draw and loss (n, 3), m (n).
+py::tuple with_values(const Floats& policy, const std::vector<nn::Value>& values) {
+  const auto n = static_cast<py::ssize_t>(values.size());
+  Floats q(n), wdl({n, py::ssize_t{3}}), m(n);
+  float *out = wdl.mutable_data(), *out_q = q.mutable_data(), *out_m = m.mutable_data();
+  const auto share = [](float p) { return std::clamp(p, 0.0f, 1.0f); };  // rounding leaves it a little outside
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const nn::Value& value = values[i];
+    if (!is_number(value.q + value.d + value.m)) no_numbers(i);
+    *out++ = share((1 + value.q - value.d) / 2);
+    *out++ = share(value.d);
+    *out++ = share((1 - value.q - value.d) / 2);
+    *out_q++ = value.q;
+    *out_m++ = value.m;
+  }
+  return py::make_tuple(policy, q, wdl, m);
+}
+
+py::tuple evaluate_inputs(BackendHandle& self, const Inputs& inputs) {
+  std::vector<nn::Value> values(inputs.planes.size());
+  Floats policy({py::ssize_t{inputs.size()}, py::ssize_t{chess::kPolicySize}});
+  nn::Batch batch;
+  batch.size = inputs.size();
+  batch.planes = inputs.planes.data();
+  batch.policy = policy.mutable_data();
+  batch.values = values.data();
+  evaluate_released(*self.evaluator, batch);
+  if (!are_numbers(policy.data(), static_cast<std::size_t>(policy.size())))
+    for (std::size_t i = 0; i < values.size(); ++i)
+      if (!are_numbers(policy.data() + i * chess::kPolicySize, chess::kPolicySize)) no_numbers(i);
+  return with_values(policy, values);
+}
+
+// logits (count) -> probabilities, in place and exactly; at temperature 0 the first of the largest takes all.
+void distribute(float* logits, std::size_t count, double temperature) {
+  if (count == 0) return;
+  const float* const best = std::max_element(logits, logits + count);
+  const double top = *best;
+  std::vector<double> weights(count);
+  double sum = 0;
+  for (std::size_t i = 0; i < count; ++i)
+    sum += weights[i] = temperature > 0 ? std::exp((logits[i] - top) / temperature) : logits + i == best;
+  for (std::size_t i = 0; i < count; ++i) logits[i] = static_cast<float>(weights[i] / sum);
+}
+
+Floats policies(BackendHandle& self, const Inputs& inputs, double temperature) {
+  if (inputs.first_move.size() != inputs.planes.size() + 1) throw Error("policies need inputs that were made with their moves");
+  if (!(temperature >= 0)) throw Error("the temperature of a policy must be 0 or more");
+  std::vector<nn::Value> values(inputs.planes.size());
+  Floats policy(static_cast<py::ssize_t>(inputs.indices.size()));
+  float* out = policy.mutable_data();
+  nn::Batch batch;
+  batch.size = inputs.size();
+  batch.planes = inputs.planes.data();
+  batch.moves = inputs.indices.data();
+  batch.first_move = inputs.first_move.data();
+  batch.policy = out;
+  batch.values = values.data();
+  evaluate_released(*self.evaluator, batch);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const std::size_t first = inputs.first_move[i], count = inputs.first_move[i + 1] - first;
+    if (!are_numbers(out + first, count)) no_numbers(i);
+    distribute(out + first, count, temperature);
+  }
+  return policy;
+}
+
 std::vector<double> time_batches(BackendHandle& self, const Masks& masks, const Floats& values, int count,
                                  const std::vector<std::uint16_t>& moves) {
   const auto planes = planes_of(masks, values);
@@ -276,6 +360,8 @@ void bind_nn(py::module_& m) {
       .def_readonly("unasked_options", &BackendHandle::unasked_options)
       .def_property_readonly("info", &info_of)
       .def("evaluate", &evaluate, py::arg("masks"), py::arg("values"))
+      .def("evaluate", &evaluate_inputs, py::arg("inputs"))
+      .def("policies", &policies, py::arg("inputs"), py::arg("temperature"))
       .def("time_batches", &time_batches, py::arg("masks"), py::arg("values"), py::arg("count"),
            py::arg("moves") = std::vector<std::uint16_t>());
 

@@ -58,13 +58,6 @@ search::Limits limits_of(const py::dict& entries) {
   return limits;
 }
 
-chess::HistoryFill fill_of(const std::string& name) {
-  if (name == "no") return chess::HistoryFill::kNo;
-  if (name == "fen_only") return chess::HistoryFill::kFenOnly;
-  if (name == "always") return chess::HistoryFill::kAlways;
-  throw Error("history fill must be no, fen_only or always, not " + name);
-}
-
 const char* name_of(search::StopReason reason) {
   switch (reason) {
     case search::StopReason::kNodes: return "nodes";
@@ -145,7 +138,7 @@ void bind_search(py::module_& m) {
           "set_backend",
           [](Search& self, const BackendHandle& backend, const std::string& fill, float policy_temperature,
              std::size_t cache_size) {
-            const chess::HistoryFill parsed = fill_of(fill);
+            const chess::HistoryFill parsed = history_fill(fill);
             const Release release;
             self.set_backend(backend.evaluator, parsed, policy_temperature, cache_size);
           },

@@ -28,6 +28,8 @@ History::History(std::string_view fen, bool chess960, std::string* remarks) {
   positions_.push_back(parse_fen(fen, chess960, remarks));
 }
 
+void History::restart(const Position& start) { positions_.assign(1, start); }
+
 void History::push(Move move) {
   const Position& last = positions_.back();
   Position next{.board = last.board.after(move),

@@ -19,6 +19,7 @@ class History {
  public:
   // Throws Error for a bad FEN. See parse_fen.
   explicit History(std::string_view fen, bool chess960 = true, std::string* remarks = nullptr);
+  void restart(const Position& start);
   void push(Move move);  // the move must be legal or pseudo-legal
   void pop();            // undoes the latest push
   const Position& last() const { return positions_.back(); }
