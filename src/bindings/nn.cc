@@ -258,7 +258,7 @@ Floats policies(BackendHandle& self, const Inputs& inputs, double temperature) {
   batch.planes = inputs.planes.data();
   batch.moves = inputs.indices.data();
   batch.first_move = inputs.first_move.data();
-  batch.policy = out;
+  batch.policy = inputs.indices.empty() ? nullptr : out;  // no moves at all would mean every one
   batch.values = values.data();
   evaluate_released(*self.evaluator, batch);
   for (std::size_t i = 0; i < values.size(); ++i) {

@@ -1,0 +1,155 @@
+"""The package inside somebody's process: threads that run at its end, forks, signals. Each case is a process of its own."""
+import pathlib
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+NET = str(pathlib.Path(__file__).parents[1] / "nets/random-attention.pb.gz")
+PATIENCE_S = 120  # of a loaded machine; what hangs would take for ever
+
+SETUP = f"""
+import math, os, signal, sys, threading, time
+import chess, lc0rocm
+from lc0rocm import _core
+NET, BOARDS = {NET!r}, [chess.Board()] * 40
+net = lc0rocm.Network(NET, backend=BACKEND)
+engine = lc0rocm.Engine(net, {{"Threads": 2}})
+"""
+
+
+def python(backend: str, code: str) -> subprocess.Popen:
+    return subprocess.Popen([sys.executable, "-X", "faulthandler", "-c", f"BACKEND = {backend!r}\n{SETUP}\n{code}"], text=True, cwd=pathlib.Path(__file__).parent,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def finish(process: subprocess.Popen) -> tuple[int, str, str]:
+    try:
+        out, err = process.communicate(timeout=PATIENCE_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise AssertionError(f"hangs: {process.communicate()}") from None
+    return process.returncode, out, err
+
+
+CALLS = {
+    "evaluate": "net.evaluate(BOARDS)",
+    "policies": "net.policies(BOARDS)",
+    "search": "engine.search(chess.Board(), nodes=100000)",
+    "endless search": "engine.search(chess.Board(), time=math.inf)",
+    "result": "s = _core.Search(); s.set_backend(net.backend, 'fen_only', 1.0, 1000); s.set_position(_core.STARTPOS, []); "
+              "s.start({}, {'infinite': True}); s.result()",
+    "load": "lc0rocm.Network(NET, backend=BACKEND)",
+    "time": "net.backend.time_batches(*(a[None].repeat(40, 0) for a in _core.Game().planes(1)), 1000)",
+    "perft": "_core.perft(_core.STARTPOS, 5)",
+}
+
+
+@pytest.mark.parametrize("backend, call", [("cpu", call) for call in CALLS] + [("random", "search"), ("rocm", "evaluate"),
+                                                                               ("rocm", "endless search")])
+def test_a_script_ends_whatever_its_daemon_threads_do(backend, call):
+    if backend == "rocm":
+        pytest.importorskip("lc0rocm._rocm")
+    code = f"""
+def work():
+    while True:
+        {CALLS[call]}
+class Late:
+    def __del__(self, sleep=time.sleep):
+        sleep(0.3)  # lets the threads run while the interpreter goes
+late = Late()
+for _ in range(2):
+    threading.Thread(target=work, daemon=True).start()
+time.sleep(0.3)
+print("end")
+"""
+    assert finish(python(backend, code)) == (0, "end\n", "")
+
+
+def test_what_a_script_does_at_its_exit_is_an_error_at_worst():
+    code = """
+import atexit
+def last():
+    for work in (lambda: net.evaluate(BOARDS), lambda: engine.search(chess.Board(), nodes=10)):
+        try:
+            work()
+            print("done")
+        except lc0rocm.Error as error:
+            print("ending" if "ending" in str(error) else error)
+atexit.register(last)
+"""
+    code, out, err = finish(python("cpu", code))
+    assert (code, err) == (0, "") and set(out.split()) <= {"done", "ending"}
+
+
+FORKED = """
+def try_it(name, work):
+    try:
+        work()
+        print(name, "works", flush=True)
+    except lc0rocm.Error as error:
+        print(name, "forked" if "forked" in str(error) else error, flush=True)
+net.evaluate(BOARDS)
+engine.search(chess.Board(), nodes=50)
+if DURING:
+    threading.Thread(target=lambda: engine.search(chess.Board(), time=math.inf), daemon=True).start()
+    threading.Thread(target=lambda: [net.evaluate(BOARDS) for _ in range(10**9)], daemon=True).start()
+    time.sleep(0.3)
+child = os.fork()
+if child == 0:
+    try_it("evaluate", lambda: net.evaluate(BOARDS))
+    try_it("policy", lambda: net.policy(chess.Board()))
+    try_it("search", lambda: engine.search(chess.Board(), nodes=10))
+    try_it("new_game", engine.new_game)
+    try_it("stop", engine.stop)
+    try_it("engine", lambda: lc0rocm.Engine(net).search(chess.Board(), nodes=10))
+    with lc0rocm.Network(NET, backend=BACKEND) as own:
+        try_it("own", lambda: (own.evaluate(BOARDS), lc0rocm.Engine(own).search(chess.Board(), nodes=10)))
+    sys.exit(0)
+print("child", os.waitpid(child, 0)[1])
+"""
+
+
+@pytest.mark.parametrize("backend", ["random", "cpu"])
+@pytest.mark.parametrize("during", [False, True])
+def test_a_forked_process_gets_an_error_at_once(backend, during):
+    code, out, err = finish(python(backend, f"DURING = {during}\n{FORKED}"))
+    said = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert (code, said.pop("child")) == (0, "0"), (out, err)
+    assert said.pop("own") == "works"
+    assert said.pop("stop") in ("works", "forked")  # without a search it does nothing
+    assert len(said) == 5 and set(said.values()) == {"forked"}
+
+
+@pytest.mark.parametrize("call", ["engine.search(chess.Board(), nodes=10**9)", "engine.search(chess.Board(), time=math.inf)",
+                                  "net.evaluate(iter(lambda: chess.Board(), None))", "[net.evaluate(BOARDS * 100) for _ in range(10**9)]"])
+def test_ctrl_c_acts_at_once_and_the_engine_lives(call):
+    code = f"""
+print("ready", flush=True)
+try:
+    {call}
+except KeyboardInterrupt:
+    print("interrupted", engine.search(chess.Board(), nodes=10).nodes > 0, len(net.evaluate(BOARDS)))
+"""
+    process = python("cpu", code)
+    assert process.stdout.readline() == "ready\n"
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    start = time.monotonic()
+    assert finish(process) == (0, "interrupted True 40\n", "")
+    assert time.monotonic() - start < 30  # the search would go on for hours
+
+
+def test_two_signals_in_a_row_end_the_search_and_nothing_aborts():
+    process = python("cpu", 'print("ready", flush=True)\nengine.search(chess.Board(), time=math.inf)')
+    process.stdout.readline()
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    code, _, err = finish(process)
+    assert code in (1, 130, -signal.SIGINT) and "KeyboardInterrupt" in err and "terminate" not in err
+
+
