@@ -1,5 +1,8 @@
 """check: two back ends on the same positions, and how far apart their answers are at worst."""
+import dataclasses
+import itertools
 import random
+from typing import Iterator
 
 from lc0rocm import _core, loading, report
 from lc0rocm.options import Settings
@@ -9,57 +12,64 @@ from lc0rocm.positions import POSITIONS, split
 _ALLOWED = {"policy": (1e-3, 1e-3), "q": (1e-4, 0.0), "d": (1e-4, 0.0), "m": (1e-3, 1e-3)}
 
 
+@dataclasses.dataclass
+class _Worst:
+    """The differences of one output over all positions so far. One that is no number is infinite."""
+    absolute: float
+    relative: float
+    share: float = -1.0  # of the allowed difference, at the position where it is largest
+    difference: float = 0.0  # there
+    fen: str = ""
+    sum: float = 0.0  # of the largest differences of all positions
+
+    def add(self, one, other, game: _core.Game) -> None:
+        import numpy as np
+        with np.errstate(invalid="ignore"):
+            differences = np.abs(one - other)
+            shares = differences / (self.absolute + self.relative * np.abs(other))
+        difference, share = (float(np.nan_to_num(x, nan=np.inf, posinf=np.inf).max(initial=0)) for x in (differences, shares))
+        self.sum += difference
+        if share > self.share:
+            self.share, self.difference, self.fen = share, difference, game.fen()
+
+
 def check(settings: Settings) -> int:
-    """0: all within the tolerance, 1: not."""
+    """0: all within the tolerance, 1: not, 130: interrupted, with the report of what was compared until then."""
     import numpy as np
     first = loading.load_for(settings, unplayable=True)
     second = loading.load_backend(settings["WeightsFile"], settings["against"], settings["against-opts"],
                                   unplayable=True)
-    json, batch = settings["json"], settings["batch"]
-    games = list(_games(settings["positions"]))
-    differences: dict[str, list[float]] = {name: [] for name in _ALLOWED}
-    shares: dict[str, list[float]] = {name: [] for name in _ALLOWED}  # of the allowed difference
-    interrupted = False
+    worst = {name: _Worst(settings["tolerance"] * absolute, settings["tolerance"] * relative)
+             for name, (absolute, relative) in _ALLOWED.items()}
+    games, compared, interrupted = _games(settings["positions"]), 0, False
     try:
-        with report.progress("comparing", len(games)) as step:
-            for at in range(0, len(games), batch):
-                part = games[at:at + batch]
+        with report.progress("comparing", settings["positions"]) as step:
+            while part := list(itertools.islice(games, settings["batch"])):
                 answers = [_evaluate(loaded.backend, part) for loaded in (first, second)]
                 for row, game in enumerate(part):
                     legal = game.policy_indices(second.backend.info["input_format"])
                     for name, a, b in zip(_ALLOWED, *answers):
-                        one, other = (np.atleast_1d(x[row])[legal if name == "policy" else slice(None)] for x in (a, b))
-                        absolute, relative = _ALLOWED[name]
-                        difference = np.abs(one - other)
-                        allowed = settings["tolerance"] * (absolute + relative * np.abs(other))
-                        # A nan is the largest difference there is.
-                        differences[name].append(float(np.nan_to_num(difference, nan=np.inf).max(initial=0)))
-                        shares[name].append(float(np.nan_to_num(difference / allowed, nan=np.inf).max(initial=0)))
+                        worst[name].add(*(np.atleast_1d(x[row])[legal if name == "policy" else slice(None)] for x in (a, b)), game)
+                    compared += 1
                     step()
     except KeyboardInterrupt:
         interrupted = True
-    compared = len(shares["m"])
-    rows = []
-    for name in _ALLOWED:
-        worst = max(range(compared), key=shares[name].__getitem__, default=None)
-        if worst is not None:
-            rows.append([name, differences[name][worst], sum(differences[name]) / compared, 100 * shares[name][worst],
-                         games[worst].fen()])
+    rows = [[name, w.difference, w.sum / compared, 100 * w.share, w.fen] for name, w in worst.items() if compared]
     good = all(row[3] <= 100 for row in rows)
     columns = ["output", "worst difference", "mean of worst", "% of allowed", "position"]
     names = [f"{loaded.backend.name} on {loaded.backend.info['device']}" for loaded in (first, second)]
-    if json:
+    if settings["json"]:
         report.write_json({"command": "check", "backends": names, "positions": compared, "interrupted": interrupted,
                            "within_tolerance": good,
                            "outputs": [dict(zip(("output", "worst", "mean", "percent", "fen"), row)) for row in rows]})
     else:
+        verdict = "within the tolerance" if good else "NOT within the tolerance; 16 bits need about --tolerance=100"
         print(f"{names[0]}\nagainst {names[1]}\n{compared} positions{', interrupted' if interrupted else ''}; "
-              f"policy means logits of legal moves\n\n{report.table(columns, rows)}\n\n"
-              + ("within the tolerance" if good else "NOT within the tolerance; 16 bits need about --tolerance=100"))
+              f"policy means logits of legal moves\n\n{report.table(columns, rows)}\n\n{verdict if compared else 'nothing compared'}")
     return 130 if interrupted else 0 if good else 1
 
 
-def _games(count: int):
+def _games(count: int) -> Iterator[_core.Game]:
     """Our benchmark positions, then positions of random games, always the same."""
     for text in POSITIONS[:count]:
         yield _core.Game(*split(text))

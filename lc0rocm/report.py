@@ -1,6 +1,7 @@
 """One table writer, one JSON writer, one progress bar: results go to standard output, progress to standard error."""
 import contextlib
 import json
+import math
 import sys
 import threading
 import time
@@ -35,7 +36,16 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
 
 
 def write_json(value: Any) -> None:
-    print(json.dumps(value, indent=2))
+    """As the standard has it: a number that is none, or infinite, is null."""
+    print(json.dumps(_finite(value), indent=2, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def note(line: str) -> None:
@@ -88,10 +98,30 @@ def _bar(transient: bool):
 
 @contextlib.contextmanager
 def progress(title: str, total: int, wanted: bool = True) -> Iterator[Callable[[], None]]:
-    """Yields a function to call after each of `total` steps. Shows a bar only to a person: on a terminal."""
-    if not wanted or not sys.stderr.isatty():
+    """Yields a function to call after each of `total` steps. Shows a bar on a terminal, a line now and then elsewhere."""
+    if not wanted:
         yield lambda: None
+        return
+    if not sys.stderr.isatty():
+        yield _Lines(title, total).step
         return
     with _bar(transient=True) as bar:
         task = bar.add_task(title, total=total)
         yield lambda: bar.advance(task)
+
+
+_BETWEEN_LINES_S = 5.0
+
+
+class _Lines:
+    """Steps of long work, told in a line now and then."""
+
+    def __init__(self, title: str, total: int):
+        self._title, self._total, self._done = title, total, 0
+        self._start = self._told = time.monotonic()
+
+    def step(self) -> None:
+        self._done += 1
+        if (now := time.monotonic()) >= self._told + _BETWEEN_LINES_S:
+            self._told = now
+            print(Progress(self._title, self._done, self._total, now - self._start), file=sys.stderr, flush=True)

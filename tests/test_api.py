@@ -1,5 +1,7 @@
 """The Python API as its docstrings promise it."""
+import math
 import pathlib
+import threading
 
 import chess
 import chess.variant
@@ -163,3 +165,276 @@ def test_search_wants_a_limit_and_known_options(net):
         lc0rocm.Engine(net).search(chess.Board())
     with pytest.raises(lc0rocm.Error, match="CPuctt"):
         lc0rocm.Engine(net, {"CPuctt": 1.0})
+
+
+# what callers mean, and what they are told -----------------------------------------------------------------------------
+
+FEN = "8/8/8/4k3/8/8/4P3/4K3 w - - 0 1"
+
+
+@pytest.mark.parametrize("boards, count", [
+    (chess.Board(), 1), (FEN, 1), ([FEN], 1), ((chess.Board(), FEN), 2), ((chess.Board() for _ in range(3)), 3), (iter([FEN]), 1),
+    ({"a": chess.Board()}.values(), 1), (np.array([chess.Board(), chess.Board()], dtype=object), 2), (FEN + " moves e2e4 e5d6", 1), ([], 0),
+])
+def test_positions_may_come_as_a_caller_has_them(net, boards, count):
+    assert len(net.evaluate(boards)) == count
+
+
+def test_text_means_the_same_position_as_a_board(net):
+    board = chess.Board(FEN)
+    board.push_uci("e2e4")
+    for text in (board.fen(), FEN + " moves e2e4"):
+        np.testing.assert_allclose(net.evaluate(text).q, net.evaluate(chess.Board(board.fen()) if text == board.fen() else board).q, atol=1e-6)
+
+
+@pytest.mark.parametrize("boards, expected", [
+    (5, "expected chess.Board objects or FEN text"), (None, "not NoneType"), ([chess.Board(), 5], "position 1: .* not int"),
+    (["no FEN"], "position 0: bad FEN"), ([chess.Move.from_uci("e2e4")], "position 0: .* not .*Move"), ([None], "not NoneType"),
+    ([chess.Board(None)], "position 0: .* one king"), ([chess.Board("8/8/8/8/8/8/8/K1k5 w - - 0 1")], None),
+    ([chess.Board("4k3/8/8/8/8/8/4R3/4K3 w - - 0 1")], "side that has just moved is in check"), (b"fen", "position 0"),
+    ([FEN + " moves e2e5"], "position 0: illegal move"),
+])
+def test_wrong_positions_are_named(net, boards, expected):
+    for method in (net.evaluate, net.planes, net.policies, net.move_indices):
+        if expected is None:
+            method(boards)
+            continue
+        with pytest.raises(lc0rocm.Error, match=expected):
+            method(boards)
+
+
+def test_an_illegal_move_of_the_game_is_named(net):
+    board = chess.Board()
+    board.push(chess.Move.from_uci("e2e5"))
+    with pytest.raises(lc0rocm.Error, match="position 1: .* illegal move e2e5"):
+        net.evaluate([chess.Board(), board])
+
+
+def test_what_a_generator_raises_comes_through(net):
+    def boards():
+        yield chess.Board()
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        net.evaluate(boards())
+
+
+@pytest.mark.parametrize("arguments, expected", [
+    ({"nodes": 0}, "nodes must be an integer from 1"), ({"nodes": -5}, "nodes must be"), ({"nodes": 1.5}, "nodes must be"),
+    ({"nodes": True}, "nodes must be"), ({"nodes": "10"}, "nodes must be"), ({"time": -1}, "time must be a number of 0 or more"),
+    ({"time": math.nan}, "time must be"), ({"time": "1"}, "time must be"), ({"depth": 0}, "depth must be"), ({"depth": -3}, "depth must be"),
+    ({"nodes": 1, "multipv": 0}, "multipv must be an integer from 1 to 500"), ({"nodes": 1, "multipv": 501}, "multipv must be"), ({}, "limit"),
+    ({"nodes": 1, "searchmoves": ["e2e5"]}, "'e2e5' is no legal move"), ({"nodes": 1, "searchmoves": [5]}, "a move is a chess.Move"),
+    ({"nodes": 1, "searchmoves": [chess.Move.from_uci("e7e5")]}, "'e7e5' is no legal move"),
+])
+def test_wrong_limits_are_named(net, arguments, expected):
+    with pytest.raises(lc0rocm.Error, match=expected):
+        lc0rocm.Engine(net).search(chess.Board(), **arguments)
+
+
+@pytest.mark.parametrize("board, expected", [(5, "not int"), (None, "not NoneType"), ("no FEN", "FEN"), (FEN + " moves e2e5", "illegal"),
+                                             ([chess.Board()], "not list")])
+def test_a_search_says_what_it_wants(net, board, expected):
+    with pytest.raises(lc0rocm.Error, match=expected):
+        lc0rocm.Engine(net).search(board, nodes=1)
+
+
+def test_large_limits_are_limits(net):
+    engine = lc0rocm.Engine(net)
+    assert engine.search(chess.Board(), nodes=10**30, time=0.05).stopped_by == "time"
+    assert engine.search(chess.Board(), nodes=np.int64(20)).nodes >= 20
+    assert engine.search(FEN, nodes=10, depth=10**30, time=1e300).best_move
+
+
+@pytest.mark.parametrize("moves", [["e2e4"], "e2e4", [chess.Move.from_uci("e2e4")], chess.Move.from_uci("e2e4"), ["e4"]])
+def test_searchmoves_may_be_text(net, moves):
+    assert lc0rocm.Engine(net).search(chess.Board(), nodes=10, searchmoves=moves).best_move.uci() == "e2e4"
+
+
+# policies and indices --------------------------------------------------------------------------------------------------
+
+
+def test_temperature_0_is_the_best_move(net):
+    board = played("e4", "c5")
+    cold, warm = net.policy(board, temperature=0), net.policy(board)
+    assert set(cold) == set(warm) and list(cold.values())[:2] == [1, 0] and next(iter(cold)) == next(iter(warm))
+    assert net.policy(board, temperature=1e-30) == cold
+
+
+@pytest.mark.parametrize("temperature", [-0.1, math.nan, "1", None])
+def test_a_temperature_below_0_is_an_error(net, temperature):
+    with pytest.raises(lc0rocm.Error, match="temperature must be a number of 0 or more"):
+        net.policy(chess.Board(), temperature=temperature)
+
+
+def test_policies_of_many_boards_are_those_of_each(net):
+    boards = [chess.Board(), played("e4", "c5", "Nf3"), chess.Board("7k/5Q2/6K1/8/8/8/8/8 b - - 0 1"), chess.Board.from_chess960_pos(17)]
+    for board, policy in zip(boards, net.policies(boards, 1.5)):
+        assert policy == pytest.approx(net.policy(board, 1.5), abs=1e-4)
+
+
+def test_a_policy_is_the_softmax_of_the_logits_at_the_moves_places(net):
+    board = played("d4", "d5", "c4")
+    logits, places = net.evaluate(board).policy[0].astype(float), net.move_indices(board)[0]
+    weights = {move: math.exp(logits[place] / 1.5) for move, place in places.items()}
+    total = sum(weights.values())
+    assert net.policy(board, 1.5) == pytest.approx({move: weight / total for move, weight in weights.items()}, rel=1e-4)
+
+
+@pytest.mark.parametrize("board", [chess.Board("r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 1"), played("e4"), chess.Board("8/P6k/8/8/8/8/7p/K7 w - - 0 1"),
+                                   chess.Board("bnqbnrkr/pppppppp/8/8/8/8/PPPPPPPP/BNQBNRKR w HFhf - 0 1", chess960=True)])
+def test_moves_and_indices_are_inverse(net, board):
+    from lc0rocm import _core
+    names = _core.policy_moves()
+    for move in board.legal_moves:
+        index = net.move_to_index(board, move)
+        assert net.index_to_move(board, index) == move and net.move_to_index(board, move.uci()) == index
+        if board.turn and move.promotion is None and not board.is_castling(move):
+            assert names[index] == move.uci()
+    with pytest.raises(lc0rocm.Error, match="no legal move has policy index"):
+        net.index_to_move(board, next(i for i in range(1858) if i not in net.move_indices(board)[0].values()))
+    with pytest.raises(lc0rocm.Error, match="no legal move"):
+        net.move_to_index(board, chess.Move.from_uci("a3a4"))
+
+
+def test_what_is_known_of_a_network(net):
+    info = net.info
+    assert (info.name, info.path, info.input_format, info.backend) == ("random-attention.pb.gz", NET, 1, "cpu")
+    assert info.parameters == info.description["Weights"]["Elements"] > 10**5 and info.wdl and info.policy_heads == ("vanilla",)
+    heads = lc0rocm.Network(NET.parent / "attention-dense-multihead.pb.gz", backend="cpu", backend_options="policy_head=soft").info
+    assert {"vanilla", "soft"} < set(heads.policy_heads) and "winner" in heads.value_heads
+    empty = lc0rocm.Network(backend="random").info
+    assert (empty.name, empty.path, empty.parameters, empty.policy_heads) == ("", None, 0, ())
+
+
+@pytest.mark.parametrize("output", ["policy", "value"])
+def test_outputs_that_are_no_numbers_are_an_error(tmp_path, output):
+    import gzip
+
+    from lc0rocm.netfile import netproto
+    message = netproto.Net()
+    name = {"policy": "classical-relu.pb.gz", "value": "random-attention.pb.gz"}[output]
+    message.ParseFromString(gzip.decompress((NET.parent / name).read_bytes()))
+    layer = message.weights.ip_pol_w if output == "policy" else message.weights.ip2_val_w
+    layer.min_val, layer.max_val = 1e38, 1.2e38  # sums of them are beyond what a float holds
+    broken = tmp_path / "broken.pb"
+    broken.write_bytes(message.SerializeToString())
+    with lc0rocm.Network(broken, backend="cpu") as net:
+        with pytest.raises(lc0rocm.Error, match="no numbers for position 0"):
+            net.evaluate([chess.Board(), played("e4")])
+        with pytest.raises(lc0rocm.Error, match="no numbers for position 0"):
+            net.policies([chess.Board()])
+        with pytest.raises(lc0rocm.Error, match="no numbers"):
+            lc0rocm.Engine(net).search(chess.Board(), nodes=10)
+
+
+def test_shares_are_never_below_0():
+    with lc0rocm.Network(backend="random") as net:
+        games = [chess.Board()]
+        for i in range(300):
+            games.append(games[-1].copy() if games[-1].legal_moves.count() else chess.Board())
+            if moves := list(games[-1].legal_moves):
+                games[-1].push(moves[i * 7 % len(moves)])
+        wdl = net.evaluate(games).wdl
+    assert wdl.min() >= 0 and wdl.max() <= 1
+    np.testing.assert_allclose(wdl.sum(axis=1), 1, atol=1e-6)
+
+
+# searches --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("fen, q, wdl", [("R5k1/5ppp/8/8/8/8/8/4K3 b - - 0 1", -1, (0, 0, 1)), ("7k/5Q2/6K1/8/8/8/8/8 b - - 0 1", 0, (0, 1, 0))])
+def test_a_game_that_is_over_has_its_result(net, fen, q, wdl):
+    result = lc0rocm.Engine(net).search(fen, nodes=10)
+    assert (result.best_move, result.q, result.wdl, result.pv, result.lines) == (None, q, wdl, [], [])
+
+
+def test_many_lines(net):
+    result = lc0rocm.Engine(net).search(chess.Board(), nodes=400, multipv=4)
+    firsts = [line.moves[0] for line in result.lines]
+    assert len(firsts) == len(set(firsts)) == 4 and firsts[0] == result.best_move and result.lines[0].moves == result.pv
+    visits = [line.visits for line in result.lines]
+    assert visits == sorted(visits, reverse=True) == [result.visits[move] for move in firsts]
+    for line in result.lines:
+        board = chess.Board()
+        for move in line.moves:
+            board.push(move) if move in board.legal_moves else pytest.fail(f"{move} in {line}")
+        assert min(line.wdl) >= 0 and sum(line.wdl) == pytest.approx(1, abs=1e-5) and line.wdl[0] - line.wdl[2] == pytest.approx(line.q, abs=1e-5)
+
+
+def test_with_temperature_the_result_is_that_of_the_move_that_is_played(net):
+    engine = lc0rocm.Engine(net, {"Temperature": 5.0})
+    chosen = set()
+    for _ in range(12):
+        engine.new_game()
+        result = engine.search(chess.Board(), nodes=60, multipv=20)
+        chosen.add(result.best_move)
+        line = result.lines[0]
+        assert (result.pv[0], line.moves[0]) == (result.best_move, result.best_move)
+        assert (result.q, result.wdl, line.visits) == (line.q, line.wdl, result.visits[result.best_move])
+        assert len({other.moves[0] for other in result.lines}) == 20
+    assert len(chosen) > 1
+
+
+def test_updates_come_to_the_caller_and_stop_ends_the_search(net):
+    engine, seen = lc0rocm.Engine(net), []
+
+    def on_update(update):
+        seen.append((update, threading.get_ident()))
+        if update.nodes >= 200:
+            engine.stop()
+
+    result = engine.search(chess.Board(), time=math.inf, multipv=2, on_update=on_update)
+    assert result.stopped_by == "stop" and result.best_move and {thread for _, thread in seen} == {threading.get_ident()}
+    assert [update.nodes for update, _ in seen] == sorted(update.nodes for update, _ in seen)
+    assert all(len(update.lines) == 2 and update.depth >= 1 and update.time >= 0 for update, _ in seen)
+
+
+def test_what_a_callback_raises_ends_the_search_and_not_the_engine(net):
+    engine = lc0rocm.Engine(net)
+    for work in (lambda: 1 / 0, lambda: engine.search(chess.Board(), nodes=1), engine.new_game):
+        with pytest.raises((ZeroDivisionError, lc0rocm.Error), match="division|callback"):
+            engine.search(chess.Board(), time=math.inf, on_update=lambda _, work=work: work())
+    assert engine.search(chess.Board(), nodes=10).best_move
+
+
+def test_stop_from_another_thread(net):
+    engine = lc0rocm.Engine(net)
+    engine.stop()  # nothing to stop
+    timer = threading.Timer(0.2, engine.stop)
+    timer.start()
+    assert engine.search(chess.Board(), time=math.inf).stopped_by == "stop"
+    timer.join()
+
+
+def test_threads_that_share_an_engine_take_turns(net):
+    engine, wrong = lc0rocm.Engine(net, {"Threads": 1}), []
+    boards = [played("e4"), played("d4", "d5"), chess.Board(FEN), chess.Board("6k1/5ppp/8/8/8/8/8/R5K1 w - - 0 1")]
+
+    def work(board):
+        for i in range(6):
+            result = engine.search(board, nodes=30 + i)
+            if set(result.visits) != set(board.legal_moves) or result.best_move != result.pv[0] or result.nodes < 30:
+                wrong.append((board.fen(), result))
+
+    threads = [threading.Thread(target=work, args=(board,)) for board in boards]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_history_fill_of_the_options_holds(net):
+    board = chess.Board(FEN)
+    fills = [{"HistoryFill": fill, "Threads": 1, "MinibatchSize": 1} for fill in ("no", "always")]
+    assert len({lc0rocm.Engine(net, options).search(board, nodes=2).q for options in fills}) == 2
+
+
+def test_every_public_name_is_told_in_the_docs():
+    text = (pathlib.Path(__file__).parents[1] / "docs/python.md").read_text()
+    for name in lc0rocm.__all__:
+        value = getattr(lc0rocm, name)
+        members = [member for member in vars(value) if not member.startswith("_")] if isinstance(value, type) else []
+        missing = [word for word in [name, *members, *getattr(value, "__dataclass_fields__", ())] if f"`{word}" not in text and f".{word}" not in text]
+        assert not missing or name == "Error", (name, missing)

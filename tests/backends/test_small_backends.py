@@ -216,6 +216,40 @@ def test_check_tolerance_and_frequency():
         backend.evaluate(*BATCH)
 
 
+@pytest.mark.parametrize("atol, rtol", [(0.0, 0.0), (0, 0), (0.0, 1e-4), (1e-5, 0.0)])
+def test_check_passes_equal_outputs_whatever_the_tolerance(atol, rtol):
+    assert same(check({}, atol=atol, rtol=rtol), evaluate("random"))
+    with pytest.raises(lc0rocm.Error, match="check: "):
+        check({"seed": 1}, atol=atol, rtol=rtol)
+
+
+@pytest.mark.parametrize("options, expected", [
+    ({"atol": -1e-5}, "atol must be 0 or more"), ({"rtol": -1}, "rtol must be 0 or more"), ({"freq": -0.5}, "freq must be 0 or more"),
+    ({"freq": 1.5}, "from 0 to 1"), ({"atol": float("nan")}, "atol must be 0 or more"), ({"freq": float("nan")}, "freq must be 0"),
+    ({"c": {"backend": "random"}}, "compares two back ends, not 3"), ({"atol": "x"}, "atol must be a number"),
+])
+def test_check_refuses_settings_that_would_switch_it_off(options, expected):
+    with pytest.raises(lc0rocm.Error, match=expected):
+        check({}, **options)
+
+
+def test_check_compares_what_a_search_asks_for():
+    """Batches of a search are parts of larger ones, whose moves do not start at the first."""
+    options = {"a": {"backend": "random"}, "b": {"backend": "random"}, "freq": 1.0, "atol": 0.0, "rtol": 0.0}
+    search = _core.Search()
+    search.set_backend(_core.Backend("check", None, options), "fen_only", 1.0, 1000)
+    search.set_position(_core.STARTPOS, [])
+    search.start({"Threads": 2, "MinibatchSize": 256}, {"nodes": 3000})
+    assert search.result()["stopped_by"] == "nodes"
+
+
+def test_a_batch_of_any_size_is_split():
+    big = tuple(np.concatenate([part] * 300) for part in BATCH)
+    backend = _core.Backend("check", None, {"a": {"backend": "random"}, "b": {"backend": "random"}, "freq": 1.0})
+    assert len(big[0]) > backend.info["max_batch"]
+    assert same(backend.evaluate(*big), evaluate("random", batch=big))
+
+
 def test_check_needs_two_and_knows_one_mode():
     with pytest.raises(lc0rocm.Error, match="check has 1 back ends, expected at least 2"):
         evaluate("check", {"random": {}})
