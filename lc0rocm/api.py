@@ -83,7 +83,14 @@ class Network:
 
     def __init__(self, weights: str | os.PathLike[str] | None = None, backend: str = "auto", *, backend_options: str = "",
                  history_fill: str = "fen_only"):
-        loaded = load_backend("" if weights is None else os.fspath(weights), backend, backend_options, tell=as_lines(_log.warning))
+        for name, text in (("backend", backend), ("backend_options", backend_options), ("history_fill", history_fill)):
+            if not isinstance(text, str):
+                raise _core.Error(f"{name} is text, not {type(text).__name__}")
+        try:
+            path = "" if weights is None else os.fsdecode(weights)
+        except TypeError:
+            raise _core.Error(f"weights is the path of a network file, not {type(weights).__name__}") from None
+        loaded = load_backend(path, backend, backend_options, tell=as_lines(_log.warning))
         self._backend: _core.Backend | None = loaded.backend
         self.history_fill = history_fill
         self._inputs([])  # raises Error unless history_fill is one that there is
@@ -150,9 +157,7 @@ class Network:
         raise _core.Error(f"no legal move has policy index {index!r} in this position")
 
     def _inputs(self, boards: Position | Iterable[Position], moves: bool = False) -> _core.Inputs:
-        boards = [boards] if isinstance(boards, (chess.Board, str)) else boards
-        if not isinstance(boards, Iterable):
-            raise _core.Error(f"expected chess.Board objects or FEN text, one or several, not {type(boards).__name__}")
+        boards = _several(boards, (str, chess.Board), "positions are chess.Board objects or FEN text")
         return _core.Inputs(boards, self.backend.info["input_format"], self.history_fill, moves)
 
 
@@ -215,7 +220,11 @@ class Engine:
     """
 
     def __init__(self, network: Network, options: Mapping[str, Any] | None = None):
-        options = options or {}
+        if not isinstance(network, Network):
+            raise _core.Error(f"an engine searches with an lc0rocm.Network, not {type(network).__name__}")
+        if not isinstance(options, (Mapping, type(None))):
+            raise _core.Error(f'the options of an engine are a dictionary like {{"Threads": 2}}, not {type(options).__name__}')
+        options = {str(name): value for name, value in (options or {}).items()}
         self._parameters, values = search_parameters(options)
         fill = values["HistoryFill"] if "historyfill" in map(str.lower, options) else network.history_fill
         self._search = _core.Search()
@@ -236,7 +245,7 @@ class Engine:
             self._search.stop()
 
     def search(self, board: Position, *, nodes: int | None = None, time: float | None = None, depth: int | None = None,
-               searchmoves: Iterable[chess.Move | str] = (), multipv: int | None = None,
+               searchmoves: chess.Move | str | Iterable[chess.Move | str] | None = None, multipv: int | None = None,
                on_update: Callable[[SearchUpdate], object] | None = None) -> SearchResult:
         """Searches until the first limit is reached: visits of the root, seconds, or average depth. time=math.inf searches until
         stop().
@@ -248,9 +257,9 @@ class Engine:
         """
         board = _board(board)
         limits = _limits(nodes, time, depth)
-        if isinstance(searchmoves, (str, chess.Move)):
-            searchmoves = [searchmoves]
-        if wanted := [_move(board, move) for move in searchmoves]:
+        if on_update is not None and not callable(on_update):
+            raise _core.Error(f"on_update is a function of one argument, not {type(on_update).__name__}")
+        if wanted := [_move(board, move) for move in _several(searchmoves or (), (str, chess.Move), "searchmoves are chess.Move objects or text")]:
             limits["searchmoves"] = [board.uci(move, chess960=True) for move in wanted]
         parameters = self._parameters
         if multipv is not None:
@@ -331,6 +340,15 @@ def _board(position: Position) -> chess.Board:
     except ValueError as error:
         raise _core.Error(f"bad position {position[:80]!r}: {error}") from None
     return board
+
+
+def _several(given: Any, kinds: tuple[type, ...], what: str) -> Iterable[Any]:
+    """Those that were given, one alone as a list of it."""
+    if isinstance(given, kinds):
+        return [given]
+    if not isinstance(given, Iterable):
+        raise _core.Error(f"{what}, one or several, not {type(given).__name__}")
+    return given
 
 
 def _move(board: chess.Board, move: chess.Move | str) -> chess.Move:

@@ -188,7 +188,7 @@ def test_text_means_the_same_position_as_a_board(net):
 
 
 @pytest.mark.parametrize("boards, expected", [
-    (5, "expected chess.Board objects or FEN text"), (None, "not NoneType"), ([chess.Board(), 5], "position 1: .* not int"),
+    (5, "positions are chess.Board objects or FEN text, one or several, not int"), (None, "not NoneType"), ([chess.Board(), 5], "position 1: .* not int"),
     (["no FEN"], "position 0: bad FEN"), ([chess.Move.from_uci("e2e4")], "position 0: .* not .*Move"), ([None], "not NoneType"),
     ([chess.Board(None)], "position 0: .* one king"), ([chess.Board("8/8/8/8/8/8/8/K1k5 w - - 0 1")], None),
     ([chess.Board("4k3/8/8/8/8/8/4R3/4K3 w - - 0 1")], "side that has just moved is in check"), (b"fen", "position 0"),
@@ -226,10 +226,34 @@ def test_what_a_generator_raises_comes_through(net):
     ({"nodes": 1, "multipv": 0}, "multipv must be an integer from 1 to 500"), ({"nodes": 1, "multipv": 501}, "multipv must be"), ({}, "limit"),
     ({"nodes": 1, "searchmoves": ["e2e5"]}, "'e2e5' is no legal move"), ({"nodes": 1, "searchmoves": [5]}, "a move is a chess.Move"),
     ({"nodes": 1, "searchmoves": [chess.Move.from_uci("e7e5")]}, "'e7e5' is no legal move"),
+    ({"nodes": 1, "searchmoves": 5}, "searchmoves are"), ({"nodes": 1, "on_update": 5}, "on_update is a function"),
 ])
 def test_wrong_limits_are_named(net, arguments, expected):
     with pytest.raises(lc0rocm.Error, match=expected):
         lc0rocm.Engine(net).search(chess.Board(), **arguments)
+
+
+@pytest.mark.parametrize("arguments, expected", [
+    ({"weights": 5}, "path of a network file, not int"), ({"backend": 5}, "backend is text"), ({"backend_options": {"threads": 1}}, "not dict"),
+    ({"history_fill": None}, "history_fill is text"), ({"history_fill": "maybe"}, "no, fen_only or always"), ({"backend": "gpu"}, "no back end 'gpu'"),
+    ({"weights": str(NET.parent)}, None), ({"weights": bytes(NET)}, ""), ({"weights": str(NET)}, ""),
+])
+def test_a_network_says_what_it_wants(arguments, expected):
+    arguments = {"weights": NET, "backend": "cpu"} | arguments
+    if expected == "":
+        assert lc0rocm.Network(**arguments).info.name == NET.name
+        return
+    with pytest.raises(lc0rocm.Error, match=expected):
+        lc0rocm.Network(**arguments)
+
+
+@pytest.mark.parametrize("options, expected", [([("Threads", 1)], "dictionary"), ({5: 1}, "no option '5'"), ({"Threads": None}, "Threads"),
+                                               ({"Threads": 10**6}, "Threads")])
+def test_an_engine_says_what_it_wants(net, options, expected):
+    with pytest.raises(lc0rocm.Error, match=expected):
+        lc0rocm.Engine(net, options)
+    with pytest.raises(lc0rocm.Error, match="searches with an lc0rocm.Network, not str"):
+        lc0rocm.Engine("net.pb.gz")
 
 
 @pytest.mark.parametrize("board, expected", [(5, "not int"), (None, "not NoneType"), ("no FEN", "FEN"), (FEN + " moves e2e5", "illegal"),
@@ -322,8 +346,9 @@ def test_outputs_that_are_no_numbers_are_an_error(tmp_path, output):
     with lc0rocm.Network(broken, backend="cpu") as net:
         with pytest.raises(lc0rocm.Error, match="no numbers for position 0"):
             net.evaluate([chess.Board(), played("e4")])
-        with pytest.raises(lc0rocm.Error, match="no numbers for position 0"):
-            net.policies([chess.Board()])
+        if output == "policy":
+            with pytest.raises(lc0rocm.Error, match="no numbers for position 0"):
+                net.policies([chess.Board()])
         with pytest.raises(lc0rocm.Error, match="no numbers"):
             lc0rocm.Engine(net).search(chess.Board(), nodes=10)
 

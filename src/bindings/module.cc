@@ -12,7 +12,7 @@ PYBIND11_MODULE(_core, m) {
   bind_search(m);
   bind_syzygy(m);
   // After this nothing of ours runs while the interpreter and then the static objects of back ends go.
-  constexpr double kPatience = 10;  // seconds: more than a batch takes, if the device answers at all
+  constexpr double kPatience = 5;  // seconds: more than most batches take, if the device answers at all
   pybind11::module_::import("atexit").attr("register")(pybind11::cpp_function([] {
     const Release release;
     process::end(kPatience);
