@@ -65,7 +65,8 @@ for _ in range(2):
 time.sleep(0.3)
 print("end")
 """
-    assert finish(python(backend, code)) == (0, "end\n", "")
+    code, out, err = finish(python(backend, code))
+    assert (code, out) == (0, "end\n") and not {"Traceback", "terminate", "Fatal"} & set(err.replace(":", " ").split()), err
 
 
 def test_what_a_script_does_at_its_exit_is_an_error_at_worst():

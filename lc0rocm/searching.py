@@ -1,0 +1,160 @@
+"""The Python API's searches: Engine, and what it tells."""
+from __future__ import annotations
+
+import dataclasses
+import os
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import chess
+
+from lc0rocm import _core, arguments
+from lc0rocm.arguments import Position
+from lc0rocm.evaluating import Network
+from lc0rocm.options import cache_positions, search_parameters
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A line of play that a search found, seen by the side to move at its start.
+
+    moves: at least one; q: win - loss of the first move, -1..1; wdl: its probabilities; moves_left: plies to the end of the game after
+    it, as the network guesses; visits: of the first move; proven: q is the result and not a guess.
+    """
+    moves: list[chess.Move]
+    q: float
+    wdl: tuple[float, float, float]
+    moves_left: float
+    visits: int
+    proven: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchUpdate:
+    """How a search stands. lines: the best first, as many as multipv asks for; nodes: visits of the root, reused ones included; depth,
+    seldepth: average and greatest, plies; time: seconds since it started."""
+    lines: list[Line]
+    nodes: int
+    depth: int
+    seldepth: int
+    time: float
+
+
+@dataclasses.dataclass(frozen=True)
+class SearchResult:
+    """What a search found, seen by the side to move.
+
+    best_move: None if the game is over; ponder: the reply that is expected. q: win - loss of the best move, -1..1, or of the end of
+    the game; wdl: its probabilities; pv: the line that begins with it; nodes: visits of the root, reused ones included; visits: of every
+    legal move, most visited first; stopped_by: nodes, time, depth, smart_pruning, kld, ram or stop; lines: the best first, beginning with
+    pv, as many as multipv asks for.
+    """
+    best_move: chess.Move | None
+    ponder: chess.Move | None
+    q: float
+    wdl: tuple[float, float, float]
+    pv: list[chess.Move]
+    nodes: int
+    visits: dict[chess.Move, int]
+    stopped_by: str
+    lines: list[Line] = dataclasses.field(default_factory=list)
+
+
+_WATCH_S = 0.05  # how soon Ctrl-C acts
+
+
+class Engine:
+    """Searches with a network. A search of a position that follows the previous one goes on with its tree. Threads that use one engine
+    at the same time take turns. A forked process has to make its own.
+
+    options: any option of the search by its UCI name, for example {"CPuct": 2.0, "Threads": 2}; see docs/options.md.
+    Raises Error for an unknown option, a value out of range or an option of the network; warns of those that have no effect here.
+    """
+
+    def __init__(self, network: Network, options: Mapping[str, Any] | None = None):
+        if not isinstance(network, Network):
+            raise _core.Error(f"an engine searches with an lc0rocm.Network, not {type(network).__name__}")
+        if not isinstance(options, (Mapping, type(None))):
+            raise _core.Error(f'the options of an engine are a dictionary like {{"Threads": 2}}, not {type(options).__name__}')
+        given = {"HistoryFill": network.history_fill} | {str(name): value for name, value in (options or {}).items()}
+        self._parameters, values = search_parameters(given)
+        self._search = _core.Search()
+        self._search.set_backend(network.backend, values["HistoryFill"], values["PolicyTemperature"], cache_positions(values))
+        self._turn = threading.Lock()
+        self._user: int | None = None  # the thread whose turn it is
+        self._process = os.getpid()
+
+    def new_game(self) -> None:
+        """Forgets the tree and the cached evaluations."""
+        self._check_caller()
+        with self._turn:
+            self._search.clear()
+
+    def stop(self) -> None:
+        """Ends the search that runs, with what it has found; for callbacks and other threads. Without one it does nothing."""
+        if self._user is not None:
+            self._search.stop()
+
+    def search(self, board: Position, *, nodes: int | None = None, time: float | None = None, depth: int | None = None,
+               searchmoves: chess.Move | str | Iterable[chess.Move | str] | None = None, multipv: int | None = None,
+               on_update: Callable[[SearchUpdate], object] | None = None) -> SearchResult:
+        """Searches until the first limit is reached: visits of the root, seconds, or average depth. time=math.inf searches until
+        stop().
+
+        multipv: how many lines to report. on_update: called in this thread when the search has something new to say; what it raises
+        ends the search. Ctrl-C ends the search at once, with KeyboardInterrupt.
+
+        Raises Error without a limit, for wrong arguments, for impossible searchmoves, and if the back end fails.
+        """
+        board = arguments.board_of(board)
+        limits = arguments.limits_of(nodes, time, depth)
+        if on_update is not None and not callable(on_update):
+            raise _core.Error(f"on_update is a function of one argument, not {type(on_update).__name__}")
+        if wanted := [arguments.move_of(board, move) for move in arguments.several(searchmoves or (), (str, chess.Move), "searchmoves are chess.Move objects or text")]:
+            limits["searchmoves"] = [board.uci(move, chess960=True) for move in wanted]
+        parameters = self._parameters
+        if multipv is not None:
+            parameters = parameters | {"MultiPV": arguments.integer("multipv", multipv, 1, 500)}
+        start = arguments.start_and_moves(board)
+        self._check_caller()
+        with self._turn:
+            try:
+                self._user = threading.get_ident()
+                self._search.set_position(*start)
+                self._search.start(parameters, limits)
+                while self._search.running:
+                    update = self._search.wait(_WATCH_S, board.chess960)
+                    if update and on_update:
+                        on_update(_update_of(update))
+                return self._result(board)
+            finally:
+                self._user = None
+                self._search.stop()
+
+    def _result(self, board: chess.Board) -> SearchResult:
+        result = self._search.result(board.chess960)
+        *moves, root = self._search.move_stats()
+        if not result["best_move"]:
+            q, wdl = (-1.0, (0.0, 0.0, 1.0)) if board.is_check() else (0.0, (0.0, 1.0, 0.0))
+            return SearchResult(None, None, q, wdl, [], root["visits"], {}, result["stopped_by"])
+        lines = _update_of(self._search.update(board.chess960)).lines
+        best = lines[0]
+        ponder = chess.Move.from_uci(result["ponder"]) if result["ponder"] else None
+        return SearchResult(best.moves[0], ponder, best.q, best.wdl, best.moves, root["visits"],
+                            {board.parse_uci(s["move"]): s["visits"] for s in reversed(moves)}, result["stopped_by"], lines)
+
+    def _check_caller(self) -> None:
+        if os.getpid() != self._process:
+            self._search.stop()  # raises the Error that says what to do; the lock may be taken for ever
+        if self._user == threading.get_ident():
+            raise _core.Error("a callback of a search cannot use the engine that searches, but for stop(); take another lc0rocm.Engine")
+
+
+def _update_of(update: _core.Update) -> SearchUpdate:
+    lines = []
+    for pv in update["pvs"]:
+        w, d, l = (min(max(share, 0.0), 1.0) for share in ((1 + pv["wl"] - pv["d"]) / 2, pv["d"], (1 - pv["wl"] - pv["d"]) / 2))
+        lines.append(Line([chess.Move.from_uci(move) for move in pv["moves"]], pv["wl"], (w, d, l), pv["m"], pv["visits"],
+                          bool(pv["terminal"])))
+    return SearchUpdate(lines, update["nodes"], update["depth"], update["seldepth"], update["time_ms"] / 1000)
