@@ -5,6 +5,7 @@
 #include <cctype>
 #include <charconv>
 
+#include "chess/placement.h"
 #include "error.h"
 
 namespace chess {
@@ -105,12 +106,7 @@ class FenParser {
       if (file > 8) fail("each rank needs 8 squares");
     }
     if (rank != 0 || file != 8) fail("8 ranks of 8 squares are needed");
-    for (Bitboard side : {whites_, blacks_}) {
-      if (std::popcount(men_[kKing] & side) != 1) fail("each side needs one king");
-      if (std::popcount(side) > 16) fail("a side has at most 16 men");
-      if (std::popcount(men_[kPawn] & side) > 8) fail("a side has at most 8 pawns");
-    }
-    if (men_[kPawn] & (kRank1 | kRank8)) fail("no pawn can stand on the first or last rank");
+    if (const char* reason = why_unplayable(men_, whites_, blacks_)) fail(reason);
   }
 
   void parse_side(std::string_view text) {

@@ -10,22 +10,6 @@ namespace {
 
 [[noreturn]] void fail(const std::string& reason) { throw Error("this position cannot be played: " + reason); }
 
-void check_men(const Placement& p) {
-  Bitboard all = 0;
-  int men = 0;
-  for (const Bitboard set : p.men) {
-    all |= set;
-    men += std::popcount(set);
-  }
-  if (men != std::popcount(all) || (p.whites & p.blacks) || (p.whites | p.blacks) != all) fail("two men stand on one square, or one has no colour");
-  for (const Bitboard side : {p.whites, p.blacks}) {
-    if (std::popcount(p.men[kKing] & side) != 1) fail("each side needs one king");
-    if (std::popcount(side) > 16) fail("a side has at most 16 men");
-    if (std::popcount(p.men[kPawn] & side) > 8) fail("a side has at most 8 pawns");
-  }
-  if (p.men[kPawn] & (kRank1 | kRank8)) fail("no pawn can stand on the first or last rank");
-}
-
 // The rooks of one side that can have the right: the outermost on each side of a king at home.
 Bitboard castling_rooks(const Placement& p, Bitboard side, Bitboard home) {
   const Bitboard king = p.men[kKing] & side & home;
@@ -54,8 +38,25 @@ Board make_board(const Placement& p, Bitboard castling, int en_passant, bool bla
 
 }  // namespace
 
+const char* why_unplayable(const std::array<Bitboard, 6>& men, Bitboard whites, Bitboard blacks) {
+  Bitboard all = 0;
+  int count = 0;
+  for (const Bitboard set : men) {
+    all |= set;
+    count += std::popcount(set);
+  }
+  if (count != std::popcount(all) || (whites & blacks) || (whites | blacks) != all)
+    return "two men stand on one square, or one has no colour";
+  for (const Bitboard side : {whites, blacks}) {
+    if (std::popcount(men[kKing] & side) != 1) return "each side needs one king";
+    if (std::popcount(side) > 16) return "a side has at most 16 men";
+    if (std::popcount(men[kPawn] & side) > 8) return "a side has at most 8 pawns";
+  }
+  return men[kPawn] & (kRank1 | kRank8) ? "no pawn can stand on the first or last rank" : nullptr;
+}
+
 Position make_position(const Placement& p) {
-  check_men(p);
+  if (const char* reason = why_unplayable(p.men, p.whites, p.blacks)) fail(reason);
   const Bitboard castling = castling_rooks(p, p.whites, kRank1) | castling_rooks(p, p.blacks, kRank8);
   if (make_board(p, castling, -1, !p.black).in_check()) fail("the side that has just moved is in check");
   if (p.rule50 < 0 || p.rule50 > 9999 || p.move_number > 9999) fail("its clock or move number is not from 0 to 9999");

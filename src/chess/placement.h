@@ -16,7 +16,10 @@ struct Placement {
   int rule50 = 0, move_number = 1;
 };
 
-// Throws Error for a position that no rules apply to: see parse_fen.
+// Why men (both sides together, by PieceType) can be no position that rules apply to: see parse_fen. Else null.
+const char* why_unplayable(const std::array<Bitboard, 6>& men, Bitboard whites, Bitboard blacks);
+
+// Throws Error for a position that no rules apply to.
 Position make_position(const Placement& placement);
 
 }  // namespace chess
