@@ -111,6 +111,9 @@ class Backend:
         """Keys that no back end asked for; those of sub-dictionaries as "name.key"."""
     @property
     def info(self) -> BackendInfo: ...
+    @property
+    def plans(self) -> str:
+        """What it has measured of this machine, for the option `plans` of the next one; "" where nothing is measured. Thread-safe."""
     @overload
     def evaluate(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> tuple[
             NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:

@@ -264,8 +264,6 @@ def make(options, name):
 
 def open_backend(kind, path, sizes, measure_s, **parameters):
     """A back end that has met batches of these sizes, measuring which kernels to use for so long at most (never in the emulation)."""
-    import contextlib
-
     import numpy as np
 
     from lc0rocm import _core
@@ -273,11 +271,13 @@ def open_backend(kind, path, sizes, measure_s, **parameters):
     from lc0rocm.netfile import net
     network = net.load(path).core()
     rocm.module()
-    with rocm.measuring(measure_s) if not rocm.load().devices[0].emulated else contextlib.nullcontext():
-        backend = _core.Backend(kind, network, {"warm_up": False} | parameters)
-        planes = _core.Game().planes(backend.info["input_format"])
-        for size in sizes:
-            backend.time_batches(*(np.resize(part, (size, len(part))) for part in planes), 1, range(32))
+    if not rocm.load().devices[0].emulated:
+        parameters["measure"] = measure_s
+    backend = _core.Backend(kind, network, rocm.told({"warm_up": False} | parameters, []))
+    planes = _core.Game().planes(backend.info["input_format"])
+    for size in sizes:
+        backend.time_batches(*(np.resize(part, (size, len(part))) for part in planes), 1, range(32))
+    rocm.keep_plans(backend.plans)
     return backend
 
 

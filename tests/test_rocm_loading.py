@@ -36,8 +36,6 @@ def machine(tmp_path, monkeypatch):
     rocm._load.cache_clear()
     yield
     rocm._load.cache_clear()
-    for library in rocm.LIBRARIES:
-        rocm.load_here().module.shun(library, False)
 
 
 @pytest.fixture(scope="module")
@@ -292,15 +290,11 @@ def test_gpus_that_another_back_end_combines(weights):
     assert "emulated" in loaded.backend.info["device"] and "CPU" in loaded.backend.info["device"]
 
 
-def test_a_library_that_fails_on_one_gpu_stays_left_out(weights, monkeypatch):
-    """Also when another GPU, which is prepared after it, can do with it."""
-    shunned = set()
-    monkeypatch.setattr(rocm.module(), "shun", lambda library, on=True: (shunned.add if on else shunned.discard)(library))
+def test_what_one_back_end_may_not_call_another_may(weights, monkeypatch):
     answers = [(None, "it crashed"), PASSED, PASSED]
     monkeypatch.setattr(child, "call", lambda *_: answers.pop(0))
-    for streams in (1, 2):  # two subjects
-        auto.prepare("rocm", {"probe": True, "streams": streams}, weights, ["vanilla", "winner"], print)
-    assert not answers and shunned == {"hipblaslt"}
+    options = [auto.prepare("rocm", {"probe": True, "streams": streams}, weights, ["vanilla", "winner"], print).options for streams in (1, 2)]
+    assert not answers and [of_one.get("without") for of_one in options] == ["hipblaslt", None]
 
 
 def test_the_gpu_that_is_asked_for(weights):

@@ -48,7 +48,7 @@ def prepare(name: str, options: dict, weights: str, heads: list[str], tell: Call
     subject, wish = _subject(name, devices[0], request), _wish(devices[0], request, False)
     checked = options.get("probe", not devices[0].emulated)
     if not checked and not wish.tune_s:
-        return Prepared(name, subject.options, [])
+        return Prepared(name, rocm.told(subject.options, []), [])
     verdict = probe.probe(subject, wish, tell, request.stop)
     if verdict.why_not and checked:
         raise Error(f"{name} fails its check with this network on {devices[0]}: {verdict.why_not}; {AGAIN}; use the back end cpu, or the "
@@ -101,10 +101,7 @@ def _wish(device: rocm.Device, request: _Request, measure: bool) -> probe.Wish:
 
 def _playing(subject: probe.Subject, verdict: probe.Verdict) -> dict:
     """The options with which it plays."""
-    for library in verdict.shunned:
-        rocm.module().shun(library)
-    rocm.load_plans()
-    return subject.options
+    return rocm.told(subject.options, verdict.shunned)
 
 
 # rocm-auto ------------------------------------------------------------------------------------------------------------

@@ -29,6 +29,7 @@ _OF_CPU = {"rocm": Bar(0.003, 0.003), "rocm-fp16": Bar(0.05, 0.03)}  # differenc
 _OF_SIZES = {"rocm": Bar(0.002, 0.002), "rocm-fp16": Bar(0.03, 0.02)}  # between two batch sizes
 _MEASURED = (8, 16, 32, 64, 128, 256)  # batch sizes
 _MEASURE_S = 0.2  # each
+_LONGEST_S = 86400.0  # of measuring ways of computing
 MOVES = range(32)  # policy indices that a position asks for while speed is measured, about as many as a search
 
 
@@ -41,11 +42,10 @@ def examine(request: dict) -> dict | str:
     tune_s: seconds for measuring ways of computing, 0 for none, None for all; most: largest batch to tune; measure: whether speed is
     wanted; speed: what of it is known already."""
     module = rocm.load_here().module
-    for library in request["without"]:
-        module.shun(library)
     name, network = request["backend"], net.load(request["weights"]).core(*request["heads"])
+    options = rocm.told(request["options"], request["without"]) | {"warm_up": False}
     try:
-        backend = _core.Backend(name, network, request["options"] | {"warm_up": False})
+        backend = _core.Backend(name, network, options)
     except Error as error:
         return str(error)
     games = [_core.Game(*split(text)) for text in POSITIONS[:_POSITIONS]]
@@ -58,7 +58,8 @@ def examine(request: dict) -> dict | str:
         errors = _check(name, backend, network, planes, sizes)
         child.progress({"kept": {"errors": errors}})
     if request["tune_s"] != 0:
-        _tune(backend, planes, [size for size in sizes if size <= request["most"]], request["tune_s"])
+        del backend  # its memory is needed
+        backend = _tune(name, network, options, planes, [size for size in sizes if size <= request["most"]], request["tune_s"])
     if not request["measure"]:
         return {"errors": errors, "speed": {}, "threads": {}}
     return {"errors": errors} | _measure(backend, planes, [size for size in _MEASURED if size <= most] or [most], request["speed"])
@@ -117,18 +118,19 @@ def _compare(what: str, got, wanted, bar: Bar) -> dict[str, float]:
 
 # fast? ----------------------------------------------------------------------------------------------------------------
 
-def _tune(backend: _core.Backend, planes, sizes: list[int], seconds: float | None) -> None:
-    """Measures the ways of computing each product and convolution; what was measured before is not measured again."""
+def _tune(name: str, network: _core.Network, options: dict, planes, sizes: list[int], seconds: float | None) -> _core.Backend:
+    """A back end that has measured the ways of computing each product and convolution; what was measured before is not measured again."""
     stage = {"stage": "measuring ways of computing", "total": len(sizes)}
     started = time.monotonic()
-    with rocm.measuring(seconds):
-        for done, size in enumerate(sizes):
-            if seconds is not None and time.monotonic() - started > seconds:
-                break
-            child.progress(stage | {"done": done})
-            backend.evaluate(*_batch(planes, size))
-            rocm.save_plans()
+    backend = _core.Backend(name, network, options | {"measure": _LONGEST_S if seconds is None else seconds})
+    for done, size in enumerate(sizes):
+        if seconds is not None and time.monotonic() - started > seconds:
+            break
+        child.progress(stage | {"done": done})
+        backend.evaluate(*_batch(planes, size))
+        rocm.keep_plans(backend.plans)
     child.progress(stage | {"done": len(sizes)})
+    return backend
 
 
 def _measure(backend: _core.Backend, planes, sizes: list[int], speed: dict[str, float]) -> dict:

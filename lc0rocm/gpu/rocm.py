@@ -3,7 +3,6 @@
 ROCm may be missing, broken or hanging, and some of its failures end the process that meets them. So a child process
 loads the module first. When it comes back with the devices, this process loads it too; else the reason is one sentence,
 and the CPU plays. A child that came back is remembered on disk for as long as no file that it had loaded changes."""
-import contextlib
 import functools
 import hashlib
 import importlib
@@ -11,7 +10,7 @@ import importlib.util
 import json
 import os
 import threading
-from typing import Any, Iterator, NamedTuple
+from typing import Any, NamedTuple
 
 from lc0rocm.gpu import child, remember
 from lc0rocm._core import Error
@@ -82,7 +81,6 @@ def load_here() -> Rocm:
     """Loads it into this process at once."""
     try:
         module = importlib.import_module(_MODULE)
-        module.load_plans(remember.read(PLANS))
         devices = tuple(Device(i, **facts) for i, facts in enumerate(module.devices()))
     except (ImportError, Error) as error:
         return Rocm(None, (), "", str(error))
@@ -138,30 +136,13 @@ def _loaded_before(files: Any) -> bool:
 
 # plans ----------------------------------------------------------------------------------------------------------------
 
-@contextlib.contextmanager
-def measuring(seconds: float | None) -> Iterator[None]:
-    """Inside, this thread measures shapes that have no plan yet, for so long at most; None: as long as it takes."""
-    timer = threading.Timer(seconds or 0, module().interrupt_measuring, [True])
-    timer.daemon = True
-    if seconds is not None:
-        timer.start()
-    try:
-        with module().Measuring():
-            yield
-    finally:
-        timer.cancel()
-        module().interrupt_measuring(False)
-        save_plans()
+def plans() -> str:
+    """What was measured on this machine, for the option `plans` of rocm and rocm-fp16."""
+    return remember.read(PLANS)
 
 
-def load_plans() -> None:
-    """What other processes have measured."""
-    module().load_plans(remember.read(PLANS))
-
-
-def save_plans() -> None:
-    """Writes the table of plans to disk, beside what other processes have written."""
-    ours = module().save_plans()
+def keep_plans(ours: str) -> None:
+    """Writes the plans of a back end to disk, beside what other processes have written."""
     keys = {line.split()[0] for line in ours.splitlines()}
 
     def add(text: str) -> str:
@@ -169,3 +150,10 @@ def save_plans() -> None:
         return "".join(line + "\n" for line in [*others, *ours.splitlines()])
 
     remember.change(PLANS, add)
+
+
+def told(options: dict, without: list[str]) -> dict:
+    """The options of a back end that knows what was measured on this machine, and libraries that this GPU may not call."""
+    if without:
+        options = options | {"without": " ".join([*str(options.get("without", "")).split(), *without])}
+    return {"plans": known} | options if (known := plans()) else options

@@ -359,6 +359,7 @@ void bind_nn(py::module_& m) {
       .def_readonly("name", &BackendHandle::name)
       .def_readonly("unasked_options", &BackendHandle::unasked_options)
       .def_property_readonly("info", &info_of)
+      .def_property_readonly("plans", [](const BackendHandle& self) { return self.evaluator->plans(); })
       .def("evaluate", &evaluate, py::arg("masks"), py::arg("values"))
       .def("evaluate", &evaluate_inputs, py::arg("inputs"))
       .def("policies", &policies, py::arg("inputs"), py::arg("temperature"))

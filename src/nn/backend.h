@@ -110,6 +110,8 @@ class Backend {
   virtual std::unique_ptr<Session> open() = 0;
   // What users should know of and has happened since this was called last, a sentence each: one GPU of several has failed.
   virtual std::vector<std::string> take_news() { return {}; }
+  // What it has measured of this machine: the option `plans` of the next one. Empty where nothing is measured. Thread-safe.
+  virtual std::string plans() const { return {}; }
 };
 
 // Registry. A back end is a folder with one static Registration a name; nothing else lists it.

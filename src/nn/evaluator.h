@@ -19,6 +19,7 @@ class Evaluator {
 
   const Info& info() const { return backend_->info(); }
   std::vector<std::string> take_news() { return backend_->take_news(); }
+  std::string plans() const { return backend_->plans(); }
 
   // A session, for one thread at a time. One that has not failed goes back to the evaluator, which has to be there still.
   class Lease {

@@ -1,27 +1,28 @@
-// The stream, the emulation and the plan table for rocm_calls.py.
+// The stream, its planner and the emulation for rocm_calls.py.
 #include "rocm_calls.h"
-
-#include "backends/rocm/linear/plan_table.h"
 
 namespace calls {
 thread_local std::string error;
+std::unique_ptr<rocm::Planner> planner;
 std::unique_ptr<rocm::Stream> stream;
 }  // namespace calls
 
 namespace {
-thread_local std::string plans;
+thread_local std::string text;
 }
 
 extern "C" {
 const char* last_error() { return calls::error.c_str(); }
-int open_stream() { return calls::guarded([] { calls::stream = std::make_unique<rocm::Stream>(rocm::read_device(0)); }); }
-void close_stream() { calls::stream.reset(); }
+void close_stream() { calls::stream.reset(), calls::planner.reset(); }
+int open_stream(const char* without, const char* plans) {
+  close_stream();
+  return calls::guarded([&] {
+    const rocm::Device device = rocm::read_device(0);
+    calls::planner = std::make_unique<rocm::Planner>(device, without, plans);
+    calls::stream = std::make_unique<rocm::Stream>(device, *calls::planner);
+  });
+}
+const char* plans() { return (text = calls::planner->plans()).c_str(); }
 void configure(const char* settings) { hip_emulated_configure(settings); }
 size_t live_objects() { return hip_emulated_live_objects(); }
-
-const char* save_plans() { return (plans = rocm::save_plans()).c_str(); }
-void load_plans(const char* text) { rocm::load_plans(text); }
-void clear_plans() { rocm::clear_plans(); }
-void shun(const char* library, int shunned) { rocm::shun(library, shunned); }
-void interrupt_measuring(int stop) { rocm::interrupt_measuring(stop); }
 }

@@ -4,12 +4,14 @@
 #include <memory>
 #include <string>
 
+#include "backends/rocm/linear/planner.h"
 #include "backends/rocm/stream.h"
 
 namespace calls {
 
 // Defined in one file, not inline: the libraries of both wave widths are loaded at once, and each has its own.
 extern thread_local std::string error;
+extern std::unique_ptr<rocm::Planner> planner;
 extern std::unique_ptr<rocm::Stream> stream;
 
 template <class F>

@@ -13,20 +13,19 @@ class Calls:
         if not path.exists():
             pytest.skip('built without -Drocm=emulated -Dtests=true')
         self.lib = C.CDLL(str(path))
-        self.lib.last_error.restype = self.lib.save_plans.restype = C.c_char_p
+        self.lib.last_error.restype = self.lib.plans.restype = C.c_char_p
 
     def check(self, status):
         if status:
             raise RuntimeError(self.lib.last_error().decode())
 
-    def reopen(self):
-        self.lib.close_stream()
-        self.check(self.lib.open_stream())
+    def reopen(self, plans='', without=''):
+        """A new stream, and a planner that knows these plans alone."""
+        self.check(self.lib.open_stream(without.encode(), plans.encode()))
 
     def plans(self):
-        return dict(line.split()[:2] for line in self.lib.save_plans().decode().splitlines())
+        return dict(line.split()[:2] for line in self.lib.plans().decode().splitlines())
 
     def load(self, keys, winner):
-        """Plans for these keys; the stream begins anew."""
-        self.lib.load_plans(''.join(f'{key} {winner} 1\n' for key in keys).encode())
-        self.reopen()
+        """A new stream with plans for these keys."""
+        self.reopen(''.join(f'{key} {winner} 1\n' for key in keys))

@@ -1,11 +1,10 @@
 // conv3x3() for test_rocm_conv.py.
 #include "backends/rocm/linear/conv.h"
-#include "backends/rocm/linear/plan_table.h"
 #include "rocm_calls.h"
 
 namespace {
 
-using calls::guarded, calls::stream, calls::upload;
+using calls::guarded, calls::planner, calls::stream, calls::upload;
 
 nn::Array array(const float* data, std::size_t size) {
   return {.encoding = nn::Array::Encoding::kFloat32, .data = reinterpret_cast<const std::byte*>(data), .size = size};
@@ -33,10 +32,11 @@ void convolve(void* y, const void* x, const float* weights, const float* biases,
 
 extern "C" {
 int run_convolution(int half_type, void* y, void* x, float* weights, float* biases, void* se, void* skip, int batch, int in, int out, int width,
-                    int in_place, int activation, int measure) {
+                    int in_place, int activation, double measure_s) {
   return guarded([&] {
-    const auto measuring = measure ? std::make_unique<rocm::Measuring>() : nullptr;
+    planner->measure_for(measure_s);
     (half_type ? convolve<half> : convolve<float>)(y, x, weights, biases, se, skip, batch, in, out, width, in_place, activation);
+    planner->measure_for(0);
   });
 }
 }

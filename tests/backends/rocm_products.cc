@@ -1,12 +1,11 @@
 // gemm() for test_rocm_gemm.py.
 #include "backends/rocm/linear/gemm_trial.h"
 #include "backends/rocm/kernels/kernels.h"
-#include "backends/rocm/linear/plan_table.h"
 #include "rocm_calls.h"
 
 namespace {
 
-using calls::guarded, calls::stream, calls::upload;
+using calls::guarded, calls::planner, calls::stream, calls::upload;
 
 thread_local std::string faults;
 
@@ -31,10 +30,11 @@ extern "C" {
 void fail_in_products(const char* settings) { faults = settings; }  // after the arrays are there
 
 int run_product(int half_type, void* y, void* x, void* w, void* bias, void* skip, int batch, int rows, int cols, int depth, int one_w,
-                int in_place, int activation, int measure) {
+                int in_place, int activation, double measure_s) {
   return guarded([&] {
-    const auto measuring = measure ? std::make_unique<rocm::Measuring>() : nullptr;
+    planner->measure_for(measure_s);
     (half_type ? product<half> : product<float>)(y, x, w, bias, skip, batch, rows, cols, depth, one_w, in_place, activation);
+    planner->measure_for(0);
   });
 }
 

@@ -12,20 +12,19 @@ from rocm_calls import Calls  # noqa: E402
 
 
 class Products(Calls):
-    def run(self, x, w, bias=None, skip=None, activation='none', in_place=False, measure=False):
+    def run(self, x, w, bias=None, skip=None, activation='none', in_place=False, measure_s=0):
         """x (batch, rows, depth), w (1 or batch, cols, depth)."""
         batch, rows, depth = x.shape
         y = np.full((batch, rows, w.shape[1]), np.nan, x.dtype)
         pointer = lambda a: None if a is None else np.ascontiguousarray(a).ctypes.data_as(C.c_void_p)
         self.check(self.lib.run_product(x.dtype == np.float16, pointer(y), pointer(x), pointer(w), pointer(bias), pointer(skip), batch, rows,
-                                        w.shape[1], depth, len(w) == 1, in_place, reference.ACTIVATIONS.index(activation), measure))
+                                        w.shape[1], depth, len(w) == 1, in_place, reference.ACTIVATIONS.index(activation), C.c_double(measure_s)))
         return y
 
     def learn(self, arrays, in_place=False):
         """The keys of a product's plans."""
-        self.lib.clear_plans()
         self.reopen()
-        self.run(**arrays, in_place=in_place, measure=True)
+        self.run(**arrays, in_place=in_place, measure_s=60)
         return list(self.plans())
 
 
@@ -34,7 +33,6 @@ def products(request):
     p = Products(request.param)
     p.lib.configure(b'')
     p.lib.fail_in_products(b'')
-    p.lib.clear_plans()
     p.reopen()
     yield p
     p.lib.fail_in_products(b'')
@@ -100,13 +98,12 @@ def test_order_of_threads_does_not_matter(products, order):
 
 def test_the_auction_names_a_winner_once(products):
     arrays = make(1, 64, 64, 64, np.float16, activation='relu')
-    close(products.run(**arrays, measure=True), arrays)
+    close(products.run(**arrays, measure_s=60), arrays)
     [(key, winner)] = products.plans().items()
     assert key.endswith('/half/gemm/b1/r64/c64/d64/w1/bias/relu') and key.startswith('emulated') and 'rocblas5.2.0' in key
     assert winner in ['rocblas', *[f'hipblaslt:{i}' for i in range(6)]]  # the emulated kernels cannot beat a BLAS
-    products.lib.load_plans(f'{key} own:32x64:k2 1\n'.encode())
-    products.reopen()
-    products.run(**arrays, measure=True)
+    products.load([key], 'own:32x64:k2')
+    products.run(**arrays, measure_s=60)
     assert products.plans() == {key: 'own:32x64:k2'}  # known: not measured again
 
 
@@ -117,41 +114,34 @@ def test_not_measuring_names_none(products):
 
 def test_rows_share_the_plan_of_their_bucket(products):
     for rows in (60, 64, 70):
-        products.run(**make(1, rows, 16, 64, np.float16), measure=True)
+        products.run(**make(1, rows, 16, 64, np.float16), measure_s=60)
     assert len(products.plans()) == 1
-    products.run(**make(1, 90, 16, 64, np.float16), measure=True)
+    products.run(**make(1, 90, 16, 64, np.float16), measure_s=60)
     assert [key.split('/')[6] for key in products.plans()] == ['r64', 'r96']
 
 
 def test_an_interrupted_auction_names_none(products):
-    products.lib.interrupt_measuring(1)
     arrays = make(1, 8, 16, 64, np.float16)
-    close(products.run(**arrays, measure=True), arrays)
-    products.lib.interrupt_measuring(0)
+    close(products.run(**arrays, measure_s=1e-4), arrays)
     assert products.plans() == {}
-    products.run(**arrays, measure=True)  # the default of before was not the last word
+    products.run(**arrays, measure_s=60)  # the default of before was not the last word
     assert len(products.plans()) == 1
 
 
-@pytest.fixture
-def without_libraries(products):
-    for library in (b'hipblaslt', b'rocblas'):
-        products.lib.shun(library, 1)
-    products.reopen()
-    yield products
-    for library in (b'hipblaslt', b'rocblas'):
-        products.lib.shun(library, 0)
-
-
-def test_a_shunned_library_takes_no_part(without_libraries):
-    products = without_libraries
+def test_a_library_that_may_not_be_called_takes_no_part(products):
+    products.reopen(without='hipblaslt rocblas')
     arrays = make(1, 8, 16, 64, np.float16)
-    close(products.run(**arrays, measure=True), arrays)
+    products.run(**arrays)
+    ours = products.lib.live_objects()
+    close(products.run(**arrays, measure_s=60), arrays)
     [(key, winner)] = products.plans().items()
     assert winner.startswith('own:') and 'blas' not in key
-    products.lib.load_plans(f'{key} hipblaslt:0 1\n'.encode())  # a table from elsewhere does not bring it back
-    products.reopen()
-    close(products.run(**arrays), arrays)
+    products.reopen(f'{key} hipblaslt:0 1', without='hipblaslt rocblas')  # a plan from elsewhere does not bring it back
+    products.run(**arrays)
+    assert products.lib.live_objects() == ours
+    products.load(products.learn(arrays), 'hipblaslt:0')
+    products.run(**arrays)
+    assert products.lib.live_objects() > ours  # its handle and descriptors
 
 
 @pytest.mark.parametrize('candidate', ['rocblas', 'hipblaslt:0', 'hipblaslt:1'])
@@ -179,7 +169,7 @@ def test_the_auction_survives(products, fault):
     arrays = make(1, 8, 16, 128, np.float16, skip=True, activation='mish')
     products.run(**arrays)
     products.lib.fail_in_products(f'fail={fault}'.encode())
-    close(products.run(**arrays, measure=True), arrays)
+    close(products.run(**arrays, measure_s=60), arrays)
     if fault == 'gemm:1+':
         assert all(winner.startswith('own:') for winner in products.plans().values())
 
@@ -191,7 +181,7 @@ def test_the_auctions_check_sees_what_is_wrong(products):
 
 
 def test_plan_files_are_read_with_care(products):
-    products.lib.load_plans(b'a own:64x64:k2 12.5\nbroken\nb rocblas fast\nc rocblas 1 more\n\nd nonsense 3\n')
+    products.reopen('a own:64x64:k2 12.5\nbroken\nb rocblas fast\nc rocblas 1 more\n\nd nonsense 3\n')
     assert products.plans() == {'a': 'own:64x64:k2', 'd': 'nonsense'}
     arrays = make(1, 8, 16, 64, np.float16)
     for winner in ('nonsense', 'own:17x3:k9', 'hipblaslt:99', 'hipblaslt:-1', 'hipblaslt:x'):
@@ -199,6 +189,12 @@ def test_plan_files_are_read_with_care(products):
         close(products.run(**arrays), arrays)
 
 
-def test_bad_sizes_are_one_sentence(without_libraries):
+def test_only_libraries_can_be_left_out(products):
+    with pytest.raises(RuntimeError, match='without names cublas, expected some of hipblaslt, rocblas, miopen'):
+        products.reopen(without='rocblas cublas')
+
+
+def test_bad_sizes_are_one_sentence(products):
+    products.reopen(without='hipblaslt rocblas')
     with pytest.raises(RuntimeError, match='use a smaller batch'):
-        without_libraries.run(**make(70000, 1, 8, 8, np.float16))
+        products.run(**make(70000, 1, 8, 8, np.float16))

@@ -4,12 +4,13 @@
 #include <algorithm>
 #include <mutex>
 
+#include "backends/rocm/linear/planner.h"
 #include "backends/rocm/session.h"
 
 namespace rocm {
 namespace {
 
-constexpr int kMaxBatch = 8192, kMaxStreams = 64;
+constexpr int kMaxBatch = 8192, kMaxStreams = 64, kMostMeasureS = 86400;
 
 int count(const nn::Options& options, const std::string& key, int fallback, int least, int most) {
   const auto value = options.integer(key, fallback);
@@ -27,15 +28,20 @@ Device device_of(const nn::Options& options) {
 }
 
 // Options: gpu (index), max_batch, streams (search threads that keep the GPU busy), mlh (moves left), graphs (capture passes), warm_up
-// (run all batch sizes up to the recommended one at start).
+// (run all batch sizes up to the recommended one at start), without, plans, measure (seconds; see planner.h).
 template <class T>
 class RocmBackend final : public nn::Backend {
  public:
   RocmBackend(std::shared_ptr<const nn::Network> network, const nn::Options& options)
       : device_(device_of(options)),
+        planner_(device_, options.text("without", ""), options.text("plans", "")),
         weights_(std::move(network)),
         model_(weights_, options.flag("mlh", true)),
         graphs_(options.flag("graphs", true)) {
+    const double measure_s = options.number("measure", 0);
+    if (!(measure_s >= 0 && measure_s <= kMostMeasureS))
+      throw Error("back-end option measure must be 0 to " + std::to_string(kMostMeasureS) + " seconds");
+    planner_.measure_for(measure_s);
     const int wanted = count(options, "max_batch", 1024, 1, kMaxBatch);
     info_.input_format = model_.architecture.input_format;
     info_.wdl = model_.architecture.wdl;
@@ -60,6 +66,7 @@ class RocmBackend final : public nn::Backend {
   }
 
   const nn::Info& info() const override { return info_; }
+  std::string plans() const override { return planner_.plans(); }
 
   std::unique_ptr<nn::Session> open() override {
     if (const std::lock_guard lock(mutex_); !idle_.empty()) {
@@ -78,10 +85,11 @@ class RocmBackend final : public nn::Backend {
 
  private:
   std::unique_ptr<GpuSession<T>> make_session(int max_batch) {
-    return std::make_unique<GpuSession<T>>(model_, device_, max_batch, graphs_);
+    return std::make_unique<GpuSession<T>>(model_, device_, planner_, max_batch, graphs_);
   }
 
   Device device_;
+  Planner planner_;
   Weights weights_;
   Model<T> model_;
   bool graphs_;

@@ -1,14 +1,11 @@
 // The extension module of the ROCm back end. Loading it registers the back ends; the functions are for lc0rocm/rocm.py, which decides.
-#include <pybind11/functional.h>
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
 #include <climits>
-#include <memory>
 #include <vector>
 
 #include "backends/rocm/device.h"
-#include "backends/rocm/linear/plan_table.h"
 #include "backends/rocm/session.h"
 
 namespace py = pybind11;
@@ -36,12 +33,6 @@ std::vector<int> ladder(int most) {
   return steps;
 }
 
-// `with _rocm.Measuring():` in Python.
-struct MeasuringBlock {
-  std::function<void()> begins;
-  std::unique_ptr<rocm::Measuring> measuring;
-};
-
 }  // namespace
 
 PYBIND11_MODULE(ROCM_MODULE, m) {
@@ -51,15 +42,4 @@ PYBIND11_MODULE(ROCM_MODULE, m) {
         "wave (lanes), integrated. Empty without one; throws Error when the driver does not answer.");
   m.def("ladder", &ladder, py::arg("most"), "The sizes up to `most` that batches are rounded up to.");
 
-  m.def("load_plans", &rocm::load_plans, py::arg("text"), "Adds plans, 'key winner microseconds' a line; skips lines that are none.");
-  m.def("save_plans", &rocm::save_plans, "All plans, as load_plans takes them.");
-  m.def("clear_plans", &rocm::clear_plans);
-  m.def("shun", &rocm::shun, py::arg("library"), py::arg("shun") = true,
-        "Never calls hipblaslt, rocblas or miopen from now on; for one that failed its probe.");
-  m.def("interrupt_measuring", &rocm::interrupt_measuring, py::arg("stop"), "Ends measurements in all threads, until called with False.");
-  py::class_<MeasuringBlock>(m, "Measuring", "A with-block in which this thread measures shapes that have no plan yet.")
-      .def(py::init([](std::function<void()> begins) { return MeasuringBlock{std::move(begins), nullptr}; }), py::arg("begins") = nullptr,
-           "begins: called once, before the first shape that has to be measured.")
-      .def("__enter__", [](MeasuringBlock& self) { self.measuring = std::make_unique<rocm::Measuring>(self.begins); })
-      .def("__exit__", [](MeasuringBlock& self, const py::args&) { self.measuring.reset(); });
 }

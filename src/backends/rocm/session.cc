@@ -31,9 +31,9 @@ int ladder_step(int size, int most) {
 }
 
 template <class T>
-GpuSession<T>::GpuSession(Model<T>& model, const Device& device, int max_batch, bool graphs)
+GpuSession<T>::GpuSession(Model<T>& model, const Device& device, Planner& planner, int max_batch, bool graphs)
     : model_(model),
-      stream_(device),
+      stream_(device, planner),
       graphs_(graphs),
       max_moves_(std::size_t{chess::kPolicySize} * max_batch),
       largest_(max_batch),

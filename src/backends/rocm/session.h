@@ -20,7 +20,7 @@ class GpuSession final : public nn::Session {
  public:
   // Allocates for batches of up to max_batch; one position goes through the network to find out how much that is. Throws
   // OutOfMemory where it is more than the GPU has, else Error.
-  GpuSession(Model<T>& model, const Device& device, int max_batch, bool graphs);
+  GpuSession(Model<T>& model, const Device& device, Planner& planner, int max_batch, bool graphs);
 
   // A batch for which memory does not suffice after all is evaluated in parts.
   void evaluate(const nn::Batch& batch) override;

@@ -29,7 +29,7 @@ void Arena::reserve(std::size_t bytes) {
   memory_ = DeviceMemory(bytes);
 }
 
-Stream::Stream(const Device& device) : device_(device) {
+Stream::Stream(const Device& device, Planner& planner) : device_(device), planner_(planner) {
   check(hipSetDevice(device.index), "choosing GPU " + std::to_string(device.index));
   check(hipStreamCreateWithFlags(&stream_, hipStreamNonBlocking), "making a stream");
 }
@@ -37,8 +37,7 @@ Stream::Stream(const Device& device) : device_(device) {
 Stream::~Stream() {
   (void)hipSetDevice(device_.index);
   (void)hipStreamSynchronize(stream_);
-  gemm_plans_.reset();
-  convolution_plans_.reset();
+  attached_.clear();
   if (rocblas_) (void)rocblas_destroy_handle(rocblas_);
   if (hipblaslt_) (void)hipblasLtDestroy(hipblaslt_);
   if (miopen_) (void)miopenDestroy(miopen_);

@@ -6,15 +6,16 @@
 #include <miopen/miopen.h>
 #include <rocblas/rocblas.h>
 
+#include <map>
 #include <memory>
+#include <typeindex>
 #include <vector>
 
 #include "backends/rocm/device.h"
 
 namespace rocm {
 
-class GemmPlans;  // gemm.cc: what this thread keeps of planned products (descriptors, chosen algorithms)
-class ConvolutionPlans;  // conv.cc: likewise
+class Planner;
 
 // Device memory given out and taken back like a stack. What does not fit is allocated apart, so that the pass that finds out how much
 // is needed already works.
@@ -46,11 +47,12 @@ class Arena {
 
 class Stream {
  public:
-  explicit Stream(const Device& device);
+  Stream(const Device& device, Planner& planner);
   ~Stream();
   Stream(const Stream&) = delete;
 
   const Device& device() const { return device_; }
+  Planner& planner() { return planner_; }
   operator hipStream_t() const { return stream_; }
   void wait();  // until all queued work is done; throws Error for what failed in it
 
@@ -63,12 +65,18 @@ class Stream {
   // before a graph is captured (a pass that is run once before capture makes them all).
   void* workspace(std::size_t bytes);
 
-  GemmPlans& gemm_plans();  // in gemm.cc
-  ConvolutionPlans& convolution_plans();  // in conv.cc
+  // What somebody keeps for as long as the stream, one of each type, made at first use: descriptors, chosen algorithms.
+  template <class T>
+  T& attached() {
+    std::shared_ptr<void>& place = attached_[typeid(T)];
+    if (!place) place = std::make_shared<T>();
+    return *static_cast<T*>(place.get());
+  }
   Arena& arena() { return arena_; }
 
  private:
   Device device_;
+  Planner& planner_;
   hipStream_t stream_ = nullptr;
   rocblas_handle rocblas_ = nullptr;
   hipblasLtHandle_t hipblaslt_ = nullptr;
@@ -76,8 +84,7 @@ class Stream {
   DeviceMemory rocblas_workspace_, workspace_;
   std::vector<DeviceMemory> outgrown_;  // work in flight and captured graphs may still use them
   Arena arena_;
-  std::shared_ptr<GemmPlans> gemm_plans_;  // shared only because it can be destroyed where the class is not known
-  std::shared_ptr<ConvolutionPlans> convolution_plans_;
+  std::map<std::type_index, std::shared_ptr<void>> attached_;
 };
 
 }  // namespace rocm

@@ -5,7 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "backends/rocm/linear/plan_table.h"
+#include "backends/rocm/linear/planner.h"
 #include "error.h"
 
 namespace rocm {
@@ -72,7 +72,7 @@ const Runner* best(const std::vector<Runner>& runners, bool ours) {
 }  // namespace
 
 std::optional<Winner> auction(Stream& stream, const std::vector<Contender>& contenders) {
-  measurement_begins();
+  const auto measuring = [&] { return stream.planner().measuring(); };
   const Timer timer;
   std::vector<Runner> runners;
   for (const Contender& c : contenders) {

@@ -21,7 +21,7 @@ struct Winner {
   float microseconds;
 };
 
-// The fastest contender by events on the stream, or nothing if none is left or measuring() ends meanwhile. A library replaces ours, or ours
+// The fastest contender by events on the stream, or nothing if none is left or the time for measuring ends meanwhile. A library replaces ours, or ours
 // a library, only by a margin: the first contender says which of the two holds the place.
 std::optional<Winner> auction(Stream& stream, const std::vector<Contender>& contenders);
 

@@ -26,7 +26,7 @@ class Convolution {
   const T *direct_ = nullptr, *winograd_ = nullptr, *bias_ = nullptr;
 };
 
-// y = act(se(conv(x) + bias) + skip); se and skip may be null; y may be skip. Never waits for the device, except while measuring().
+// y = act(se(conv(x) + bias) + skip); se and skip may be null; y may be skip. Never waits for the device, except while the planner measures.
 template <class T>
 void conv3x3(Stream& stream, T* y,        // (batch * 64, out)
              const T* x,                  // (batch * 64, in)

@@ -9,6 +9,7 @@ namespace rocm {
 class LibraryConvolution {
  public:
   // The solution that MIOpen expects to be fastest, compiled, which takes seconds where its cache lacks it. Null if there is none.
+  // Throws Error where the library has no handle.
   static std::unique_ptr<LibraryConvolution> make(Stream& stream, bool half, int batch, int in, int out);
   ~LibraryConvolution();
 

@@ -1,18 +1,25 @@
 // A convolution of a given shape over random numbers, for measuring and checking the ways to compute it.
 #pragma once
+#include <functional>
 #include <vector>
 
 #include "backends/rocm/kernels/kernels.h"
+#include "backends/rocm/linear/shapes.h"
 #include "backends/rocm/stream.h"
 
 namespace rocm {
 
-// What a convolution looks like to a planner.
-struct ConvolutionShape {
-  int batch = 0, in = 0, out = 0;
-  int se = 0;  // width of squeeze and excitation, 0 without
-  bool half = false, skip = false;
-  auto operator<=>(const ConvolutionShape&) const = default;
+// What a way to compute a convolution is given: y = act(se(conv(x) + bias) + skip).
+template <class T>
+struct ConvolutionTask {
+  T* y;                                       // (batch * 64, out)
+  const T* x;                                 // (batch * 64, in)
+  std::function<const T*(bool winograd)> weights;  // (36, out, in), else (out, 3, 3, in)
+  const T* bias;                              // (out)
+  const SqueezeExcitation<T>* se;             // null: none
+  const T* skip;                              // like y, or null
+  int batch, in, out;
+  nn::Activation activation;
 };
 
 template <class T>
@@ -21,15 +28,10 @@ class ConvolutionTrial {
   ConvolutionTrial(Stream& stream, const ConvolutionShape& shape);  // throws OutOfMemory
 
   // Another copy of the weights at each call: those of a net come from memory, not from a cache that holds the last convolution's.
-  const T* weights(bool winograd);  // (36, out, in), else (out, 3, 3, in)
-  const T* x() const { return x_.as<T>(); }
-  const T* bias() const { return bias_.as<T>(); }
-  const T* skip() const { return skip_.as<T>(); }  // null without
-  const SqueezeExcitation<T>* se() const { return s_.se ? &se_ : nullptr; }
-  T* y() const { return y_.as<T>(); }
+  ConvolutionTask<T> task();
 
-  void clear();  // y becomes NaN
-  bool good();   // whether y is the convolution and its bias alone, in a sample of squares and channels; waits
+  // Whether run(task) gives the convolution and its bias alone, in a sample of squares and channels. Waits; false if run returns false.
+  bool good(const std::function<bool(const ConvolutionTask<T>&)>& run);
 
  private:
   static constexpr int kTaps = 9;

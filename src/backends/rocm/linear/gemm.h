@@ -20,7 +20,7 @@ struct Product {
   nn::Activation activation = nn::Activation::kNone;
 };
 
-// Queues the product. T: float or half, accumulated in float. Never waits for the device, except while measuring(). Throws Error.
+// Queues the product. T: float or half, accumulated in float. Never waits for the device, except while the planner measures. Throws Error.
 template <class T>
 void gemm(Stream& stream, const Product<T>& product);
 

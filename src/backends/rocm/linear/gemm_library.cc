@@ -1,35 +1,9 @@
 #include "backends/rocm/linear/gemm_library.h"
 
-#include <dlfcn.h>
-
-#include <cstdlib>
-#include <filesystem>
-#include <map>
-#include <mutex>
-
-#include "backends/rocm/linear/plan_table.h"
-#include "error.h"
-
 namespace rocm {
 namespace {
 
 using nn::Activation;
-
-// Both libraries keep their kernels in a folder named like them beside the shared library, with the architecture in each file's name.
-bool has_kernels(const std::string& library, const std::string& architecture, void* function) {
-  namespace fs = std::filesystem;
-  const char* chosen = std::getenv(library == "rocblas" ? "ROCBLAS_TENSILE_LIBPATH" : "HIPBLASLT_TENSILE_LIBPATH");
-  Dl_info info;
-  if (!chosen && (!dladdr(function, &info) || !info.dli_fname)) return false;
-  std::error_code error;
-  const fs::path folder = chosen ? fs::path(chosen) : fs::weakly_canonical(info.dli_fname, error).parent_path() / library;
-  for (fs::recursive_directory_iterator file(folder, error), end; !error && file != end; file.increment(error)) {
-    const std::string name = file->path().filename().string();
-    const std::size_t at = name.find(architecture);
-    if (at != std::string::npos && !std::isalnum(static_cast<unsigned char>(name[at + architecture.size()]))) return true;
-  }
-  return false;
-}
 
 class RocblasProduct : public LibraryProduct {
  public:
@@ -140,36 +114,15 @@ class HipblasltProduct : public LibraryProduct {
 
 }  // namespace
 
-bool library_usable(const std::string& library, const std::string& architecture) {
-  if (shuns(library)) return false;
-  if (!architecture.starts_with("gfx")) return true;  // a stand-in
-  static std::mutex mutex;
-  static std::map<std::string, bool> known;
-  const std::scoped_lock lock(mutex);
-  const auto [entry, fresh] = known.try_emplace(library + ' ' + architecture);
-  if (fresh) {
-    void* const function = library == "rocblas" ? reinterpret_cast<void*>(&rocblas_create_handle) : reinterpret_cast<void*>(&hipblasLtCreate);
-    entry->second = has_kernels(library, architecture, function);
-  }
-  return entry->second;
-}
-
 std::unique_ptr<LibraryProduct> LibraryProduct::rocblas(Stream& stream, const GemmShape& shape) {
-  try {
-    stream.rocblas();
-  } catch (const Error&) {
-    return nullptr;
-  }
+  (void)stream.rocblas();
   return std::make_unique<RocblasProduct>(shape);
 }
 
 std::unique_ptr<LibraryProduct> LibraryProduct::hipblaslt(Stream& stream, const GemmShape& shape, int rank) {
-  try {
-    for (bool fuse : {true, false}) {
-      if (auto product = std::make_unique<HipblasltProduct>(); product->find(stream.hipblaslt(), shape, rank, fuse)) return product;
-      if (!shape.bias && !shape.skip && shape.activation == Activation::kNone) break;  // nothing to fuse: they would be the same
-    }
-  } catch (const Error&) {
+  for (bool fuse : {true, false}) {
+    if (auto product = std::make_unique<HipblasltProduct>(); product->find(stream.hipblaslt(), shape, rank, fuse)) return product;
+    if (!shape.bias && !shape.skip && shape.activation == Activation::kNone) break;  // nothing to fuse: they would be the same
   }
   return nullptr;
 }

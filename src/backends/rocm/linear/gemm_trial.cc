@@ -58,7 +58,7 @@ void GemmTrial<T>::fill(const DeviceMemory& memory) {
 }
 
 template <class T>
-Product<T> GemmTrial<T>::product() {
+Product<T> GemmTrial<T>::task() {
   const T* const w = w_.as<T>() + copy_ * w_step_;
   copy_ = (copy_ + 1) % copies_;
   T* const y = y_.as<T>();
@@ -66,11 +66,11 @@ Product<T> GemmTrial<T>::product() {
 }
 
 template <class T>
-bool GemmTrial<T>::good(const std::function<bool(const Product<T>&)>& compute) {
+bool GemmTrial<T>::good(const std::function<bool(const Product<T>&)>& run) {
   copy_ = 0;
   if (s_.in_place) fill(y_);
   else check(hipMemsetAsync(y_.as<void>(), 0xff, y_.bytes(), stream_), "filling memory");  // NaN: what is not written will be seen
-  const bool computed = compute(product());
+  const bool computed = run(task());
   stream_.wait();
   if (!computed) return false;
   if (samples_.empty())

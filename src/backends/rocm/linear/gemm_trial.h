@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "backends/rocm/linear/gemm.h"
-#include "backends/rocm/linear/gemm_library.h"
+#include "backends/rocm/linear/shapes.h"
 
 namespace rocm {
 
@@ -16,10 +16,10 @@ class GemmTrial {
   GemmTrial(const GemmTrial&) = delete;
 
   // Each product takes another copy of w: the weights of a net come from memory, not from a cache that holds the last product's.
-  Product<T> product();
+  Product<T> task();
 
-  // Whether compute(product) gives what it should, in a sample of rows and columns. Waits; false if compute returns false.
-  bool good(const std::function<bool(const Product<T>&)>& compute);
+  // Whether run(task) gives what it should, in a sample of rows and columns. Waits; false if run returns false.
+  bool good(const std::function<bool(const Product<T>&)>& run);
 
  private:
   struct Sample {

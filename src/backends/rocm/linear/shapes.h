@@ -1,0 +1,23 @@
+// What products and convolutions look like to a planner: all but the pointers.
+#pragma once
+#include <compare>
+
+#include "nn/network.h"
+
+namespace rocm {
+
+struct GemmShape {
+  int rows = 0, cols = 0, depth = 0, batch = 1;
+  bool half = false, one_w = true, bias = false, skip = false, in_place = false;  // in_place: y is skip
+  nn::Activation activation = nn::Activation::kNone;
+  auto operator<=>(const GemmShape&) const = default;
+};
+
+struct ConvolutionShape {
+  int batch = 0, in = 0, out = 0;
+  int se = 0;  // width of squeeze and excitation, 0 without
+  bool half = false, skip = false;
+  auto operator<=>(const ConvolutionShape&) const = default;
+};
+
+}  // namespace rocm
