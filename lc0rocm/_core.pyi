@@ -82,10 +82,10 @@ class Inputs:
 # networks and back ends -----------------------------------------------------------------------------------------------
 
 class Network:
-    """architecture: the fields of nn::Architecture by name; arrays: name -> (encoding 1..4, buffer, min, max).
+    """architecture: the fields of nn::Architecture by name; arrays: name -> (encoding 1..4, buffer, min, max, shape).
     The buffers are kept, not copied. Raises Error for an unknown field or a buffer of a wrong size."""
     def __init__(self, architecture: Mapping[str, Any],
-                 arrays: Mapping[str, tuple[int, Any, float, float]]) -> None: ...
+                 arrays: Mapping[str, tuple[int, Any, float, float, tuple[int, ...]]]) -> None: ...
     def array(self, name: str) -> NDArray[np.float32]:
         """Decoded, flat."""
     def convolution(self, prefix: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -97,7 +97,7 @@ class NetFile:
         return self.format.network in (6, 7)
 
     def read(self, policy_head: str = "vanilla", value_head: str = "winner") -> tuple[dict, dict]:
-        """The architecture (fields of nn::Architecture by name) and the arrays, name -> (encoding, bytes, min, max), of the
+        """The architecture (fields of nn::Architecture by name) and the arrays, name -> (encoding, bytes, min, max, shape), of the
         chosen heads, all checked. Heads: vanilla, optimistic, soft, opponent; winner, q, st. Raises Error."""
         from lc0rocm.netfile import weights
         return weights.read(self, policy_head, value_head)

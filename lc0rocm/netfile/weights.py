@@ -1,7 +1,7 @@
 """From the weights of a net file to the architecture and the named arrays the core reads, every presence and size checked.
 
 The walk below is the definition of what a net needs: it follows docs/spec/networks.md 2 (layouts) and 5 (heads) in the order of
-evaluation, and names arrays as src/nn/network.h says. Sizes that nothing else fixes are read off the first array that has
+evaluation, and names arrays as src/nn/description.cc says. Sizes that nothing else fixes are read off the first array that has
 them. No array is expanded: the core decodes.
 """
 import math
@@ -27,7 +27,7 @@ def read(net, policy_head: str, value_head: str) -> tuple[dict, dict]:
 
 def decode(array) -> np.ndarray:
     """float32 values, flat, of an entry of `arrays`. The core has its own: this is for the few that are looked at here."""
-    encoding, params, low, high = array
+    encoding, params, low, high, _ = array
     if encoding == 4:
         return np.frombuffer(params, "<f4")
     if encoding == 3:
@@ -72,7 +72,7 @@ class _Walk:
     # arrays ---------------------------------------------------------------------------------------------------------
 
     def array(self, name, message, path, shape=None):
-        """Takes one array of the given shape, or of any size but 0; its number of elements."""
+        """Takes one array of the given shape, or, without, of one dimension of any size but 0; its number of elements."""
         layer = getattr(message, path.rpartition(".")[2])
         encoding = layer.encoding if layer.HasField("encoding") else 1
         params = layer.params  # the one copy
@@ -92,7 +92,7 @@ class _Walk:
             finite = not np.any(np.frombuffer(params, kind) & exponent == exponent)
         if not finite:
             self.fail(path, "has infinities or NaN, expected finite values")
-        self.arrays[name] = (encoding, params, layer.min_val, layer.max_val)
+        self.arrays[name] = (encoding, params, layer.min_val, layer.max_val, shape or (size,))
         return size
 
     def split(self, name, message, path, inner):
@@ -100,6 +100,7 @@ class _Walk:
         size = self.array(name, message, path)
         if size % math.prod(inner):
             self.fail(path, f"has {size} values, expected a multiple of {_shape(inner)}")
+        self.arrays[name] = (*self.arrays[name][:4], (size // math.prod(inner), *inner))
         return size // math.prod(inner)
 
     def convolution(self, name, message, path, inputs, kernel, outputs=None):
@@ -159,7 +160,7 @@ class _Walk:
             inputs = arch["filters"]
         elif dense_embedding:
             size = self.split("ip_emb_preproc_b", weights, "ip_emb_preproc_b", (64,))
-            self.array("ip_emb_preproc_w", weights, "ip_emb_preproc_w", (64 * size, 768))
+            self.dense("ip_emb_preproc", weights, "ip_emb_preproc", 768, 64 * size)
             inputs = _INPUTS + size
         else:
             inputs = _INPUTS + 64

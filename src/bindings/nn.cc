@@ -7,6 +7,8 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
+#include <functional>
+#include <numeric>
 #include <set>
 
 #include "bindings/backend.h"
@@ -15,6 +17,7 @@
 #include "bindings/inputs.h"
 #include "chess/policy.h"
 #include "error.h"
+#include "nn/description.h"
 
 namespace py = pybind11;
 
@@ -39,7 +42,7 @@ struct HeldBuffer {
 };
 
 nn::Array array_of(const std::string& name, const py::tuple& fields) {
-  if (fields.size() != 4) throw Error("array " + name + ": expected (encoding, buffer, min, max)");
+  if (fields.size() != 5) throw Error("array " + name + ": expected (encoding, buffer, min, max, shape)");
   const int encoding = fields[0].cast<int>();
   if (encoding < 1 || encoding > 4)
     throw Error("array " + name + ": encoding " + std::to_string(encoding) + " is unknown; there are 1 to 4");
@@ -55,7 +58,10 @@ nn::Array array_of(const std::string& name, const py::tuple& fields) {
     throw Error("array " + name + ": " + std::to_string(bytes) + " bytes do not hold elements of " +
                 std::to_string(width));
   array.data = static_cast<const std::byte*>(held->view.buf);
-  array.size = bytes / width;
+  array.shape = fields[4].cast<std::vector<int>>();
+  const auto size = std::accumulate(array.shape.begin(), array.shape.end(), std::size_t{1}, std::multiplies<>());
+  if (size != bytes / width)
+    throw Error("array " + name + ": its shape has " + std::to_string(size) + " elements, its buffer " + std::to_string(bytes / width));
   array.min = fields[2].cast<float>();
   array.max = fields[3].cast<float>();
   array.owner = held;
@@ -77,11 +83,10 @@ class ArchitectureReader {
     return static_cast<T>(number);
   }
   nn::Activation activation(const char* key) {
-    static const char* const kNames[] = {"none", "relu", "relu2", "mish", "swish", "selu", "tanh", "sigmoid"};
     const auto name = read<std::string>(key, "text");
-    const auto found = std::ranges::find(kNames, name);
-    if (found == std::end(kNames)) throw Error(std::string("architecture: ") + key + ": unknown activation " + name);
-    return static_cast<nn::Activation>(found - kNames);
+    const auto found = std::ranges::find(nn::kActivationNames, name);
+    if (found == std::end(nn::kActivationNames)) throw Error(std::string("architecture: ") + key + ": unknown activation " + name);
+    return static_cast<nn::Activation>(found - nn::kActivationNames);
   }
   void finish() const {
     for (const auto& [key, value] : fields_)
@@ -118,7 +123,7 @@ nn::Architecture architecture_of(const py::dict& fields) {
   a.activation = reader.activation("activation");
   a.smolgen_activation = reader.activation("smolgen_activation");
   a.ffn_activation = reader.activation("ffn_activation");
-  a.policy = reader.one_of<nn::PolicyHead>("policy", {1, 2, 3});
+  a.policy = reader.one_of<nn::PolicyKind>("policy", {1, 2, 3});
   a.policy_encoders = reader.integer("policy_encoders");
   a.policy_heads = reader.integer("policy_heads");
   a.wdl = reader.flag("wdl");
@@ -339,7 +344,7 @@ void bind_nn(py::module_& m) {
       .def(
           "convolution",
           [](const nn::Network& self, const std::string& prefix) {
-            const nn::Convolution folded = self.convolution(prefix);
+            const nn::Folded folded = nn::folded(self, prefix);
             return py::make_tuple(floats_of(folded.weights), floats_of(folded.biases));
           },
           py::arg("prefix"));

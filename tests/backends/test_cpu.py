@@ -86,14 +86,14 @@ def tower_with_attention():
 
     def array(name, *shape, scale=None):
         values = random.normal(0, scale or 1 / np.sqrt(shape[-1]), shape).astype(np.float32)
-        arrays[name] = 4, values.tobytes(), 0.0, 0.0
+        arrays[name] = 4, values.tobytes(), 0.0, 0.0, shape
 
     def dense(name, out, inputs):
         array(name + "_w", out, inputs)
         array(name + "_b", out, scale=0.1)
 
     def convolution(name, out, inputs):
-        array(name + ".weights", out, inputs * 9)
+        array(name + ".weights", out, inputs, 3, 3, scale=1 / np.sqrt(9 * inputs))
         array(name + ".biases", out, scale=0.1)
 
     convolution("input", filters, 112)
@@ -208,4 +208,4 @@ def test_network_arguments():
     with pytest.raises(_core.Error, match="wdl"):
         _core.Network({key: value for key, value in architecture.items() if key != "wdl"}, {})
     with pytest.raises(_core.Error, match="ip_emb_w"):
-        _core.Network(architecture, {"ip_emb_w": (4, b"12345", 0.0, 0.0)})
+        _core.Network(architecture, {"ip_emb_w": (4, b"12345", 0.0, 0.0, (1,))})

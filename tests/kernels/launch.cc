@@ -2,6 +2,8 @@
 // launcher is one line of LAUNCHER below; its arguments are spelled by the test.
 #include <cstring>
 
+#include <string>
+
 #include "backends/rocm/kernels/kernels.h"
 
 namespace {

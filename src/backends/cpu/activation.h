@@ -5,7 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "nn/network.h"
+#include "nn/activation.h"
 
 namespace cpu {
 

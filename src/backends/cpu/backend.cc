@@ -69,18 +69,19 @@ class CpuBackend final : public nn::Backend {
       : type_(type),
         threads_(count(options, "threads", static_cast<int>(std::max(1u, std::thread::hardware_concurrency())),
                        kMaxThreads)),
-        moves_left_(options.flag("mlh", true) && network->architecture().moves_left) {
+        moves_left_(options.flag("mlh", true)),
+        weights_(std::make_shared<Weights>(std::move(network), dnnl::engine(dnnl::engine::kind::cpu, 0))) {
     const auto* version = dnnl::version();
     info_.device = "CPU, " + std::to_string(threads_) + (threads_ == 1 ? " thread" : " threads") + ", oneDNN " +
                    std::to_string(version->major) + "." + std::to_string(version->minor) +
                    (type == Type::f32 ? ", fp32" : ", bf16");
-    info_.input_format = network->architecture().input_format;
-    info_.wdl = network->architecture().wdl;
-    info_.moves_left = moves_left_;
+    const nn::Description& net = weights_->description();
+    info_.input_format = net.input_format;
+    info_.wdl = net.wdl;
+    info_.moves_left = moves_left_ && net.moves_left;
     info_.cpu = true;
     info_.max_batch = count(options, "max_batch", 256, kMaxBatch);
     info_.best_batch = std::min(info_.max_batch, kBestSlice * threads_);
-    weights_ = std::make_shared<Weights>(std::move(network), dnnl::engine(dnnl::engine::kind::cpu, 0));
   }
 
   const nn::Info& info() const override { return info_; }

@@ -27,6 +27,7 @@ void expand_planes(T* x,  // (positions, 64, count)
 struct EmbeddingTables {
   const float* position;  // (64, cols), added before the activation
   const float *gamma, *beta;  // (cols), layer norm after it
+  float eps;
   const float *multiply, *add;  // (64, cols), gates at the end
 };
 
@@ -41,7 +42,7 @@ void embed(T* y,  // (positions, 64, cols)
       for (int c = 0; c < cols; ++c) x[c] += tables.position[at + c];
     }
     activate(x, cols, activation);
-    if (tables.gamma) normalize(x, tables.gamma, tables.beta, cols, 1e-3f);
+    if (tables.gamma) normalize(x, tables.gamma, tables.beta, cols, tables.eps);
     if (tables.multiply) {
 #pragma omp simd
       for (int c = 0; c < cols; ++c) x[c] = x[c] * tables.multiply[at + c] + tables.add[at + c];

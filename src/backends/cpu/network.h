@@ -17,19 +17,18 @@ class Forward {
   void run(const nn::Batch& batch, int first);
 
  private:
-  Tensor tower(Tensor planes);
-  Tensor embedding(Tensor input);
-  void encoder(Plan& plan, Tensor tokens, const std::string& name, int heads, nn::Activation ffn_activation,
-               float alpha, float eps);
-  Tensor smolgen(Plan& plan, Tensor tokens, const std::string& name, int heads);
-  void feed_forward(Plan& plan, Tensor branch, Tensor tokens, const std::string& name, nn::Activation activation,
-                    float alpha);
-  void norm(Plan& plan, Tensor to, Tensor from, const std::string& name, float eps, bool add = false);
-  Tensor scalar_head(Tensor body, const std::string& prefix, const std::string& kind, const std::string& convolution);
-  void policy_head(Tensor body);
+  Tensor tower(Tensor planes, const nn::Tower& tower);
+  Tensor embedding(Tensor input, const nn::Embedding& e);
+  void encoder(Plan& plan, Tensor tokens, const nn::Encoder& e);
+  Tensor smolgen(Plan& plan, Tensor tokens, const nn::Smolgen& s, int heads);
+  void feed_forward(Plan& plan, Tensor branch, Tensor tokens, const nn::FeedForward& f);
+  void norm(Plan& plan, Tensor to, Tensor from, const nn::Norm& n, bool add = false);
+  Tensor scalar_head(Tensor body, const nn::ScalarHead& head, const std::string& name);
+  void policy_head(Tensor body, const nn::ClassicalPolicy& head);
+  void policy_head(Tensor body, const nn::ConvolutionPolicy& head);
+  void policy_head(Tensor body, const nn::AttentionPolicy& head);
 
-  const nn::Network& network_;
-  const nn::Architecture& architecture_;
+  const nn::Description& description_;
   Plan body_;  // up to the value and moves-left heads
   Plan policy_;  // goes on from the body
   const chess::Planes* input_ = nullptr;

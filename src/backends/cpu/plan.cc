@@ -84,26 +84,26 @@ void Plan::add(const dnnl::primitive& primitive, const Memory::desc& scratchpad,
   steps_.push_back([this, primitive, arguments = std::move(arguments)] { primitive.execute(stream_, arguments); });
 }
 
-void Plan::dense(Tensor dst, Tensor src, const Linear& layer, nn::Activation activation, bool accumulate) {
-  const Memory::dim rows = Memory::dim{batch_} * src.rows * src.cols / layer.in;
-  const Memory::desc from({rows, layer.in}, src.type, Tag::ab), to({rows, layer.out}, dst.type, Tag::ab);
-  const Memory::desc any({layer.in, layer.out}, type_, Tag::any), plain({layer.in, layer.out}, Type::f32, Tag::ba);
-  const Memory::desc bias({1, layer.out}, Type::f32, Tag::ab);
+void Plan::dense(Tensor dst, Tensor src, const nn::Dense& layer, nn::Activation activation, bool accumulate) {
+  const Memory::dim rows = Memory::dim{batch_} * src.rows * src.cols / layer.in();
+  const Memory::desc from({rows, layer.in()}, src.type, Tag::ab), to({rows, layer.out()}, dst.type, Tag::ab);
+  const Memory::desc any({layer.in(), layer.out()}, type_, Tag::any), plain({layer.in(), layer.out()}, Type::f32, Tag::ba);
+  const Memory::desc bias({1, layer.out()}, Type::f32, Tag::ab);
   const auto attr = attributes(activation, accumulate);
-  const auto description = layer.biases ? dnnl::matmul::primitive_desc(weights_.engine(), from, any, bias, to, attr)
+  const auto description = layer.b ? dnnl::matmul::primitive_desc(weights_.engine(), from, any, bias, to, attr)
                                         : dnnl::matmul::primitive_desc(weights_.engine(), from, any, to, attr);
   std::unordered_map<int, Memory> arguments{
       {DNNL_ARG_SRC, Memory(from, weights_.engine(), src.data)},
-      {DNNL_ARG_WEIGHTS, weights_.packed(layer.key, description.weights_desc(), plain, layer.weights)},
+      {DNNL_ARG_WEIGHTS, weights_.packed(layer.w, description.weights_desc(), plain)},
       {DNNL_ARG_DST, Memory(to, weights_.engine(), dst.data)}};
-  if (layer.biases) arguments[DNNL_ARG_BIAS] = weights_.packed(layer.key + " bias", bias, bias, layer.biases);
+  if (layer.b) arguments[DNNL_ARG_BIAS] = weights_.packed(layer.b, bias, bias);
   add(dnnl::matmul(description), description.scratchpad_desc(), std::move(arguments));
 }
 
-void Plan::conv3x3(Tensor dst, Tensor src, const std::string& name, nn::Activation activation, bool accumulate) {
-  if (type_ == Type::f32) return winograd(dst, src, name, activation, accumulate);
+void Plan::conv3x3(Tensor dst, Tensor src, const nn::Convolution& convolution, nn::Activation activation, bool accumulate) {
+  if (type_ == Type::f32) return winograd(dst, src, convolution, activation, accumulate);
 
-  const Memory::dim in = src.cols, out = dst.cols;
+  const Memory::dim in = convolution.in(), out = convolution.out();
   const Memory::desc from({batch_, in, 8, 8}, type_, Tag::nhwc), to({batch_, out, 8, 8}, dst.type, Tag::nhwc);
   const Memory::desc any({out, in, 3, 3}, type_, Tag::any), plain({out, in, 3, 3}, Type::f32, Tag::oihw);
   const Memory::desc bias({out}, Type::f32, Tag::a);
@@ -111,18 +111,16 @@ void Plan::conv3x3(Tensor dst, Tensor src, const std::string& name, nn::Activati
   const dnnl::convolution_forward::primitive_desc description(weights_.engine(), dnnl::prop_kind::forward_inference,
                                                               dnnl::algorithm::convolution_direct, from, any, bias, to,
                                                               one, one, one, attributes(activation, accumulate));
-  const auto folded = [this, name] { return network().convolution(name); };
   add(dnnl::convolution_forward(description), description.scratchpad_desc(),
       {{DNNL_ARG_SRC, Memory(from, weights_.engine(), src.data)},
-       {DNNL_ARG_WEIGHTS,
-        weights_.packed(name, description.weights_desc(), plain, [folded] { return folded().weights; })},
-       {DNNL_ARG_BIAS, weights_.packed(name + " bias", bias, bias, [folded] { return folded().biases; })},
+       {DNNL_ARG_WEIGHTS, weights_.packed(convolution.w, description.weights_desc(), plain)},
+       {DNNL_ARG_BIAS, weights_.packed(convolution.b, bias, bias)},
        {DNNL_ARG_DST, Memory(to, weights_.engine(), dst.data)}});
 }
 
 // fp32: the direct convolution of oneDNN reaches the processor's peak, so only fewer products make it faster.
-void Plan::winograd(Tensor dst, Tensor src, const std::string& name, nn::Activation activation, bool accumulate) {
-  const int in = src.cols, out = dst.cols;
+void Plan::winograd(Tensor dst, Tensor src, const nn::Convolution& convolution, nn::Activation activation, bool accumulate) {
+  const int in = convolution.in(), out = convolution.out();
   int positions = batch_;  // at once; divides the batch, both being powers of two
   while (positions > 1 && sizeof(float) * kWinogradPoints * kWinogradTiles * positions * (in + out) > kWinogradBytes)
     positions /= 2;
@@ -132,10 +130,11 @@ void Plan::winograd(Tensor dst, Tensor src, const std::string& name, nn::Activat
   const Memory::desc any({points, in, out}, Type::f32, Tag::any), plain({points, in, out}, Type::f32, Tag::abc);
   const dnnl::matmul::primitive_desc description(weights_.engine(), from, any, to,
                                                  attributes(nn::Activation::kNone, false));
-  const auto packed = weights_.packed(name, description.weights_desc(), plain, [this, name, in, out] {
-    return winograd_weights(network().convolution(name).weights, out, in);
-  });
-  const auto biases = weights_.table(name + " bias", [this, name] { return network().convolution(name).biases; });
+  const nn::Weight transformed{convolution.w.key + " transformed", {kWinogradPoints, in, out}, [make = convolution.w.make, in, out] {
+                                 return winograd_weights(make(), out, in);
+                               }};
+  const auto packed = weights_.packed(transformed, description.weights_desc(), plain);
+  const float* const biases = weights_.table(convolution.b);
   const Memory v = scratch(from), m = scratch(to, from.get_size());
   const std::unordered_map<int, Memory> arguments{
       {DNNL_ARG_SRC, v},
@@ -149,7 +148,7 @@ void Plan::winograd(Tensor dst, Tensor src, const std::string& name, nn::Activat
       float* y = dst.as<float>() + std::size_t{64} * p * out;
       winograd_input(inputs, src.as<float>() + std::size_t{64} * p * in, positions, in);
       product.execute(stream_, arguments);
-      winograd_output(y, products, biases->data(), accumulate ? y : nullptr, activation, positions, out);
+      winograd_output(y, products, biases, accumulate ? y : nullptr, activation, positions, out);
     }
   });
 }

@@ -59,18 +59,17 @@ class Plan {
   int batch() const { return batch_; }
   dnnl::memory::data_type type() const { return type_; }
   Weights& weights() { return weights_; }
-  const nn::Network& network() const { return weights_.network(); }
 
   Tensor tensor(const std::string& name, int rows, int cols) { return take(name, type_, rows, cols); }
   Tensor floats(const std::string& name, int rows, int cols) {
     return take(name, dnnl::memory::data_type::f32, rows, cols);
   }
 
-  // dst = activation(W src + b [+ dst]), src regrouped to rows of layer.in.
-  void dense(Tensor dst, Tensor src, const Linear& layer, nn::Activation activation = nn::Activation::kNone,
+  // dst = activation(w src + b [+ dst]), src regrouped to rows of layer.in().
+  void dense(Tensor dst, Tensor src, const nn::Dense& layer, nn::Activation activation = nn::Activation::kNone,
              bool accumulate = false);
-  // dst = activation(conv3x3(src) [+ dst]); the convolution `name` of the network with its batch norm.
-  void conv3x3(Tensor dst, Tensor src, const std::string& name, nn::Activation activation, bool accumulate = false);
+  // dst = activation(convolution(src) [+ dst])
+  void conv3x3(Tensor dst, Tensor src, const nn::Convolution& convolution, nn::Activation activation, bool accumulate = false);
   // Any other step: f(T{}) is called, T being float or BFloat16 as the plan's type has it.
   template <class F>
   void step(F f) {
@@ -85,7 +84,7 @@ class Plan {
 
  private:
   Tensor take(const std::string& name, dnnl::memory::data_type type, int rows, int cols);
-  void winograd(Tensor dst, Tensor src, const std::string& name, nn::Activation activation, bool accumulate);
+  void winograd(Tensor dst, Tensor src, const nn::Convolution& convolution, nn::Activation activation, bool accumulate);
   dnnl::memory scratch(const dnnl::memory::desc& description, std::size_t offset = 0);
   void add(const dnnl::primitive& primitive, const dnnl::memory::desc& scratchpad,
            std::unordered_map<int, dnnl::memory> arguments);

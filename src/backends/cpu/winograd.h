@@ -6,7 +6,7 @@
 #pragma once
 #include <vector>
 
-#include "nn/network.h"
+#include "nn/activation.h"
 
 namespace cpu {
 

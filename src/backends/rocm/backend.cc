@@ -27,6 +27,12 @@ Device device_of(const nn::Options& options) {
   return device;
 }
 
+nn::Description described(std::shared_ptr<const nn::Network> network, bool with_moves_left) {
+  nn::Description description = nn::describe(std::move(network));
+  if (!with_moves_left) description.moves_left.reset();
+  return description;
+}
+
 // Options: gpu (index), max_batch, streams (search threads that keep the GPU busy), mlh (moves left), graphs (capture passes), warm_up
 // (run all batch sizes up to the recommended one at start), without, plans, measure (seconds; see planner.h).
 template <class T>
@@ -35,17 +41,16 @@ class RocmBackend final : public nn::Backend {
   RocmBackend(std::shared_ptr<const nn::Network> network, const nn::Options& options)
       : device_(device_of(options)),
         planner_(device_, options.text("without", ""), options.text("plans", "")),
-        weights_(std::move(network)),
-        model_(weights_, options.flag("mlh", true)),
+        model_(described(std::move(network), options.flag("mlh", true))),
         graphs_(options.flag("graphs", true)) {
     const double measure_s = options.number("measure", 0);
     if (!(measure_s >= 0 && measure_s <= kMostMeasureS))
       throw Error("back-end option measure must be 0 to " + std::to_string(kMostMeasureS) + " seconds");
     planner_.measure_for(measure_s);
     const int wanted = count(options, "max_batch", 1024, 1, kMaxBatch);
-    info_.input_format = model_.architecture.input_format;
-    info_.wdl = model_.architecture.wdl;
-    info_.moves_left = model_.moves_left.has_value();
+    info_.input_format = model_.description().input_format;
+    info_.wdl = model_.description().wdl;
+    info_.moves_left = model_.description().moves_left.has_value();
     info_.threads = count(options, "streams", device_.integrated ? 1 : 2, 1, kMaxStreams);
     info_.max_batch = wanted;
     while (static_cast<int>(idle_.size()) < info_.threads) {
@@ -90,7 +95,6 @@ class RocmBackend final : public nn::Backend {
 
   Device device_;
   Planner planner_;
-  Weights weights_;
   Model<T> model_;
   bool graphs_;
   nn::Info info_;

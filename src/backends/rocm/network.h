@@ -1,10 +1,11 @@
-// The forward pass of a network for one batch size, as calls queued on a stream.
+// The network on the device, and its forward pass as calls queued on a stream.
 #pragma once
 #include <cstddef>
 #include <cstdint>
 
-#include "backends/rocm/model.h"
 #include "backends/rocm/stream.h"
+#include "backends/rocm/weights.h"
+#include "nn/description.h"
 
 namespace rocm {
 
@@ -20,39 +21,19 @@ struct Output {
   float* policy;  // a logit a move, or (batch, 1858); null: not wanted
 };
 
+// Its weights come to the device in the first pass, that is when a session is made.
 template <class T>
-class Forward {
+class Model {
  public:
-  Forward(Model<T>& model, Stream& stream, int batch) : model_(model), stream_(stream), batch_(batch) {}
+  explicit Model(nn::Description description);
+  const nn::Description& description() const { return description_; }
 
-  // Queues the pass; what it writes is there when the stream has been waited for. Throws Error.
-  void run(const Input& in, const Output& out);
+  // Queues the pass; what it writes is there when the stream has been waited for. Throws Error. Thread-safe, with a stream a thread.
+  void run(Stream& stream, int batch, const Input& in, const Output& out);
 
  private:
-  using Activation = nn::Activation;
-
-  void tower(T* x, const Input& in);
-  void embedding(T* tokens, const T* tower, const Input& in);
-  void encoder(T* tokens, const Encoder<T>& e, Activation ffn_activation, float alpha, float eps);
-  void smolgen(T* bias, const T* tokens, const Smolgen<T>& s, int heads);
-  void feed_forward(T* tokens, const FeedForward<T>& f, Activation activation, float alpha, float eps);
-  void values(float* out, const T* x);
-  LastLayer<T> hidden_layers(const T* x, const ScalarHead<T>& head);
-  void policy(float* out, const T* x, const Input& in);
-
-  // y = activation(w x + b) for `rows` rows of each position.
-  void dense(T* y, const T* x, const Dense<T>& layer, int rows, Activation activation = Activation::kNone);
-  // y = w x: where a layer norm adds the bias.
-  void product(T* y, const T* x, const Dense<T>& layer, int rows);
-  // y = norm(skip + alpha * activation(x + bias of the layer that made x)); skip may be null.
-  void norm(T* y, const T* x, const Dense<T>& layer, const T* skip, const Norm<T>& n, int rows, float alpha, Activation activation, float eps);
-
-  // Activations: so many numbers a position, until the scope ends.
-  T* take(std::size_t numbers) { return static_cast<T*>(stream_.arena().take(numbers * batch_ * sizeof(T))); }
-
-  Model<T>& model_;
-  Stream& stream_;
-  int batch_;
+  nn::Description description_;
+  Weights weights_;
 };
 
 }  // namespace rocm

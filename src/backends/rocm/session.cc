@@ -123,7 +123,7 @@ void GpuSession<T>::queue(int step, Policy policy) {
   const Input in{in_.device<std::uint64_t>(layout.masks), in_.device<float>(layout.values),
                  policy == kOfMoves ? in_.device<std::uint16_t>(layout.moves) : nullptr, in_.device<std::uint32_t>(layout.first_move)};
   const Output out{out_.device<float>(), policy == kNone ? nullptr : out_.device<float>(policy_offset(step))};
-  const auto run = [&] { Forward<T>(model_, stream_, step).run(in, out); };
+  const auto run = [&] { model_.run(stream_, step, in, out); };
   if (pass.graph) return pass.graph.launch(stream_);
   run();
   if (graphs_ && !pass.captured && !stream_.arena().outgrown()) {

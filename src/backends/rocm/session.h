@@ -5,7 +5,6 @@
 
 #include "backends/rocm/device.h"
 #include "backends/rocm/graph.h"
-#include "backends/rocm/model.h"
 #include "backends/rocm/network.h"
 #include "backends/rocm/stream.h"
 #include "nn/backend.h"

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstdint>
+#include <vector>
 
 namespace rocm {
 namespace {
@@ -17,9 +18,9 @@ std::uint16_t half_bits(float value) {
 }
 
 // `values` in the bits of the type of the first argument.
-Floats stored(float, const std::string&, Floats values) { return values; }
-std::vector<int> stored(int, const std::string&, const Floats& values) { return {values.begin(), values.end()}; }
-std::vector<std::uint16_t> stored(half, const std::string& key, const Floats& values) {
+nn::Floats stored(float, const std::string&, nn::Floats values) { return values; }
+std::vector<int> stored(int, const std::string&, const nn::Floats& values) { return {values.begin(), values.end()}; }
+std::vector<std::uint16_t> stored(half, const std::string& key, const nn::Floats& values) {
   std::vector<std::uint16_t> halves(values.size());
   std::uint16_t largest = 0;
   for (std::size_t i = 0; i < values.size(); ++i) {
@@ -34,17 +35,17 @@ std::vector<std::uint16_t> stored(half, const std::string& key, const Floats& va
 }  // namespace
 
 template <class T>
-const T* Weights::array(const std::string& key, const std::function<Floats()>& make) {
+const T* Weights::array(const nn::Weight& weight) {
   const std::lock_guard lock(mutex_);
-  if (const auto found = arrays_.find(key); found != arrays_.end()) return found->second.as<T>();
-  const auto values = stored(T{}, key, make());
+  if (const auto found = arrays_.find(weight.key); found != arrays_.end()) return found->second.as<T>();
+  const auto values = stored(T{}, weight.key, weight.make());
   DeviceMemory memory(values.size() * sizeof(T));
-  check(hipMemcpy(memory.as<void>(), values.data(), memory.bytes(), hipMemcpyHostToDevice), "copying " + key + " to the GPU");
-  return arrays_.emplace(key, std::move(memory)).first->second.as<T>();
+  check(hipMemcpy(memory.as<void>(), values.data(), memory.bytes(), hipMemcpyHostToDevice), "copying " + weight.key + " to the GPU");
+  return arrays_.emplace(weight.key, std::move(memory)).first->second.as<T>();
 }
 
-template const float* Weights::array(const std::string&, const std::function<Floats()>&);
-template const half* Weights::array(const std::string&, const std::function<Floats()>&);
-template const int* Weights::array(const std::string&, const std::function<Floats()>&);
+template const float* Weights::array(const nn::Weight&);
+template const half* Weights::array(const nn::Weight&);
+template const int* Weights::array(const nn::Weight&);
 
 }  // namespace rocm

@@ -2,34 +2,25 @@
 #pragma once
 #include <hip/hip_fp16.h>
 
-#include <functional>
-#include <map>
-#include <memory>
 #include <mutex>
 #include <string>
-#include <vector>
+#include <unordered_map>
 
 #include "backends/rocm/device.h"
-#include "nn/network.h"
+#include "nn/description.h"
 
 namespace rocm {
 
-using Floats = std::vector<float>;
-
 class Weights {
  public:
-  explicit Weights(std::shared_ptr<const nn::Network> network) : network_(std::move(network)) {}
-  const nn::Network& network() const { return *network_; }
-
-  // The array `key` as T (float, half or int) on the calling thread's device, from the floats of `make` when it is wanted for the
-  // first time. Values beyond half's range throw Error. Thread-safe; waits for the upload.
+  // The weight as T (float, half or int) on the calling thread's device, made when it is wanted for the first time. Values beyond half's
+  // range throw Error. Thread-safe; waits for the upload.
   template <class T>
-  const T* array(const std::string& key, const std::function<Floats()>& make);
+  const T* array(const nn::Weight& weight);
 
  private:
-  std::shared_ptr<const nn::Network> network_;
   std::mutex mutex_;
-  std::map<std::string, DeviceMemory> arrays_;
+  std::unordered_map<std::string, DeviceMemory> arrays_;  // by key
 };
 
 }  // namespace rocm

@@ -1,6 +1,6 @@
 // The activations of the nets, in float. `activation` is the same for a whole launch, so that the switch is a scalar branch.
 #pragma once
-#include "nn/network.h"
+#include "nn/activation.h"
 #include "wave.h"
 
 namespace rocm {

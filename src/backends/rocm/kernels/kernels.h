@@ -4,7 +4,7 @@
 #include <hip/hip_fp16.h>
 #include <hip/hip_runtime.h>
 
-#include "nn/network.h"
+#include "nn/activation.h"
 
 namespace rocm {
 

@@ -1,6 +1,5 @@
 #include "backends/rocm/linear/conv.h"
 
-#include <atomic>
 #include <memory>
 
 #include "backends/rocm/kernels/winograd.h"
@@ -11,44 +10,6 @@
 #include "backends/rocm/linear/gemm.h"
 
 namespace rocm {
-
-// weights ---------------------------------------------------------------------
-
-// A pointer that several threads may find, each the same.
-template <class T, class F>
-static const T* once(const T*& known, F&& find) {
-  const std::atomic_ref<const T*> shared(known);
-  const T* p = shared.load(std::memory_order_acquire);
-  if (!p) shared.store(p = find(), std::memory_order_release);
-  return p;
-}
-
-template <class T>
-Convolution<T>::Convolution(Weights& weights, const std::string& name) : weights_(&weights), name_(name) {
-  const nn::Network& network = weights.network();
-  out = network.size(name + (network.has(name + ".bn_means") ? ".bn_means" : ".biases"));
-  if (out == 0) throw Error("the network has no convolution " + name);
-  in = network.size(name + ".weights") / 9 / out;
-}
-
-template <class T>
-const T* Convolution<T>::direct() {
-  return once(direct_, [&] {
-    return weights_->array<T>(name_ + ".direct", [&] { return direct_weights(weights_->network().convolution(name_).weights, out, in); });
-  });
-}
-
-template <class T>
-const T* Convolution<T>::winograd() {
-  return once(winograd_, [&] {
-    return weights_->array<T>(name_ + ".winograd", [&] { return winograd_weights(weights_->network().convolution(name_).weights, out, in); });
-  });
-}
-
-template <class T>
-const T* Convolution<T>::bias() {
-  return once(bias_, [&] { return weights_->array<T>(name_ + ".bias", [&] { return weights_->network().convolution(name_).biases; }); });
-}
 
 namespace {
 
@@ -145,16 +106,16 @@ struct Convolve {
 }  // namespace
 
 template <class T>
-void conv3x3(Stream& stream, T* y, const T* x, Convolution<T>& c, const SqueezeExcitation<T>* se, const T* skip, int batch,
-             nn::Activation activation) {
-  Choices<Convolve<T>>::queue(stream, {batch, c.in, c.out, se ? se->width : 0, sizeof(T) == 2, skip != nullptr},
-                              {y, x, [&c](bool winograd) { return winograd ? c.winograd() : c.direct(); }, c.bias(), se, skip, batch, c.in,
-                               c.out, activation});
+void conv3x3(Stream& stream, Weights& weights, T* y, const T* x, const nn::Convolution& c, const SqueezeExcitation<T>* se, const T* skip,
+             int batch, nn::Activation activation) {
+  const auto in_layout = [&](bool winograd) { return weights.array<T>(winograd ? winograd_weights(c.w) : direct_weights(c.w)); };
+  Choices<Convolve<T>>::queue(stream, {batch, c.in(), c.out(), se ? se->width : 0, sizeof(T) == 2, skip != nullptr},
+                              {y, x, in_layout, weights.array<T>(c.b), se, skip, batch, c.in(), c.out(), activation});
 }
 
-template class Convolution<float>;
-template class Convolution<half>;
-template void conv3x3(Stream&, float*, const float*, Convolution<float>&, const SqueezeExcitation<float>*, const float*, int, nn::Activation);
-template void conv3x3(Stream&, half*, const half*, Convolution<half>&, const SqueezeExcitation<half>*, const half*, int, nn::Activation);
+template void conv3x3(Stream&, Weights&, float*, const float*, const nn::Convolution&, const SqueezeExcitation<float>*, const float*, int,
+                      nn::Activation);
+template void conv3x3(Stream&, Weights&, half*, const half*, const nn::Convolution&, const SqueezeExcitation<half>*, const half*, int,
+                      nn::Activation);
 
 }  // namespace rocm

@@ -31,14 +31,14 @@ ConvolutionTrial<T>::ConvolutionTrial(Stream& stream, const ConvolutionShape& sh
   const float most = 1 / std::sqrt(float(kTaps * in));
   boards_ = random_numbers<T>(random, squares * in, 1);
   biases_ = random_numbers<T>(random, out, 1);
-  const std::vector<float> w = random_numbers<T>(random, out * in * kTaps, most);  // (out, in, 3, 3)
-  kernels_ = direct_weights(w, s_.out, s_.in);
+  const nn::Weight w{"", {s_.out, s_.in, 3, 3}, [w = random_numbers<T>(random, out * in * kTaps, most)] { return w; }};
+  kernels_ = direct_weights(w).make();
   const std::size_t cold = std::min(kColdBytes * stream.device().compute_units, stream.device().memory / 16);
   copies_ = std::clamp<std::size_t>(cold / (out * in * kTaps * sizeof(T)), 1, kMostCopies);
   x_ = upload(boards_);
   bias_ = upload(biases_);
   direct_ = upload(kernels_, copies_);
-  winograd_ = upload(winograd_weights(w, s_.out, s_.in), copies_);
+  winograd_ = upload(winograd_weights(w).make(), copies_);
   y_ = DeviceMemory(squares * out * sizeof(T));
   if (s_.skip) skip_ = upload(random_numbers<T>(random, squares * out, 1));
   if (s_.se) {
@@ -69,7 +69,8 @@ ConvolutionTask<T> ConvolutionTrial<T>::task() {
     const DeviceMemory& memory = winograd ? winograd_ : direct_;
     return memory.as<T>() + copy_ * (memory.bytes() / sizeof(T) / copies_);
   };
-  return {y_.as<T>(), x_.as<T>(), weights, bias_.as<T>(), s_.se ? &se_ : nullptr, skip_.as<T>(), s_.batch, s_.in, s_.out, nn::Activation::kNone};
+  return {y_.as<T>(), x_.as<T>(), weights, bias_.as<T>(), s_.se ? &se_ : nullptr, skip_.as<T>(), s_.batch, s_.in, s_.out,
+          nn::Activation::kNone};
 }
 
 template <class T>

@@ -6,20 +6,20 @@ namespace rocm {
 
 constexpr int kTaps = 9;
 
-std::vector<float> direct_weights(const std::vector<float>& w, int out, int in) {
-  std::vector<float> rows(w.size());
+static nn::Floats direct(const nn::Floats& w, int out, int in) {
+  nn::Floats rows(w.size());
   for (std::size_t o = 0; o < std::size_t(out); ++o)
     for (int c = 0; c < in; ++c)
       for (int tap = 0; tap < kTaps; ++tap) rows[(o * kTaps + tap) * in + c] = w[(o * in + c) * kTaps + tap];
   return rows;
 }
 
-std::vector<float> winograd_weights(const std::vector<float>& w, int out, int in) {
+static nn::Floats winograd(const nn::Floats& w, int out, int in) {
   const double a = kA, b = kB, f = 2 * a * a * (a * a - b * b), g = 2 * b * b * (b * b - a * a);
   const double transform[6][3] = {{1, 0, 0},           {1 / f, a / f, a * a / f},  {1 / f, -a / f, a * a / f}, {1 / g, b / g, b * b / g},
                                   {1 / g, -b / g, b * b / g}, {0, 0, 1}};
   const std::size_t size = std::size_t(out) * in;
-  std::vector<float> u(kPoints * size);
+  nn::Floats u(kPoints * size);
   for (std::size_t pair = 0; pair < size; ++pair)
     for (int i = 0; i < 6; ++i) {
       double row[3] = {};  // of G w
@@ -28,6 +28,16 @@ std::vector<float> winograd_weights(const std::vector<float>& w, int out, int in
         u[(6 * i + j) * size + pair] = row[0] * transform[j][0] + row[1] * transform[j][1] + row[2] * transform[j][2];
     }
   return u;
+}
+
+nn::Weight direct_weights(const nn::Weight& w) {
+  const int out = w.shape[0], in = w.shape[1];
+  return {w.key + " direct", {out, 3, 3, in}, [make = w.make, out, in] { return direct(make(), out, in); }};
+}
+
+nn::Weight winograd_weights(const nn::Weight& w) {
+  const int out = w.shape[0], in = w.shape[1];
+  return {w.key + " winograd", {kPoints, out, in}, [make = w.make, out, in] { return winograd(make(), out, in); }};
 }
 
 }  // namespace rocm

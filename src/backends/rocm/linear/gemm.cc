@@ -15,7 +15,6 @@ namespace {
 
 using nn::Activation;
 
-constexpr const char* kActivationNames[] = {"none", "relu", "relu2", "mish", "swish", "selu", "tanh", "sigmoid"};
 constexpr int kSplits[] = {1, 2, 4, 8};
 constexpr int kLibraryRanks = 12;  // of hipBLASLt's algorithms
 
@@ -61,7 +60,7 @@ std::string key_of(Stream& stream, const GemmShape& s) {
   key += s.one_w ? "/w1" : "/w";
   if (s.bias) key += "/bias";
   if (s.skip) key += s.in_place ? "/in_place" : "/skip";
-  return key + '/' + kActivationNames[static_cast<int>(s.activation)];
+  return key + '/' + nn::kActivationNames[static_cast<int>(s.activation)];
 }
 
 std::string own_name(int tile, int splits) {

@@ -30,7 +30,7 @@ const Library kLibraries[3] = {
     {"miopen", nullptr, nullptr},
 };
 
-// hipBLASLt and rocBLAS keep their kernels in a folder named like them beside the shared library, with the architecture in each file's name.
+// hipBLASLt and rocBLAS keep their kernels in a folder named like them beside the shared library, with the architecture in each name.
 bool has_kernels(const Library& library, const std::string& architecture) {
   namespace fs = std::filesystem;
   if (!library.variable || !architecture.starts_with("gfx")) return true;  // the second: a stand-in

@@ -2,7 +2,7 @@
 #pragma once
 #include <compare>
 
-#include "nn/network.h"
+#include "nn/activation.h"
 
 namespace rocm {
 
