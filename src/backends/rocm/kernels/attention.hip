@@ -16,28 +16,21 @@ namespace rocm {
 constexpr int kSquares = 64;
 constexpr float kLog2e = 1.44269504f;
 
-// kDim: head_dim rounded up to a multiple of 32; kExact: it is head_dim; kThreads: 64 or 128.
-template <int kDim, bool kExact, bool kBias, int kThreads>
-__global__ void __launch_bounds__(kThreads)
-    attention_half(half* out,         // (batch * 64, out_stride), head h in columns h * head_dim ...
-                   const half* q,     // (batch * 64, in_stride), likewise
-                   const half* k,     // like q
-                   const half* v,     // like q
-                   const half* bias,  // (batch, heads, 64 queries, 64 keys)
-                   int head_dim, int in_stride, int out_stride, float scale) {
-  constexpr int kTiles = kSquares / 16 * kWave / kThreads;  // of 16 queries, of each wave
-  constexpr int kKeyTiles = kSquares / kRows, kDimTiles = kDim / kRows;
-  constexpr int kKeyStride = kSquares + 8;
-  alignas(16) __shared__ half vt[kDim * kKeyStride];  // V^T: (channels at their a_slot, 64 keys)
+// The parts of the half kernel. kDim: head_dim rounded up to a multiple of 32; kThreads: 64 or 128.
+template <int kDim, int kThreads>
+struct AttentionLayout {
+  static constexpr int kTiles = kSquares / 16 * kWave / kThreads;  // of 16 queries, of each wave
+  static constexpr int kKeyTiles = kSquares / kRows, kDimTiles = kDim / kRows;
+  static constexpr int kKeyStride = kSquares + 8;
+  using Scores = FragD[kTiles][kKeyTiles];   // (keys, queries)
+  using Weights = FragB[kTiles][kKeyTiles];
+  using Inverses = float[kTiles][kColumns];
+};
 
-  const unsigned head = blockIdx.x, position = blockIdx.y;
-  const unsigned stride = in_stride, dim = kExact ? kDim : head_dim;
-  const size_t first = size_t(position) * kSquares * stride + head * dim;
-  q += first, k += first, v += first;
-  out += size_t(position) * kSquares * out_stride + head * dim;
-  if (kBias) bias += (size_t(position) * gridDim.x + head) * kSquares * kSquares;
-
-  // V^T, two keys and eight channels at a time.
+// V^T into LDS, (channels at their a_slot, 64 keys), two keys and eight channels at a time.
+template <int kDim, int kThreads>
+KERNEL_PART void transpose(half* vt, const half* v, unsigned stride, unsigned dim) {
+  constexpr int kKeyStride = AttentionLayout<kDim, kThreads>::kKeyStride;
 #pragma unroll
   for (unsigned i = 0; i < kDim * kSquares / 16; i += kThreads) {
     const unsigned task = i + threadIdx.x, channel = task % (kDim / 8) * 8, key = task / (kDim / 8) * 2;
@@ -50,35 +43,40 @@ __global__ void __launch_bounds__(kThreads)
       *reinterpret_cast<uint32_t*>(vt + a_slot(channel + 2 * c + 1) * kKeyStride + key) = pack_highs(even[c], odd[c]);
     }
   }
+}
 
-  // Scores.
-  const unsigned first_query = threadIdx.x / kWave * (16 * kTiles);
-  FragB queries[kTiles][kDimTiles];
+// K Q^T of a wave's queries, not scaled. kExact: head_dim is kDim.
+template <int kDim, bool kExact, int kThreads>
+KERNEL_PART void multiply_keys(typename AttentionLayout<kDim, kThreads>::Scores& scores, const half* q, const half* k, unsigned first_query,
+                               unsigned stride, unsigned dim) {
+  using L = AttentionLayout<kDim, kThreads>;
+  FragB queries[L::kTiles][L::kDimTiles];
 #pragma unroll
-  for (int t = 0; t < kTiles; ++t)
+  for (int t = 0; t < L::kTiles; ++t)
 #pragma unroll
-    for (int d = 0; d < kDimTiles; ++d)
+    for (int d = 0; d < L::kDimTiles; ++d)
       queries[t][d] = load_b(q, (first_query + 16 * t) * stride + d * kK, stride, kExact ? kK : int(dim) - d * kK);
-  FragD scores[kTiles][kKeyTiles] = {};
 #pragma unroll
-  for (int j = 0; j < kKeyTiles; ++j)
+  for (int j = 0; j < L::kKeyTiles; ++j)
 #pragma unroll
-    for (int d = 0; d < kDimTiles; ++d) {
+    for (int d = 0; d < L::kDimTiles; ++d) {
       const FragA keys = load_a(k, j * kRows * stride + d * kK, stride, kExact ? kK : int(dim) - d * kK);
 #pragma unroll
-      for (int t = 0; t < kTiles; ++t) scores[t][j] = mma(keys, queries[t][d], scores[t][j]);
+      for (int t = 0; t < L::kTiles; ++t) scores[t][j] = mma(keys, queries[t][d], scores[t][j]);
     }
+}
 
-  // Softmax over the keys of each column; what it leaves in `weights` still lacks the division by the sum.
-  FragB weights[kTiles][kKeyTiles];
-  float inverse[kTiles][kColumns];
+// Softmax over the keys of each column; `weights` still lack the division by the sum, whose inverse is beside them.
+template <class L, bool kBias>
+KERNEL_PART void exponentiate(typename L::Weights& weights, typename L::Inverses& inverse, typename L::Scores& scores, const half* bias,
+                       unsigned first_query, float scale) {
 #pragma unroll
-  for (int t = 0; t < kTiles; ++t) {
+  for (int t = 0; t < L::kTiles; ++t) {
 #pragma unroll
     for (int c = 0; c < kColumns; ++c) {
       float top = -INFINITY, sum[4] = {};  // four sums: short chains
 #pragma unroll
-      for (int j = 0; j < kKeyTiles; ++j) {
+      for (int j = 0; j < L::kKeyTiles; ++j) {
         float* x = scores[t][j].x + 8 * c;
         if constexpr (kBias) {
           const Floats8 b = load8(at(bias, (first_query + 16 * t + lane_column(c)) * kSquares + j * kRows + lane_row()));
@@ -91,7 +89,7 @@ __global__ void __launch_bounds__(kThreads)
       top = column_max(top);
       const float factor = kBias ? kLog2e : kLog2e * scale, shift = -top * factor;
 #pragma unroll
-      for (int j = 0; j < kKeyTiles; ++j) {
+      for (int j = 0; j < L::kKeyTiles; ++j) {
         float* x = scores[t][j].x + 8 * c;
 #pragma unroll
         for (int r = 0; r < 8; ++r) sum[r % 4] += x[r] = fast_exp2(fmaf(x[r], factor, shift));
@@ -99,23 +97,29 @@ __global__ void __launch_bounds__(kThreads)
       inverse[t][c] = fast_reciprocal(column_sum((sum[0] + sum[1]) + (sum[2] + sum[3])));
     }
 #pragma unroll
-    for (int j = 0; j < kKeyTiles; ++j) weights[t][j] = to_b(scores[t][j]);
+    for (int j = 0; j < L::kKeyTiles; ++j) weights[t][j] = to_b(scores[t][j]);
   }
+}
 
-  __syncthreads();
+// V^T P^T, divided and stored.
+template <int kDim, bool kExact, int kThreads>
+KERNEL_PART void multiply_values(half* out, const half* vt, const typename AttentionLayout<kDim, kThreads>::Weights& weights,
+                                 const typename AttentionLayout<kDim, kThreads>::Inverses& inverse, unsigned first_query, int out_stride,
+                                 unsigned dim) {
+  using L = AttentionLayout<kDim, kThreads>;
 #pragma unroll
-  for (int d = 0; d < kDimTiles; ++d) {
-    FragD sums[kTiles] = {};
+  for (int d = 0; d < L::kDimTiles; ++d) {
+    FragD sums[L::kTiles] = {};
 #pragma unroll
-    for (int j = 0; j < kKeyTiles; ++j) {
-      const FragA values = load_a_slots(vt, d * kRows * kKeyStride + j * kK, kKeyStride);
+    for (int j = 0; j < L::kKeyTiles; ++j) {
+      const FragA values = load_a_slots(vt, d * kRows * L::kKeyStride + j * kK, L::kKeyStride);
 #pragma unroll
-      for (int t = 0; t < kTiles; ++t) sums[t] = mma(values, weights[t][j], sums[t]);
+      for (int t = 0; t < L::kTiles; ++t) sums[t] = mma(values, weights[t][j], sums[t]);
     }
     const unsigned channel = d * kRows + lane_row();
     if (kExact || channel < dim) {
 #pragma unroll
-      for (int t = 0; t < kTiles; ++t)
+      for (int t = 0; t < L::kTiles; ++t)
 #pragma unroll
         for (int c = 0; c < kColumns; ++c) {
           Floats8 y;
@@ -125,6 +129,33 @@ __global__ void __launch_bounds__(kThreads)
         }
     }
   }
+}
+
+template <int kDim, bool kExact, bool kBias, int kThreads>
+__global__ void __launch_bounds__(kThreads)
+    attention_half(half* out,         // (batch * 64, out_stride), head h in columns h * head_dim ...
+                   const half* q,     // (batch * 64, in_stride), likewise
+                   const half* k,     // like q
+                   const half* v,     // like q
+                   const half* bias,  // (batch, heads, 64 queries, 64 keys)
+                   int head_dim, int in_stride, int out_stride, float scale) {
+  using L = AttentionLayout<kDim, kThreads>;
+  alignas(16) __shared__ half vt[kDim * L::kKeyStride];
+  const unsigned head = blockIdx.x, position = blockIdx.y;
+  const unsigned stride = in_stride, dim = kExact ? kDim : head_dim;
+  const size_t first = size_t(position) * kSquares * stride + head * dim;
+  if (kBias) bias += (size_t(position) * gridDim.x + head) * kSquares * kSquares;
+
+  transpose<kDim, kThreads>(vt, v + first, stride, dim);
+  const unsigned first_query = threadIdx.x / kWave * (16 * L::kTiles);
+  typename L::Scores scores = {};
+  multiply_keys<kDim, kExact, kThreads>(scores, q + first, k + first, first_query, stride, dim);
+  typename L::Weights weights;
+  typename L::Inverses inverse;
+  exponentiate<L, kBias>(weights, inverse, scores, bias, first_query, scale);
+  __syncthreads();
+  out += size_t(position) * kSquares * out_stride + head * dim;
+  multiply_values<kDim, kExact, kThreads>(out, vt, weights, inverse, first_query, out_stride, dim);
 }
 
 // The same in float, plainly: four neighbouring lanes share a query; each takes every fourth key.

@@ -16,15 +16,6 @@
 
 namespace rocm {
 
-// A tile of y and how it is made. kStages 2: the next tiles of x and w are written while others still read the last ones.
-template <int kTile>
-struct Shape;
-template <> struct Shape<0> { static constexpr int kThreads = 64, kDeep = 64, kStages = 1; };
-template <> struct Shape<1> { static constexpr int kThreads = 128, kDeep = 64, kStages = 1; };
-template <> struct Shape<2> { static constexpr int kThreads = 128, kDeep = 32, kStages = 2; };
-template <> struct Shape<3> { static constexpr int kThreads = 128, kDeep = 32, kStages = 1; };
-template <> struct Shape<4> { static constexpr int kThreads = 256, kDeep = 32, kStages = 2; };
-
 // How many rows of waves a block has: the one that makes a wave's share of the tile closest to a square.
 constexpr int wave_rows(GemmTile tile, int waves) {
   int best = 0;
@@ -35,6 +26,15 @@ constexpr int wave_rows(GemmTile tile, int waves) {
   return best;
 }
 
+// How a block makes its tile of y. kStages 2: the next tiles of x and w are written while others still read the last ones.
+template <int kTile>
+struct Shape;
+template <> struct Shape<0> { static constexpr int kThreads = 64, kDeep = 64, kStages = 1; };
+template <> struct Shape<1> { static constexpr int kThreads = 128, kDeep = 64, kStages = 1; };
+template <> struct Shape<2> { static constexpr int kThreads = 128, kDeep = 32, kStages = 2; };
+template <> struct Shape<3> { static constexpr int kThreads = 128, kDeep = 32, kStages = 1; };
+template <> struct Shape<4> { static constexpr int kThreads = 256, kDeep = 32, kStages = 2; };
+
 // The part of depth that a block sums: from `first` to `end`, in whole steps but for the last.
 struct Range {
   int first, end;
@@ -42,6 +42,141 @@ struct Range {
 __device__ inline Range split_range(int depth, int deep, int split, int splits) {
   const int steps = (depth + deep - 1) / deep;
   return {steps * split / splits * deep, min(depth, steps * (split + 1) / splits * deep)};
+}
+
+// The parts of the kernel with matrix instructions, first what follows from a Shape.
+template <int kTile>
+struct GemmLayout : Shape<kTile> {
+  using Shape<kTile>::kThreads, Shape<kTile>::kDeep;
+  static constexpr GemmTile kBlock = kGemmTiles[kTile];
+  static constexpr int kWaves = kThreads / kWave, kWaveRows = wave_rows(kBlock, kWaves), kWaveCols = kWaves / kWaveRows;
+  static constexpr int kMyRows = kBlock.rows / kWaveRows, kMyCols = kBlock.cols / kWaveCols;  // a wave's share of the tile
+  static constexpr int kRowTiles = kMyRows / 16, kColTiles = kMyCols / kRows;
+  static constexpr int kPieces = kDeep / 8;  // of 16 bytes, of a row of the tile of x or w
+  static constexpr int kXCopies = kBlock.rows * kPieces / kThreads, kWCopies = kBlock.cols * kPieces / kThreads;  // pieces a thread copies
+  static constexpr int kCopies = kXCopies + kWCopies;
+  static_assert(kBlock.rows * kPieces % kThreads == 0 && kBlock.cols * kPieces % kThreads == 0 && kThreads % kPieces == 0);
+
+  using Tiles = uint4[(kBlock.rows + kBlock.cols) * kPieces];  // rows of x, then those of w at their a_slot
+  using Sums = FragD[kColTiles][kRowTiles];
+
+  // Slot s holds its piece p at p ^ swizzle(s): eight lanes that read one piece of neighbouring slots reach all banks.
+  static __device__ int swizzle(int slot) { return slot / (8 / kPieces) % kPieces; }
+};
+
+// What a thread copies of each step's tiles: the same piece of kXCopies rows of x and of the others of w. Rows beyond the matrix repeat its
+// last; their results are not stored.
+template <int kTile>
+struct Copier {
+  using L = GemmLayout<kTile>;
+  const half *x, *w;
+  int piece;
+  unsigned from[L::kCopies];  // bytes
+  int to[L::kCopies];
+  uint4 held[L::kCopies];
+
+  KERNEL_PART Copier(const half* x, const half* w, unsigned x_rows, unsigned w_rows, int depth)
+      : x(x), w(w), piece(threadIdx.x % L::kPieces) {
+    constexpr int kStep = L::kThreads / L::kPieces;
+#pragma unroll
+    for (int i = 0; i < L::kCopies; ++i) {
+      const bool of_x = i < L::kXCopies;
+      const int row = threadIdx.x / L::kPieces + (of_x ? i : i - L::kXCopies) * kStep;
+      const int slot = of_x ? row : a_slot(row);
+      const unsigned left = of_x ? x_rows : w_rows;
+      from[i] = (min(unsigned(row), left - 1) * depth + piece * 8) * sizeof(half);
+      to[i] = ((of_x ? 0 : L::kBlock.rows) + slot) * L::kPieces + (piece ^ L::swizzle(slot));
+    }
+  }
+  KERNEL_PART uint4 load(int i, unsigned k) const {
+    const auto* const bytes = reinterpret_cast<const char*>(i < L::kXCopies ? x : w);
+    return *reinterpret_cast<const uint4*>(at(bytes, from[i] + k * unsigned(sizeof(half))));
+  }
+  // The first step ends at k_end; beyond is zero.
+  KERNEL_PART void load_first(int k_end) {
+#pragma unroll
+    for (int i = 0; i < L::kCopies; ++i) held[i] = piece * 8 < k_end ? load(i, 0) : uint4{0, 0, 0, 0};
+  }
+  KERNEL_PART void load_step(unsigned k) {
+#pragma unroll
+    for (int i = 0; i < L::kCopies; ++i) held[i] = load(i, k);
+  }
+  KERNEL_PART void store(typename L::Tiles& tiles) const {
+#pragma unroll
+    for (int i = 0; i < L::kCopies; ++i) tiles[to[i]] = held[i];
+  }
+};
+
+// A wave's share of a step: it starts at row row0 and column col0 of the tile.
+template <int kTile>
+KERNEL_PART void multiply(typename GemmLayout<kTile>::Sums& sums, const typename GemmLayout<kTile>::Tiles& tiles, int row0, int col0) {
+  using L = GemmLayout<kTile>;
+#pragma unroll
+  for (int k = 0; k < L::kDeep; k += kK) {
+    FragA a[L::kColTiles];
+    FragB b[L::kRowTiles];
+#pragma unroll
+    for (int t = 0; t < kAPieces; ++t) {
+      const int slot = L::kBlock.rows + col0 + lane_slot(t), piece = ((k + piece_k(t)) / 8) ^ L::swizzle(lane_slot(t));
+#pragma unroll
+      for (int c = 0; c < L::kColTiles; ++c) a[c].x[t] = tiles[(slot + c * kRows) * L::kPieces + piece];
+    }
+#pragma unroll
+    for (int t = 0; t < kBPieces; ++t) {
+      const int slot = row0 + lane_column(t), piece = ((k + piece_k(t)) / 8) ^ L::swizzle(lane_column(t));
+#pragma unroll
+      for (int r = 0; r < L::kRowTiles; ++r) b[r].x[t] = tiles[(slot + r * 16) * L::kPieces + piece];
+    }
+#pragma unroll
+    for (int c = 0; c < L::kColTiles; ++c)
+#pragma unroll
+      for (int r = 0; r < L::kRowTiles; ++r) sums[c][r] = mma(a[c], b[r], sums[c][r]);
+  }
+}
+
+// act(sums + bias), of the columns of y from `col` on.
+template <int kTile>
+KERNEL_PART void activate_sums(typename GemmLayout<kTile>::Sums& sums, const half* bias, unsigned col, int cols,
+                               nn::Activation activation) {
+  using L = GemmLayout<kTile>;
+#pragma unroll
+  for (int c = 0; bias && c < L::kColTiles; ++c) {
+    const Floats8 add = load8(bias + min(col + c * kRows + lane_row(), unsigned(cols - 8)));
+#pragma unroll
+    for (int r = 0; r < L::kRowTiles; ++r)
+#pragma unroll
+      for (int e = 0; e < 8 * kColumns; ++e) sums[c][r].x[e] += add.x[e % 8];
+  }
+  with_activation(activation, [&]<nn::Activation kActivation>() {
+#pragma unroll
+    for (auto& column : sums)
+#pragma unroll
+      for (FragD& d : column)
+#pragma unroll
+        for (float& z : d.x) z = activate(kActivation, z);
+  });
+}
+
+// store(row, col, eight values) for what a wave has of the matrix, which ends `rows` and `cols` behind the start of the tile.
+template <int kTile, class F>
+KERNEL_PART void for_each_row(const typename GemmLayout<kTile>::Sums& sums, int row0, int col0, unsigned rows, unsigned cols, F&& store) {
+  using L = GemmLayout<kTile>;
+#pragma unroll
+  for (int c = 0; c < L::kColTiles; ++c) {
+    const unsigned col = col0 + c * kRows + lane_row();
+    if (col >= cols) continue;
+#pragma unroll
+    for (int r = 0; r < L::kRowTiles; ++r)
+#pragma unroll
+      for (int t = 0; t < kColumns; ++t) {
+        const unsigned row = row0 + r * 16 + lane_column(t);
+        if (row >= rows) continue;
+        Floats8 z;
+#pragma unroll
+        for (int e = 0; e < 8; ++e) z.x[e] = sums[c][r].x[8 * t + e];
+        store(row, col, z);
+      }
+  }
 }
 
 template <int kTile, bool kParts>  // kParts: sums go to `parts`, else y is finished; its cols are a multiple of 8 then
@@ -53,90 +188,35 @@ __global__ void __launch_bounds__(Shape<kTile>::kThreads)
               const half* bias,  // (cols) or null
               const half* skip,  // like y, or null
               int batch, int rows, int cols, int depth, int ld, size_t w_stride, nn::Activation activation) {
-  constexpr GemmTile kBlock = kGemmTiles[kTile];
-  constexpr int kThreads = Shape<kTile>::kThreads, kDeep = Shape<kTile>::kDeep, kStages = Shape<kTile>::kStages;
-  constexpr int kWaves = kThreads / kWave, kWaveRows = wave_rows(kBlock, kWaves), kWaveCols = kWaves / kWaveRows;
-  constexpr int kMyRows = kBlock.rows / kWaveRows, kMyCols = kBlock.cols / kWaveCols;  // a wave's share of the tile
-  constexpr int kRowTiles = kMyRows / 16, kColTiles = kMyCols / kRows;
-  constexpr int kPieces = kDeep / 8;  // of 16 bytes, of a row of the tile of x or w
-  constexpr int kCopies = kBlock.rows * kPieces / kThreads, kWCopies = kBlock.cols * kPieces / kThreads;  // pieces a thread copies
-  static_assert(kBlock.rows * kPieces % kThreads == 0 && kBlock.cols * kPieces % kThreads == 0 && kThreads % kPieces == 0);
-  __shared__ uint4 tiles[kStages][(kBlock.rows + kBlock.cols) * kPieces];  // rows of x, then those of w at their a_slot
+  using L = GemmLayout<kTile>;
+  __shared__ typename L::Tiles tiles[L::kStages];
 
-  const unsigned row0 = blockIdx.y * kBlock.rows, col0 = blockIdx.x * kBlock.cols;
+  const unsigned row0 = blockIdx.y * L::kBlock.rows, col0 = blockIdx.x * L::kBlock.cols;
   const int index = blockIdx.z % batch, split = blockIdx.z / batch;
-  const Range range = split_range(depth, kDeep, split, gridDim.z / batch);
+  const Range range = split_range(depth, L::kDeep, split, gridDim.z / batch);
   const int length = range.end - range.first;
-  x += (size_t(index) * rows + row0) * depth + range.first;
-  w += index * w_stride + size_t(col0) * depth + range.first;
+  Copier<kTile> copier(x + (size_t(index) * rows + row0) * depth + range.first, w + index * w_stride + size_t(col0) * depth + range.first,
+                       rows - row0, cols - col0, depth);
 
-  // Slot s holds its piece p at p ^ swizzle(s): eight lanes that read one piece of neighbouring slots reach all banks.
-  const auto swizzle = [](int slot) { return slot / (8 / kPieces) % kPieces; };
+  // The first step takes what the whole ones leave, so that only it has to look where k ends.
+  int steps = (length + L::kDeep - 1) / L::kDeep;
+  int k_next = length - (steps - 1) * L::kDeep;
+  copier.load_first(steps > 0 ? k_next : 0);
 
-  // What this thread copies: the same piece of kCopies rows of x and kWCopies of w. Rows beyond the matrix repeat its last; their results
-  // are not stored.
-  const int my_piece = threadIdx.x % kPieces, my_row = threadIdx.x / kPieces;
-  constexpr int kStep = kThreads / kPieces;
-  unsigned from[kCopies + kWCopies];  // bytes
-  int to[kCopies + kWCopies];
-#pragma unroll
-  for (int i = 0; i < kCopies + kWCopies; ++i) {
-    const int row = my_row + (i < kCopies ? i : i - kCopies) * kStep;
-    const int slot = i < kCopies ? row : a_slot(row);
-    const unsigned left = i < kCopies ? rows - row0 : cols - col0;
-    from[i] = (min(unsigned(row), left - 1) * depth + my_piece * 8) * sizeof(half);
-    to[i] = ((i < kCopies ? 0 : kBlock.rows) + slot) * kPieces + (my_piece ^ swizzle(slot));
-  }
-  const auto load = [&](int i, unsigned k) {
-    return *reinterpret_cast<const uint4*>(at(reinterpret_cast<const char*>(i < kCopies ? x : w), from[i] + k * unsigned(sizeof(half))));
-  };
-
-  // The first step takes what the whole ones leave, so that only it has to look where k ends; beyond is zero.
-  int steps = (length + kDeep - 1) / kDeep;
-  int k_next = length - (steps - 1) * kDeep;
-  uint4 copy[kCopies + kWCopies];
-#pragma unroll
-  for (int i = 0; i < kCopies + kWCopies; ++i) copy[i] = my_piece * 8 < k_next && steps > 0 ? load(i, 0) : uint4{0, 0, 0, 0};
-
-  const int wave = threadIdx.x / kWave, my_row0 = wave / kWaveCols * kMyRows, my_col0 = wave % kWaveCols * kMyCols;
-  FragD sums[kColTiles][kRowTiles] = {};
-  const auto multiply = [&](const uint4 (&tile)[(kBlock.rows + kBlock.cols) * kPieces]) __attribute__((always_inline)) {
-#pragma unroll
-    for (int k = 0; k < kDeep; k += kK) {
-      FragA a[kColTiles];
-      FragB b[kRowTiles];
-#pragma unroll
-      for (int t = 0; t < kAPieces; ++t) {
-        const int slot = kBlock.rows + my_col0 + lane_slot(t), piece = ((k + piece_k(t)) / 8) ^ swizzle(lane_slot(t));
-#pragma unroll
-        for (int c = 0; c < kColTiles; ++c) a[c].x[t] = tile[(slot + c * kRows) * kPieces + piece];
-      }
-#pragma unroll
-      for (int t = 0; t < kBPieces; ++t) {
-        const int slot = my_row0 + lane_column(t), piece = ((k + piece_k(t)) / 8) ^ swizzle(lane_column(t));
-#pragma unroll
-        for (int r = 0; r < kRowTiles; ++r) b[r].x[t] = tile[(slot + r * 16) * kPieces + piece];
-      }
-#pragma unroll
-      for (int c = 0; c < kColTiles; ++c)
-#pragma unroll
-        for (int r = 0; r < kRowTiles; ++r) sums[c][r] = mma(a[c], b[r], sums[c][r]);
-    }
-  };
+  const int wave = threadIdx.x / kWave, my_row0 = wave / L::kWaveCols * L::kMyRows, my_col0 = wave % L::kWaveCols * L::kMyCols;
+  typename L::Sums sums = {};
   const auto step = [&](auto stage, bool more) __attribute__((always_inline)) {  // stage is a constant, so that all LDS addresses are
-#pragma unroll
-    for (int i = 0; i < kCopies + kWCopies; ++i) tiles[stage][to[i]] = copy[i];
+    copier.store(tiles[stage]);
     __syncthreads();
     if (more) {
-#pragma unroll
-      for (int i = 0; i < kCopies + kWCopies; ++i) copy[i] = load(i, k_next);
-      k_next = min(k_next + kDeep, length - kDeep);
+      copier.load_step(k_next);
+      k_next = min(k_next + L::kDeep, length - L::kDeep);
     }
-    multiply(tiles[stage]);
+    multiply<kTile>(sums, tiles[stage], my_row0, my_col0);
     keep_order();  // the next step's stores wait for the loads
-    if constexpr (kStages == 1) __syncthreads();
+    if constexpr (L::kStages == 1) __syncthreads();
   };
-  if constexpr (kStages == 1) {
+  if constexpr (L::kStages == 1) {
     for (; steps > 0; --steps) step(std::integral_constant<int, 0>{}, steps > 1);
   } else {
     // One barrier a step is enough: what is written was read before the last one. The last turn reads its tiles once more, for nobody.
@@ -148,49 +228,20 @@ __global__ void __launch_bounds__(Shape<kTile>::kThreads)
     }
   }
 
-  if constexpr (!kParts) {
+  if constexpr (kParts) {
+    parts += ((size_t(split) * batch + index) * rows + row0) * ld + col0;
+    for_each_row<kTile>(sums, my_row0, my_col0, rows - row0, cols - col0,
+                        [&](unsigned row, unsigned col, const Floats8& z) { store8(at(parts, row * ld + col), z); });
+  } else {
+    activate_sums<kTile>(sums, bias, col0 + my_col0, cols, activation);
+    const size_t first = (size_t(index) * rows + row0) * cols + col0;
+    for_each_row<kTile>(sums, my_row0, my_col0, rows - row0, cols - col0, [&](unsigned row, unsigned col, Floats8 z) {
+      const Floats8 rest = skip ? load8(at(skip + first, row * cols + col)) : Floats8{};
 #pragma unroll
-    for (int c = 0; bias && c < kColTiles; ++c) {
-      const Floats8 add = load8(bias + min(col0 + my_col0 + c * kRows + lane_row(), unsigned(cols - 8)));
-#pragma unroll
-      for (int r = 0; r < kRowTiles; ++r)
-#pragma unroll
-        for (int e = 0; e < 8 * kColumns; ++e) sums[c][r].x[e] += add.x[e % 8];
-    }
-    with_activation(activation, [&]<nn::Activation kActivation>() {
-#pragma unroll
-      for (auto& column : sums)
-#pragma unroll
-        for (FragD& d : column)
-#pragma unroll
-          for (float& z : d.x) z = activate(kActivation, z);
+      for (int e = 0; e < 8; ++e) z.x[e] += rest.x[e];
+      saturate<half>(z.x);
+      store8(at(y + first, row * cols + col), z);
     });
-  }
-  const size_t first = (size_t(index) * rows + row0) * cols + col0;
-  if constexpr (kParts) parts += ((size_t(split) * batch + index) * rows + row0) * ld + col0;
-#pragma unroll
-  for (int c = 0; c < kColTiles; ++c) {
-    const unsigned col = my_col0 + c * kRows + lane_row();
-    if (col0 + col >= unsigned(cols)) continue;
-#pragma unroll
-    for (int r = 0; r < kRowTiles; ++r)
-#pragma unroll
-      for (int t = 0; t < kColumns; ++t) {
-        const unsigned row = my_row0 + r * 16 + lane_column(t);
-        if (row0 + row >= unsigned(rows)) continue;
-        Floats8 z;
-#pragma unroll
-        for (int e = 0; e < 8; ++e) z.x[e] = sums[c][r].x[8 * t + e];
-        if constexpr (kParts) {
-          store8(at(parts, row * ld + col), z);
-        } else {
-          const Floats8 rest = skip ? load8(at(skip + first, row * cols + col)) : Floats8{};
-#pragma unroll
-          for (int e = 0; e < 8; ++e) z.x[e] += rest.x[e];
-          saturate<half>(z.x);
-          store8(at(y + first, row * cols + col), z);
-        }
-      }
   }
 }
 
