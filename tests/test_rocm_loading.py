@@ -291,6 +291,7 @@ def test_gpus_that_another_back_end_combines(weights):
 
 
 def test_what_one_back_end_may_not_call_another_may(weights, monkeypatch):
+    rocm.module()  # by a child of its own
     answers = [(None, "it crashed"), PASSED, PASSED]
     monkeypatch.setattr(child, "call", lambda *_: answers.pop(0))
     options = [auto.prepare("rocm", {"probe": True, "streams": streams}, weights, ["vanilla", "winner"], print).options for streams in (1, 2)]
