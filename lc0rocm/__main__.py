@@ -1,6 +1,25 @@
-"""python -m lc0rocm"""
+"""The program `lc0rocm`, and `python -m lc0rocm`: what has to be right before the command line can be looked at."""
+import os
 import sys
 
-from lc0rocm.cli import main
 
-sys.exit(main())
+def main() -> int:
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # closed: a file that is opened later would take its place, and get what is written there
+            os.open(os.devnull, os.O_RDWR)
+    try:
+        from lc0rocm import cli
+        return cli.main()
+    except ModuleNotFoundError as error:
+        sentence = f"the Python package {error.name} is missing; `pip install lc0rocm` brings all that is needed"
+    except ImportError as error:  # of the core: a library that it was built with is gone
+        sentence = f"the installation is damaged, install it again: {error}"
+    if sys.stderr is not None:
+        print("lc0rocm:", sentence, file=sys.stderr)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -181,6 +181,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _failed(f"{error.strerror or error}: " + (f"{error.filename}" if error.filename else "cannot write the output"))
     except MemoryError:
         return _failed("not enough memory")
+    except ImportError:
+        raise  # __main__.py has a sentence for it
     except Exception as error:  # never 1, which says that a difference was found
         import traceback
         traceback.print_exc()

@@ -11,23 +11,29 @@ _MIN_NET_BYTES = 500_000  # smaller files are not networks to play with
 _NET_START = b"\x0d\xc0\x01\x00\x00"  # the protobuf tag of the magic number, then 0x1c0
 
 
-def _own_folder() -> pathlib.Path:
-    return pathlib.Path(sys.argv[0]).parent
+def _expanded(folder: str) -> pathlib.Path | None:
+    """None where there is no such place: for a user without a home folder, or a path that would depend on the working folder."""
+    path = os.path.expanduser(folder)
+    return pathlib.Path(path) if os.path.isabs(path) else None
 
 
 def _folders(user_variable: str, user: str, mac: str, system_variable: str, system: str) -> Iterator[pathlib.Path]:
     """Folders in the order in which they are searched; "lc0rocm" before "lc0" in each."""
-    yield _own_folder()
+    if sys.argv[0] not in ("", "-c"):  # else Python itself is the program, and "beside it" would be the working folder
+        yield pathlib.Path(sys.argv[0]).parent
     home = mac if sys.platform == "darwin" else os.environ.get(user_variable) or user
-    for base in [home, *(os.environ.get(system_variable) or system).split(":")]:
-        for name in ("lc0rocm", "lc0"):
-            yield pathlib.Path(base).expanduser() / name
+    for base in map(_expanded, [home, *(os.environ.get(system_variable) or system).split(":")]):
+        if base:
+            yield from (base / "lc0rocm", base / "lc0")
 
 
 def cache_folder() -> pathlib.Path:
-    """Where measurements of this machine are kept."""
+    """Where measurements of this machine are kept. Raises OSError where there is no such place."""
     home = "~/Library/Caches" if sys.platform == "darwin" else os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return pathlib.Path(home).expanduser() / "lc0rocm"
+    base = _expanded(home)
+    if not base:
+        raise FileNotFoundError("this user has no home folder")
+    return base / "lc0rocm"
 
 
 def find_config() -> pathlib.Path | None:

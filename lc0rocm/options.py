@@ -261,7 +261,7 @@ def search_parameters(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
     for name, value in given.items():
         option = settings.option(name)
         if not option:
-            raise Error(f"there is no option '{name}'; docs/options.md lists them")
+            raise Error(f"there is no option '{name}'; `lc0rocm options` lists them")
         if option.name in _OF_THE_NETWORK:
             raise Error(f"{option.name} is no option of an Engine; give it to lc0rocm.Network as {_OF_THE_NETWORK[option.name]}=")
         changed = settings.set(option, value_text(value))

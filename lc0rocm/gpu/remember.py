@@ -1,10 +1,13 @@
 """What this machine has taught us and would have to be measured again: small files in the cache folder.
 
-Losing one costs time, never correctness: whatever cannot be read is forgotten, whatever cannot be written is not kept."""
+Losing one costs time, never correctness: whatever cannot be read is forgotten, whatever cannot be written is not kept. What others may
+have written is not believed: it would decide what is loaded without a check."""
 import contextlib
 import fcntl
 import json
 import os
+import stat
+import sys
 import tempfile
 from typing import Any, Callable, Iterator
 
@@ -12,21 +15,25 @@ from lc0rocm import config
 
 
 def recall(name: str) -> dict[str, Any]:
-    return _entries(read(name))
+    return _entries(name, read(name))
 
 
-def _entries(text: str) -> dict[str, Any]:
+def _entries(name: str, text: str) -> dict[str, Any]:
     try:
-        value = json.loads(text)
+        value = json.loads(text or "{}")
     except ValueError:
-        return {}
-    return value if isinstance(value, dict) else {}
+        value = None
+    if isinstance(value, dict):
+        return value
+    _say(f"{config.cache_folder() / name} is damaged: what it held is measured again")
+    write(name, "{}")
+    return {}
 
 
 def remember(name: str, key: str, value: Any, instead_of: str = "") -> None:
     """Adds an entry, in the place of another one if that is named; what other processes have added stays."""
     def add(text: str) -> str:
-        entries = _entries(text) | {key: value}
+        entries = _entries(name, text) | {key: value}
         entries.pop(instead_of, None)
         return json.dumps(entries, indent=1)
     change(name, add)
@@ -34,9 +41,15 @@ def remember(name: str, key: str, value: Any, instead_of: str = "") -> None:
 
 def read(name: str) -> str:
     try:
-        return (config.cache_folder() / name).read_text("utf-8")
-    except (OSError, ValueError):
+        path = config.cache_folder() / name
+        with open(path, encoding="utf-8", errors="replace", opener=lambda file, flags: os.open(file, flags | os.O_NONBLOCK)) as file:
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                return file.read()
+    except OSError:
         return ""
+    _say(f"{path} is not used: it is not a file that this user alone can write; remove it")
+    return ""
 
 
 def change(name: str, new: Callable[[str], str]) -> None:
@@ -47,9 +60,10 @@ def change(name: str, new: Callable[[str], str]) -> None:
 
 def write(name: str, text: str) -> None:
     """Replaces the file in one step, so that no reader sees half of it."""
-    folder, temporary = config.cache_folder(), ""
+    temporary = ""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder = config.cache_folder()
+        folder.mkdir(0o700, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, delete=False) as file:
             temporary = file.name
             file.write(text)
@@ -66,8 +80,8 @@ def write(name: str, text: str) -> None:
 def _alone() -> Iterator[None]:
     try:
         folder = config.cache_folder()
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = os.open(folder / ".lock", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        folder.mkdir(0o700, parents=True, exist_ok=True)
+        lock = os.open(folder / ".lock", os.O_NOFOLLOW | os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError:  # then nothing is kept
         yield
         return
@@ -77,3 +91,8 @@ def _alone() -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _say(line: str) -> None:
+    if sys.stderr is not None:
+        print("lc0rocm:", line, file=sys.stderr)

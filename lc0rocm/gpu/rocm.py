@@ -5,14 +5,13 @@ loads the module first. When it comes back with the devices, this process loads 
 and the CPU plays. A child that came back is remembered on disk for as long as no file that it had loaded changes."""
 import functools
 import hashlib
-import importlib
 import importlib.util
 import json
 import os
 import threading
 from typing import Any, NamedTuple
 
-from lc0rocm.gpu import child, remember
+from lc0rocm.gpu import child, libraries, remember
 from lc0rocm._core import Error
 
 NAMES = ("rocm", "rocm-auto", "rocm-fp16")
@@ -60,7 +59,7 @@ def load() -> Rocm:
 @functools.cache
 def _load() -> Rocm:
     if importlib.util.find_spec(_MODULE) is None:
-        return Rocm(None, (), "", "this package was built without it; docs/build.md says how to build it with ROCm 7")
+        return Rocm(None, (), "", "this package was built without it; where ROCm 7 is installed, building it from source includes it")
     if not _loaded_before(remember.recall("rocm.json").get("loaded")):
         answer, why_not = child.call("lc0rocm.gpu.rocm", "report", None, _PATIENCE_S)
         if why_not:
@@ -80,7 +79,7 @@ def module() -> Any:
 def load_here() -> Rocm:
     """Loads it into this process at once."""
     try:
-        module = importlib.import_module(_MODULE)
+        module = libraries.load(_MODULE)
         devices = tuple(Device(i, **facts) for i, facts in enumerate(module.devices()))
     except (ImportError, Error) as error:
         return Rocm(None, (), "", str(error))

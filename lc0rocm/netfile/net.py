@@ -41,9 +41,12 @@ def load(path) -> "NetFile":
         raise Error(f"{path}: is empty, expected a net (.pb or .pb.gz)")
     if data[:2] in (b"1\n", b"2\n"):
         raise Error(f"{path}: is an old text-format net, expected a protobuf net (.pb or .pb.gz)")
-    from google.protobuf.message import DecodeError  # here: importing protobuf takes 50 ms
+    try:
+        from google.protobuf.message import DecodeError  # here: importing protobuf takes 50 ms
 
-    from lc0rocm.netfile import netproto
+        from lc0rocm.netfile import netproto
+    except ImportError as error:
+        raise Error(f"network files cannot be read: the Python package protobuf is missing or damaged ({error}): pip install protobuf") from None
     message = netproto.Net()
     try:
         message.ParseFromString(data)

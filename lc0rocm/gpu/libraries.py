@@ -1,0 +1,40 @@
+"""Loads a module whose libraries lie where the dynamic linker does not look: the module itself names no folder, so that nobody but this
+user and this machine's owner decides what is loaded. What is not on the linker's own paths is looked for where ROCm and CUDA put it."""
+import ctypes
+import importlib
+import os
+import pathlib
+import re
+import sys
+from types import ModuleType
+from typing import Iterator
+
+
+def _folders() -> Iterator[pathlib.Path]:
+    for variable, usual in (("ROCM_PATH", "/opt/rocm"), ("CUDA_PATH", "/usr/local/cuda")):
+        root = pathlib.Path(os.environ.get(variable) or usual)
+        yield from (root / "lib", root / "lib64")
+    for site in filter(os.path.isabs, sys.path):  # the Python wheels of ROCm and of CUDA
+        for pattern in ("_rocm_sdk_*/lib", "nvidia/*/lib"):
+            yield from sorted(pathlib.Path(site).glob(pattern))
+
+
+def load(name: str) -> ModuleType:
+    """Imports the module of that name. Raises ImportError naming the library that is not to be found anywhere."""
+    return _with_libraries(lambda: importlib.import_module(name), ())
+
+
+def _with_libraries(action, asked: tuple[str, ...]):
+    """action(), again after each library that the dynamic linker missed. asked: whose loading this is a part of."""
+    while True:
+        try:
+            return action()
+        except (ImportError, OSError) as error:
+            missing = re.match(r"(\S+\.so[.\d]*): cannot open shared object file", str(error))
+            if not missing or missing[1] in asked:
+                raise
+            file = next((file for folder in _folders() if (file := folder / missing[1]).is_file()), None)
+            if not file:
+                raise ImportError(f"ROCm 7 is not installed, or ROCM_PATH does not say where: {missing[1]} is missing") from None
+            asked = (*asked, missing[1])
+            _with_libraries(lambda: ctypes.CDLL(str(file)), asked)
