@@ -9,6 +9,8 @@ def main() -> int:
             os.fstat(number)
         except OSError:  # closed: a file that is opened later would take its place, and get what is written there
             os.open(os.devnull, os.O_RDWR)
+    if sys.stderr is None:  # print would take standard output
+        sys.stderr = open(2, "w")
     try:
         from lc0rocm import cli
         return cli.main()
@@ -16,8 +18,7 @@ def main() -> int:
         sentence = f"the Python package {error.name} is missing; `pip install lc0rocm` brings all that is needed"
     except ImportError as error:  # of the core: a library that it was built with is gone
         sentence = f"the installation is damaged, install it again: {error}"
-    if sys.stderr is not None:
-        print("lc0rocm:", sentence, file=sys.stderr)
+    print("lc0rocm:", sentence, file=sys.stderr)
     return 2
 
 

@@ -13,7 +13,8 @@ from typing import Iterator
 def _folders() -> Iterator[pathlib.Path]:
     for variable, usual in (("ROCM_PATH", "/opt/rocm"), ("CUDA_PATH", "/usr/local/cuda")):
         root = pathlib.Path(os.environ.get(variable) or usual)
-        yield from (root / "lib", root / "lib64")
+        if root.is_absolute():
+            yield from (root / "lib", root / "lib64")
     for site in filter(os.path.isabs, sys.path):  # the Python wheels of ROCm and of CUDA
         for pattern in ("_rocm_sdk_*/lib", "nvidia/*/lib"):
             yield from sorted(pathlib.Path(site).glob(pattern))

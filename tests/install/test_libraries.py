@@ -21,6 +21,13 @@ def installed(tmp_path_factory) -> pathlib.Path:
     return folder
 
 
+@pytest.fixture(scope="module")
+def wheel() -> zipfile.ZipFile:
+    if "LC0ROCM_WHEEL" not in os.environ:
+        pytest.skip("of a wheel: LC0ROCM_WHEEL=dist/NAME.whl")
+    return zipfile.ZipFile(os.environ["LC0ROCM_WHEEL"])
+
+
 def dynamic(library: pathlib.Path) -> list[tuple[str, str]]:
     """(tag, value) of the entries of its dynamic section that have text, such as ("NEEDED", "libm.so.6")."""
     text = subprocess.run(["readelf", "--dynamic", "--wide", library], capture_output=True, text=True, check=True).stdout
@@ -41,3 +48,21 @@ def test_search_paths_and_names_stay_in_the_package(installed):
             elif tag == "NEEDED" and "/" in value:
                 outside.append(f"{library.name}: {tag} {value}")
     assert not outside
+
+
+def test_a_process_has_one_openmp_library(installed):
+    """oneDNN takes its number of threads from the one that the core sets it in."""
+    needed = {value for library in installed.rglob("*.so*") if library.is_file() for tag, value in dynamic(library)
+              if tag == "NEEDED" and re.match("lib(gomp|omp|iomp5)\\b", value)}
+    assert len(needed) == 1
+
+
+def test_a_wheel_has_licences_types_and_the_right_name(wheel):
+    names = wheel.namelist()
+    metadata = wheel.read(next(name for name in names if name.endswith("/METADATA"))).decode()
+    assert "License-Expression: GPL-3.0-or-later\n" in metadata and "Requires-Dist: onednn" not in metadata
+    assert "manylinux_2_" in wheel.filename
+    for wanted in ("dist-info/licenses/LICENSE", "lc0rocm/licences/oneDNN-LICENSE", "lc0rocm/licences/oneDNN-THIRD-PARTY-PROGRAMS",
+                   "lc0rocm/py.typed", "lc0rocm/nets/nets.json", "lc0rocm/glibc-hwcaps/x86-64-v3/liblc0rocm.so"):
+        assert any(name.endswith(wanted) for name in names), wanted
+    assert not [name for name in names if name.startswith("lc0rocm/") and re.search(r"emulated|standin|kernel_launch|rocm_calls", name)]

@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <thread>
 
 #include "backends/cpu/network.h"
+#include "backends/cpu/processors.h"
 #include "backends/cpu/team.h"
 #include "error.h"
 
@@ -67,8 +67,7 @@ class CpuBackend final : public nn::Backend {
  public:
   CpuBackend(std::shared_ptr<const nn::Network> network, const nn::Options& options, Type type)
       : type_(type),
-        threads_(count(options, "threads", static_cast<int>(std::max(1u, std::thread::hardware_concurrency())),
-                       kMaxThreads)),
+        threads_(count(options, "threads", std::min(processors(), kMaxThreads), kMaxThreads)),
         moves_left_(options.flag("mlh", true)),
         weights_(std::make_shared<Weights>(std::move(network), dnnl::engine(dnnl::engine::kind::cpu, 0))) {
     const auto* version = dnnl::version();
