@@ -100,6 +100,7 @@ class BackendInfo(TypedDict):
     max_batch: int
     best_batch: int
     threads: int
+    sizes: list[int]  # of batches, to which others are filled up; each may be computed another way
 
 class Backend:
     """A loaded network on a device. options: values by key; sub-dictionaries are dicts, in order."""

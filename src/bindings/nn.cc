@@ -321,6 +321,7 @@ py::dict info_of(const BackendHandle& self) {
   fields["max_batch"] = info.max_batch;
   fields["best_batch"] = info.best_batch;
   fields["threads"] = info.threads;
+  fields["sizes"] = info.sizes;
   return fields;
 }
 

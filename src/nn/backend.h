@@ -49,6 +49,7 @@ struct Info {
   int max_batch = 1024;       // evaluate() takes no more at once
   int best_batch = 256;       // recommended minibatch
   int threads = 1;            // search threads that keep it busy
+  std::vector<int> sizes;     // of batches, to which others are filled up; each may be computed another way. None: all are computed alike
 };
 
 struct Value {

@@ -1,65 +1,19 @@
 """The ROCm back end on an emulated GPU that fails: the answer is right all the same, or one sentence says what is wrong; nothing
 leaks, and a game goes on on the CPU."""
-import ctypes
-import importlib.util
 import os
-import pathlib
 import subprocess
 import sys
 
+import chess
 import numpy as np
 import pytest
 
+from emulated import PACKAGE, write_net
 from lc0rocm import _core
-from lc0rocm.netfile import net
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-_spec = importlib.util.spec_from_file_location("make_net", ROOT / "scripts/make_net.py")
-make_net = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(make_net)
-PACKAGE = pathlib.Path(importlib.util.find_spec("lc0rocm").origin).parent
 SMALL = {"max_batch": 4, "streams": 1, "warm_up": False}
-NETS = {"attention": dict(body="attention", embedding=32, encoders=1, heads=2, dff=48, smolgen=(4, 16, 16)),
-        "tower": dict(body="tower", filters=32, blocks=1, se_ratio=4, policy="convolution")}
 # Where calls fail: the first ones, which load, and later ones, which evaluate plainly, capture a graph, and launch it.
 PLACES = (1, 2, 3, 5, 8, 13, 21, 34, 55, 89, 144)
-
-
-class Machine:
-    def __init__(self):
-        self.lib = ctypes.CDLL(str(PACKAGE / "librocm_emulated.so"))
-        self.lib.hip_emulated_live_objects.restype = ctypes.c_size_t
-
-    def configure(self, words):
-        self.lib.hip_emulated_configure(words.encode())
-
-    def reset(self):
-        self.configure("")
-        self.lib.hipDeviceReset()
-
-
-@pytest.fixture
-def machine():
-    """The emulated machine; fails a test that leaves something on it."""
-    if not (PACKAGE / "librocm_emulated.so").exists():
-        pytest.skip("built without -Drocm=emulated")
-    importlib.import_module("lc0rocm._rocm")
-    m = Machine()
-    m.reset()
-    before = m.lib.hip_emulated_live_objects()
-    yield m
-    m.reset()
-    assert m.lib.hip_emulated_live_objects() == before, "not everything was freed"
-
-
-@pytest.fixture(scope="module", params=NETS)
-def case(request, tmp_path_factory):
-    """A network, three positions, and what the CPU says of them."""
-    path = tmp_path_factory.mktemp("nets") / f"{request.param}.pb"
-    make_net.write_net(make_net.make_net(**NETS[request.param]), path)
-    network = net.load(path).core()
-    planes = tuple(np.stack(part) for part in zip(*(_core.Game(moves=moves).planes(1) for moves in ([], ["e2e4"], ["e2e4", "e7e5"]))))
-    return network, planes, _core.Backend("cpu", network, {}).evaluate(*planes)
 
 
 def outcome(case, name="rocm"):
@@ -120,30 +74,76 @@ def test_a_lost_gpu_stays_lost_and_says_so(machine, case):
             backend.evaluate(*planes)
 
 
-@pytest.mark.parametrize("words", ["fail=fault:2500", "fail=launch:150+", "fail=copy:120+"])
-def test_a_game_goes_on_on_the_cpu(tmp_path, words):
-    make_net.write_net(make_net.make_net(**NETS["attention"]), tmp_path / "net.pb")
+# Faults of a game, each late enough to come in play, and where it goes on.
+GAMES = {"fail=fault:2500": "cpu", "fail=launch:150+": "cpu", "fail=copy:120+": "cpu", "fail=hang:2500": "cpu",
+         "fail=gemm:40+": "gpu", "fail=capture:1+": "gpu", "fail=plan:20+": "gpu", "fail=launch:150": "either"}
+
+
+@pytest.mark.parametrize("words", GAMES)
+def test_a_game_goes_on(tmp_path, words):
+    """Each move is legal and comes, at most one error is told, and the process ends when it is told to."""
+    write_net("attention", tmp_path / "net.pb")
     if not (PACKAGE / "librocm_emulated.so").exists():
         pytest.skip("built without -Drocm=emulated")
-    moves = ["e2e4", "e7e5"]
-    engine = subprocess.Popen([sys.executable, "-m", "lc0rocm", "--config=", f"--weights={tmp_path}/net.pb", "--backend=rocm", "--threads=1",
-                               "--minibatch-size=4", "--backend-opts=max_batch=4,streams=1,warm_up=false"], cwd=tmp_path, text=True,
+    board = chess.Board()
+    engine = subprocess.Popen([sys.executable, "-m", "lc0rocm", "--config=", f"--weights={tmp_path}/net.pb", "--backend=rocm",
+                               "--minibatch-size=4", "--backend-opts=max_batch=4,warm_up=false"], cwd=tmp_path, text=True,
                               stdin=subprocess.PIPE, stdout=subprocess.PIPE,
                               env=os.environ | {"ROCM_EMULATED": words, "XDG_CACHE_HOME": str(tmp_path)})
     try:
         text = ""
-        for _ in range(3):
-            engine.stdin.write(f"position startpos moves {' '.join(moves)}\ngo nodes 200\n")
+        for _ in range(6):
+            engine.stdin.write(f"position startpos moves {' '.join(map(str, board.move_stack))}\ngo nodes 100\n")
             engine.stdin.flush()
             while not (line := engine.stdout.readline()).startswith("bestmove"):
                 assert line, "the engine ended"
                 text += line
-            moves.append(line.split()[1])
-        _core.Game(moves=moves)  # they are legal
+            board.push_uci(line.split()[1])
+        engine.stdin.write("quit\n")
+        engine.stdin.flush()
+        assert engine.wait(60) == 0
     finally:
+        engine.kill()
         engine.stdin.close()
-        engine.wait(20)
         engine.stdout.close()
     errors = [line for line in text.splitlines() if "error" in line]
-    assert len(errors) == 1 and errors[0].startswith("info string error: "), text
-    assert text.count("going on with back end cpu") == 1 and "runs on emulated GPU" in text
+    assert "runs on emulated GPU" in text
+    assert len(errors) == text.count("going on with back end cpu") == {"cpu": 1, "gpu": 0}.get(GAMES[words], len(errors)), text
+    assert all(line.startswith("info string error: ") for line in errors)
+
+
+def test_a_gpu_that_hangs_is_given_up(machine, tmp_path):
+    """No call waits for it any more, nothing of it is freed, and the process ends as it likes."""
+    write_net("attention", tmp_path / "net.pb")
+    script = """if True:
+        import sys, time
+        import numpy as np
+        from emulated import Machine
+        from lc0rocm import _core, _rocm
+        from lc0rocm.netfile import net
+        machine, network = Machine(), net.load(sys.argv[1]).core()
+        planes = tuple(part[None] for part in _core.Game().planes(1))
+        backend = _core.Backend("rocm", network, {"max_batch": 4, "warm_up": False})
+        backend.evaluate(*planes)
+        machine.configure("fail=hang:1")
+        told = []
+        def attempt(what):
+            begin = time.monotonic()
+            try:
+                what()
+            except _core.Error as error:
+                told.append((str(error), time.monotonic() - begin))
+        attempt(lambda: backend.evaluate(*planes))
+        attempt(lambda: backend.evaluate(*planes))
+        attempt(lambda: _core.Backend("rocm", network, {"max_batch": 4}))
+        live = machine.live_objects()
+        del backend
+        assert machine.live_objects() == live
+        assert all("is given up" in text for text, _ in told) and len(told) == 3, told
+        assert told[0][1] > 4 and told[1][1] < 4 and told[2][1] < 4, told
+        print("the output is not lost", end="")
+        sys.exit(7)
+    """
+    run = subprocess.run([sys.executable, "-c", script, tmp_path / "net.pb"], capture_output=True, text=True, timeout=120, cwd=tmp_path,
+                         env=os.environ | {"PYTHONPATH": os.path.dirname(__file__), "ROCM_EMULATED": ""})
+    assert (run.returncode, run.stdout) == (7, "the output is not lost"), run.stderr

@@ -102,7 +102,9 @@ def hip():
 def stream(hip):
     s = hip.create("hipStreamCreateWithFlags", 1)
     yield s
-    hip.lib.hipStreamDestroy(s)  # also of a lost device
+    hip.configure("")
+    hip("hipDeviceReset")  # work may hang
+    hip.lib.hipStreamDestroy(s)
 
 
 @pytest.fixture(params=[32, 64])

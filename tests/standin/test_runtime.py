@@ -4,12 +4,13 @@ import importlib.util
 import pathlib
 import subprocess
 import sys
+import threading
 import time
 
 import numpy as np
 import pytest
 
-OUT_OF_MEMORY, BAD_DIRECTION, INVALID, NO_DEVICE, NOT_READY, FAULT = 2, 21, 1, 100, 600, 719
+OUT_OF_MEMORY, BAD_DIRECTION, INVALID, NO_DEVICE, NOT_READY, FAULT, NOT_SUPPORTED = 2, 21, 1, 100, 600, 719, 801
 CAPTURE_UNSUPPORTED, CAPTURE_INVALIDATED, CAPTURE_UNJOINED = 900, 901, 904
 TO_DEVICE, TO_HOST = 1, 2
 
@@ -74,7 +75,7 @@ def test_a_query_ends_a_loop_of_queries(hip, stream, add):
     for _ in range(3):
         add(stream, y, y, 64)
     answers = [hip.lib.hipStreamQuery(stream) for _ in range(3)]
-    assert answers == [NOT_READY, NOT_READY, 0]
+    assert answers == [NOT_READY, 0, 0]
     assert (y.get() == 8).all()
 
 
@@ -243,6 +244,76 @@ def test_slow_work(hip, stream, add):
     started = time.monotonic()
     hip("hipStreamSynchronize", stream)
     assert time.monotonic() - started >= 0.02
+
+
+def test_a_kernel_hangs_with_its_stream_alone(hip, stream, add):
+    side, event = hip.create("hipStreamCreateWithFlags", 1), hip.create("hipEventCreate")
+    x, y = ones(hip), ones(hip)
+    hip.configure("fail=hang:2")
+    add(stream, y, y, 64)
+    add(stream, y, y, 64)
+    hip("hipEventRecord", event, stream)
+    assert {hip.lib.hipEventQuery(event) for _ in range(9)} == {NOT_READY}
+    add(side, x, x, 64)
+    hip("hipStreamSynchronize", side)
+    assert (y.get() == 2).all() and (x.get() == 2).all()
+    waiting = threading.Thread(target=hip.lib.hipStreamSynchronize, args=(stream,))
+    waiting.start()
+    waiting.join(0.2)
+    assert waiting.is_alive()
+    hip("hipDeviceReset")
+    waiting.join()
+    assert hip.lib.hipEventQuery(event) == 0 and (y.get() == 4).all()
+    hip("hipEventDestroy", event)
+    hip("hipStreamDestroy", side)
+
+
+def test_calls_are_counted_by_kind(hip, stream, add):
+    kinds = ("alloc", "copy", "launch", "capture", "plan", "gemm")
+    before = [hip.lib.hip_emulated_calls(kind.encode()) for kind in kinds]
+    y = ones(hip)
+    hip("hipStreamBeginCapture", stream, 1)
+    add(stream, y, y, 64)
+    hip("hipGraphDestroy", end_capture(hip, stream))
+    assert [hip.lib.hip_emulated_calls(kind.encode()) - n for kind, n in zip(kinds, before)] == [1, 1, 1, 1, 0, 0]
+
+
+def test_a_capture_is_refused(hip, stream):
+    hip.configure("fail=capture:1")
+    assert hip.lib.hipStreamBeginCapture(stream, 1) == NOT_SUPPORTED
+    hip("hipStreamBeginCapture", stream, 1)
+    hip("hipGraphDestroy", end_capture(hip, stream))
+
+
+@pytest.mark.parametrize("integrated", [0, 1])
+def test_where_memory_comes_from(hip, integrated):
+    """Fine-grained memory is the device's, or what an integrated GPU may map, as pinned memory; managed memory is apart."""
+    hip.configure(f"memory=1 mapped=2 managed=1 integrated={integrated}")
+    mib, pointers = C.c_size_t(1 << 20), []
+
+    def allocate(call):
+        pointers.append(C.c_void_p())
+        return call(C.byref(pointers[-1]), mib)
+
+    fine = lambda pointer, size: hip.lib.hipExtMallocWithFlags(pointer, size, 1)
+    device = lambda pointer, size: hip.lib.hipExtMallocWithFlags(pointer, size, 0)
+    assert [allocate(device), allocate(device)] == [0, OUT_OF_MEMORY]
+    assert [allocate(fine) for _ in range(3)] == ([0, 0, OUT_OF_MEMORY] if integrated else [OUT_OF_MEMORY] * 3)
+    if integrated:  # the host may read and write it
+        x = np.ones(4, np.float32)
+        hip("hipMemcpy", pointers[2], host(x), C.c_size_t(16), TO_DEVICE)
+        hip("hipMemcpy", pointers[2], host(x), C.c_size_t(16), 0)
+    for pointer in pointers:
+        hip("hipFree", pointer)
+
+
+def test_some_blocks_of_a_launch_run(hip, stream, add):
+    y = hip.array(np.ones(4096, np.float32))
+    hip.configure("blocks=2")
+    add(stream, y, y, 4096)
+    hip("hipStreamSynchronize", stream)
+    got = y.get()
+    assert got[0] == got[-1] == 2 and (got == 1).any()
 
 
 def test_the_environment_configures_a_process():

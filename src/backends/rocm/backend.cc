@@ -2,6 +2,7 @@
 #include "nn/backend.h"
 
 #include <algorithm>
+#include <condition_variable>
 #include <mutex>
 
 #include "backends/rocm/linear/planner.h"
@@ -23,6 +24,7 @@ int count(const nn::Options& options, const std::string& key, int fallback, int 
 Device device_of(const nn::Options& options) {
   const int devices = device_count();
   const Device device = read_device(count(options, "gpu", 0, 0, devices - 1));
+  check_alive(device);
   check(hipSetDevice(device.index), "choosing GPU " + std::to_string(device.index));
   return device;
 }
@@ -34,72 +36,113 @@ nn::Description described(std::shared_ptr<const nn::Network> network, bool with_
 }
 
 // Options: gpu (index), max_batch, streams (search threads that keep the GPU busy), mlh (moves left), graphs (capture passes), warm_up
-// (run all batch sizes up to the recommended one at start), without, plans, measure (seconds; see planner.h).
+// (run all batch sizes at start), without, plans, measure (seconds; see planner.h).
+//
+// All sessions on the GPU are made at the start, one more than `streams`: while they are at work, another thread gathers. Each batch
+// borrows one, so that threads may be as many as they like and nothing has to be made in a game.
 template <class T>
 class RocmBackend final : public nn::Backend {
  public:
   RocmBackend(std::shared_ptr<const nn::Network> network, const nn::Options& options)
       : device_(device_of(options)),
-        planner_(device_, options.text("without", ""), options.text("plans", "")),
-        model_(described(std::move(network), options.flag("mlh", true))),
-        graphs_(options.flag("graphs", true)) {
+        gpu_(new Gpu(device_, described(std::move(network), options.flag("mlh", true)), options.text("without", ""), options.text("plans", "")),
+             Forsake{device_.index}) {
+    const bool graphs = options.flag("graphs", true);
     const double measure_s = options.number("measure", 0);
     if (!(measure_s >= 0 && measure_s <= kMostMeasureS))
       throw Error("back-end option measure must be 0 to " + std::to_string(kMostMeasureS) + " seconds");
-    planner_.measure_for(measure_s);
+    gpu_->planner.measure_for(measure_s);
     const int wanted = count(options, "max_batch", 1024, 1, kMaxBatch);
-    info_.input_format = model_.description().input_format;
-    info_.wdl = model_.description().wdl;
-    info_.moves_left = model_.description().moves_left.has_value();
+    const nn::Description& description = gpu_->model.description();
+    info_.input_format = description.input_format;
+    info_.wdl = description.wdl;
+    info_.moves_left = description.moves_left.has_value();
     info_.threads = count(options, "streams", device_.integrated ? 1 : 2, 1, kMaxStreams);
-    info_.max_batch = wanted;
-    while (static_cast<int>(idle_.size()) < info_.threads) {
-      try {
-        idle_.push_back(make_session(info_.max_batch));
-      } catch (const OutOfMemory&) {
-        if (info_.max_batch == 1) throw;
-        idle_.clear();  // all shall be alike
-        info_.max_batch = ladder_step(info_.max_batch / 2, info_.max_batch);
-      }
-    }
+    while (static_cast<int>(gpu_->sessions.size()) <= info_.threads)
+      gpu_->sessions.emplace_back(new GpuSession<T>(gpu_->model, device_, gpu_->planner, graphs), Forsake{device_.index});
+    const std::string shrunk = reserve(wanted, options.flag("warm_up", true));
+    for (const auto& session : gpu_->sessions) idle_.push_back(session.get());
+    info_.threads = std::min(info_.threads, static_cast<int>(idle_.size()));
     info_.best_batch = std::min(info_.max_batch, 256);
-    if (options.flag("warm_up", true))
-      for (const auto& session : idle_) session->warm_up(info_.best_batch);
-    info_.device = device_.name + " (" + device_.architecture + "), " + (sizeof(T) == 4 ? "fp32" : "fp16") + (graphs_ ? ", graphs" : "");
-    if (info_.max_batch < wanted)
-      info_.device += ", batches of up to " + std::to_string(info_.max_batch) + ": its memory does not suffice for " + std::to_string(wanted);
+    for (int size = 0; size < info_.max_batch;) info_.sizes.push_back(size = ladder_step(size + 1, info_.max_batch));
+    info_.device = device_.name + " (" + device_.architecture + "), " + (sizeof(T) == 4 ? "fp32" : "fp16") + (graphs ? ", graphs" : "") + shrunk;
   }
 
   const nn::Info& info() const override { return info_; }
-  std::string plans() const override { return planner_.plans(); }
+  std::string plans() const override { return gpu_->planner.plans(); }
+  std::unique_ptr<nn::Session> open() override { return std::make_unique<Borrower>(*this); }
 
-  std::unique_ptr<nn::Session> open() override {
-    if (const std::lock_guard lock(mutex_); !idle_.empty()) {
-      auto session = std::move(idle_.back());
-      idle_.pop_back();
-      return session;
-    }
-    for (int most = info_.max_batch;; most = ladder_step(most / 2, most)) {
+ private:
+  struct Gpu {
+    Gpu(const Device& device, nn::Description description, const std::string& without, const std::string& plans)
+        : planner(device, without, plans), model(std::move(description)) {}
+    Planner planner;
+    Model<T> model;
+    std::vector<std::unique_ptr<GpuSession<T>, Forsake>> sessions;
+  };
+
+  class Borrower final : public nn::Session {
+   public:
+    explicit Borrower(RocmBackend& owner) : owner_(owner) {}
+    void evaluate(const nn::Batch& batch) override {
+      GpuSession<T>* const session = owner_.borrow();
       try {
-        return make_session(most);
-      } catch (const OutOfMemory&) {
-        if (most == 1) throw;
+        session->evaluate(batch);
+      } catch (...) {
+        owner_.give_back(session);
+        throw;
+      }
+      owner_.give_back(session);
+    }
+
+   private:
+    RocmBackend& owner_;
+  };
+
+  // Memory for batches of up to `wanted`, or of as many as there is memory for; returns what a user should know of that.
+  std::string reserve(int wanted, bool warm_up) {
+    constexpr int kFew = 16;  // positions: rather fewer sessions than smaller batches
+    const char* why = "";
+    for (info_.max_batch = wanted;;) {
+      try {
+        for (const auto& session : gpu_->sessions) session->reserve(info_.max_batch);
+        for (const auto& session : gpu_->sessions)
+          if (warm_up) session->warm_up();
+        if (info_.max_batch == wanted) return "";
+        return ", batches of up to " + std::to_string(info_.max_batch) + ": " + why + " " + std::to_string(wanted);
+      } catch (const OutOfMemory& error) {
+        why = dynamic_cast<const TooLarge*>(&error) ? "its kernels do not address the arrays of" : "its memory does not suffice for";
+        for (const auto& session : gpu_->sessions) session->release();
+        if (info_.max_batch <= kFew && gpu_->sessions.size() > 1) gpu_->sessions.pop_back();
+        else if (info_.max_batch > 1) info_.max_batch = step_below(info_.max_batch);
+        else throw;
       }
     }
   }
 
- private:
-  std::unique_ptr<GpuSession<T>> make_session(int max_batch) {
-    return std::make_unique<GpuSession<T>>(model_, device_, planner_, max_batch, graphs_);
+  // A session that is idle, as soon as there is one.
+  GpuSession<T>* borrow() {
+    std::unique_lock lock(mutex_);
+    returned_.wait(lock, [this] { return !idle_.empty(); });
+    GpuSession<T>* const session = idle_.back();
+    idle_.pop_back();
+    return session;
+  }
+
+  void give_back(GpuSession<T>* session) {
+    {
+      const std::lock_guard lock(mutex_);
+      idle_.push_back(session);
+    }
+    returned_.notify_one();
   }
 
   Device device_;
-  Planner planner_;
-  Model<T> model_;
-  bool graphs_;
+  std::unique_ptr<Gpu, Forsake> gpu_;
   nn::Info info_;
   std::mutex mutex_;  // of idle_
-  std::vector<std::unique_ptr<GpuSession<T>>> idle_;  // at the start, for the first users
+  std::condition_variable returned_;
+  std::vector<GpuSession<T>*> idle_;
 };
 
 template <class T>

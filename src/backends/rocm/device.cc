@@ -1,9 +1,18 @@
 #include "backends/rocm/device.h"
 
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 
 namespace rocm {
 namespace {
+
+std::atomic<std::uint64_t> lost_devices = 0;  // a bit each
+std::atomic<std::size_t> managed_bytes = 0;
 
 const char* hint(hipError_t error) {
   switch (error) {
@@ -13,6 +22,16 @@ const char* hint(hipError_t error) {
     case hipErrorLaunchFailure: return "; the GPU is lost to this process: restart it, or use the back end cpu";
     default: return "";
   }
+}
+
+// The runtime gives out more managed memory than the machine has: it is counted here, and half of the machine's is the most, as
+// for other memory that the driver shows to a GPU.
+hipError_t allocate_managed(void** data, std::size_t bytes) {
+  static const std::size_t most = static_cast<std::size_t>(sysconf(_SC_PHYS_PAGES)) * sysconf(_SC_PAGESIZE) / 2;
+  const bool fits = managed_bytes.fetch_add(bytes) + bytes <= most;
+  const hipError_t error = fits ? hipMallocManaged(data, bytes) : hipErrorOutOfMemory;
+  if (error != hipSuccess) managed_bytes -= bytes;
+  return error;
 }
 
 }  // namespace
@@ -50,30 +69,69 @@ std::string why_no_device() {
   return std::string("ROCm cannot list its devices: ") + hipGetErrorString(error) + "; is the amdgpu driver loaded?";
 }
 
+void give_up(int device) {
+  if (lost_devices.fetch_or(std::uint64_t{1} << device % 64) != 0) return;
+  // Before the runtime's own handlers, which wait for the device: those registered last are called first.
+  (void)on_exit([](int status, void*) {
+    (void)std::fflush(nullptr);
+    _exit(status);
+  }, nullptr);
+}
+
+bool given_up(int device) { return lost_devices >> device % 64 & 1; }
+
+void check_alive(const Device& device) {
+  if (given_up(device.index))
+    throw Error(device.name + " did not come back from its work and is given up: restart the program to use it again, or the machine if that "
+                              "does not help");
+}
+
 DeviceMemory::DeviceMemory(std::size_t bytes) : bytes_(bytes) {
-  if (bytes > 0) check(hipMalloc(&data_, bytes), "allocating " + std::to_string(bytes) + " bytes of GPU memory");
+  if (bytes == 0) return;
+  hipError_t error = hipMalloc(&data_, bytes);
+  int device = 0;
+  if (error == hipErrorOutOfMemory && hipGetDevice(&device) == hipSuccess && read_device(device).integrated) {
+    if (hipExtMallocWithFlags(&data_, bytes, hipDeviceMallocFinegrained) == hipSuccess) error = hipSuccess;
+    else managed_ = (error = allocate_managed(&data_, bytes)) == hipSuccess;
+    (void)hipGetLastError();  // of what was tried before
+  }
+  check(error, "allocating " + std::to_string(bytes) + " bytes of GPU memory");
 }
 
 DeviceMemory::~DeviceMemory() {
-  if (data_) (void)hipFree(data_);
+  if (!data_) return;
+  (void)hipFree(data_);
+  if (managed_) managed_bytes -= bytes_;
 }
 
-Mailbox::Mailbox(const Device& device, std::size_t bytes) {
-  if (!device.integrated) apart_ = DeviceMemory(bytes);
-  void* host = nullptr;
-  check(hipHostMalloc(&host, bytes, device.integrated ? hipHostMallocMapped | hipHostMallocCoherent : hipHostMallocDefault),
-        "allocating " + std::to_string(bytes) + " bytes of pinned memory");
-  host_.reset(host);
-  device_ = apart_.as<void>();
-  if (device.integrated) check(hipHostGetDevicePointer(&device_, host, 0), "showing pinned memory to the GPU");
+DeviceMemory DeviceMemory::managed(std::size_t bytes) {
+  DeviceMemory memory;
+  check(allocate_managed(&memory.data_, bytes), "allocating " + std::to_string(bytes) + " bytes of managed memory");
+  memory.bytes_ = bytes, memory.managed_ = true;
+  return memory;
+}
+
+Mailbox::Mailbox(const Device& device, std::size_t bytes) : shared_(device.integrated) {
+  if (!shared_) memory_ = DeviceMemory(bytes);
+  const hipError_t error = hipHostMalloc(&host_, bytes, shared_ ? hipHostMallocMapped | hipHostMallocCoherent : hipHostMallocDefault);
+  if (shared_ && error == hipErrorOutOfMemory) {
+    (void)hipGetLastError();
+    memory_ = DeviceMemory::managed(bytes);
+    host_ = device_ = memory_.as<void>();
+    return;
+  }
+  check(error, "allocating " + std::to_string(bytes) + " bytes of pinned memory");
+  pinned_.reset(host_);
+  device_ = memory_.as<void>();
+  if (shared_) check(hipHostGetDevicePointer(&device_, host_, 0), "showing pinned memory to the GPU");
 }
 
 void Mailbox::send(hipStream_t stream, std::size_t bytes) {
-  if (apart_.bytes() > 0) check(hipMemcpyAsync(device_, host_.get(), bytes, hipMemcpyHostToDevice, stream), "copying to the GPU");
+  if (!shared_) check(hipMemcpyAsync(device_, host_, bytes, hipMemcpyHostToDevice, stream), "copying to the GPU");
 }
 
 void Mailbox::fetch(hipStream_t stream, std::size_t bytes) {
-  if (apart_.bytes() > 0) check(hipMemcpyAsync(host_.get(), device_, bytes, hipMemcpyDeviceToHost, stream), "copying from the GPU");
+  if (!shared_) check(hipMemcpyAsync(host_, device_, bytes, hipMemcpyDeviceToHost, stream), "copying from the GPU");
 }
 
 }  // namespace rocm

@@ -15,6 +15,9 @@ namespace rocm {
 struct OutOfMemory : Error {
   using Error::Error;
 };
+struct TooLarge : OutOfMemory {  // for kernels, whatever memory there is
+  using OutOfMemory::OutOfMemory;
+};
 
 // Throws Error unless `error` is success: what was being done, HIP's words, the place in the source, and what helps.
 void check(hipError_t error, const std::string& doing, std::source_location where = std::source_location::current());
@@ -34,18 +37,30 @@ Device read_device(int index);  // throws Error
 int device_count();  // 0 also without a driver
 std::string why_no_device();  // empty where there is one; else one sentence
 
-// Device memory, aligned to 256 bytes; zero bytes are a null pointer.
+// A GPU that does not come back from its work is given up: nothing of it is waited for or freed any more, as such calls may not come
+// back either, and this process ends without the end of the ROCm runtime.
+void give_up(int device);
+bool given_up(int device);
+void check_alive(const Device& device);  // throws Error where it was given up
+
+// Of a unique_ptr: what a GPU that was given up uses is left to the end of the process.
+struct Forsake {
+  int device;
+  template <class T>
+  void operator()(T* owner) const {
+    if (!given_up(device)) delete owner;
+  }
+};
+
+// Device memory, aligned to 256 bytes; zero bytes are a null pointer. What an integrated GPU's own part of memory has no room for lies in
+// the rest, up to half of it.
 class DeviceMemory {
  public:
   DeviceMemory() = default;
   explicit DeviceMemory(std::size_t bytes);  // throws OutOfMemory
-  DeviceMemory(DeviceMemory&& other) noexcept
-      : data_(std::exchange(other.data_, nullptr)), bytes_(std::exchange(other.bytes_, 0)) {}
-  DeviceMemory& operator=(DeviceMemory&& other) noexcept {
-    std::swap(data_, other.data_);
-    std::swap(bytes_, other.bytes_);
-    return *this;
-  }
+  static DeviceMemory managed(std::size_t bytes);  // that the host sees as well; throws OutOfMemory
+  DeviceMemory(DeviceMemory&& other) noexcept { swap(other); }
+  DeviceMemory& operator=(DeviceMemory&& other) noexcept { return swap(other); }
   ~DeviceMemory();
   template <class T>
   T* as() const {
@@ -54,19 +69,27 @@ class DeviceMemory {
   std::size_t bytes() const { return bytes_; }
 
  private:
+  DeviceMemory& swap(DeviceMemory& other) noexcept {
+    std::swap(data_, other.data_);
+    std::swap(bytes_, other.bytes_);
+    std::swap(managed_, other.managed_);
+    return *this;
+  }
+
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
+  bool managed_ = false;
 };
 
-// Memory that the host and the device pass to each other. An integrated GPU has one piece that both see; else each side has its
-// own, the host's pinned, and a copy between them is queued.
+// Memory that the host and the device pass to each other. An integrated GPU has one piece that both see, pinned if it can be; else each
+// side has its own, the host's pinned, and a copy between them is queued.
 class Mailbox {
  public:
   Mailbox(const Device& device, std::size_t bytes);  // throws OutOfMemory
 
   template <class T>
   T* host(std::size_t offset = 0) const {
-    return reinterpret_cast<T*>(static_cast<std::byte*>(host_.get()) + offset);
+    return reinterpret_cast<T*>(static_cast<std::byte*>(host_) + offset);
   }
   template <class T>
   T* device(std::size_t offset = 0) const {
@@ -79,9 +102,10 @@ class Mailbox {
   struct Free {
     void operator()(void* memory) const { (void)hipHostFree(memory); }
   };
-  DeviceMemory apart_;  // none on an integrated GPU
-  std::unique_ptr<void, Free> host_;
-  void* device_ = nullptr;
+  bool shared_;
+  DeviceMemory memory_;  // the device's, or managed
+  std::unique_ptr<void, Free> pinned_;
+  void *host_ = nullptr, *device_ = nullptr;
 };
 
 }  // namespace rocm

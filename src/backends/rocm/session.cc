@@ -4,11 +4,16 @@
 
 #include <algorithm>
 #include <bit>
+#include <climits>
+#include <numeric>
 
 #include "chess/policy.h"
 
 namespace rocm {
 namespace {
+
+constexpr std::size_t kMoves = chess::kPolicySize;  // of a position at most
+constexpr int kMeasured = 2;                        // runs of a pass whose time counts: plainly and as a graph
 
 // Where the parts of a batch lie in the input mailbox, in bytes.
 struct Layout {
@@ -30,48 +35,77 @@ int ladder_step(int size, int most) {
   return std::min(most, power >= 32 && size <= between ? between : power);
 }
 
-template <class T>
-GpuSession<T>::GpuSession(Model<T>& model, const Device& device, Planner& planner, int max_batch, bool graphs)
-    : model_(model),
-      stream_(device, planner),
-      graphs_(graphs),
-      max_moves_(std::size_t{chess::kPolicySize} * max_batch),
-      largest_(max_batch),
-      in_(device, Layout(max_batch).moves + max_moves_ * sizeof(std::uint16_t)),
-      out_(device, policy_offset(max_batch) + max_moves_ * sizeof(float)) {
-  exercise(1, true);
-  reserve(stream_.arena().peak() * max_batch);
+int step_below(int step) {
+  int below = 1;
+  for (int next; (next = ladder_step(below + 1, INT_MAX)) < step;) below = next;
+  return below;
 }
 
 template <class T>
-void GpuSession<T>::warm_up(int most) {
-  for (int step = 0; step < most;) {
-    step = ladder_step(step + 1, most);
-    for (const bool policy : {false, true}) exercise(step, policy);
+GpuSession<T>::GpuSession(Model<T>& model, const Device& device, Planner& planner, bool graphs)
+    : model_(model), stream_(device, planner), graphs_(graphs) {}
+
+template <class T>
+void GpuSession<T>::reserve(int max_batch) {
+  constexpr int kSample = 4;  // the fewest that are computed as many are
+  const int size = std::min(max_batch, kSample);
+  if (sample_.size != size) {
+    allocate(size, 0);
+    for (const int n : {1, size}) exercise(n);  // what a single position is computed with is made now as well
+    sample_ = {size, stream_.arena().bytes(), stream_.arena().largest()};
   }
+  const std::size_t times = (max_batch + size - 1) / size;
+  Arena::check_size(sample_.largest * times);
+  allocate(max_batch, sample_.peak * times);
 }
 
 template <class T>
-void GpuSession<T>::exercise(int size, bool policy) {
+void GpuSession<T>::allocate(int max_batch, std::size_t activations) {
+  release();
+  in_.emplace(stream_.device(), Layout(max_batch).moves + max_batch * kMoves * sizeof(std::uint16_t));
+  out_.emplace(stream_.device(), policy_offset(max_batch) + max_batch * kMoves * sizeof(float));
+  stream_.reserve(activations);
+  largest_ = max_batch;
+}
+
+template <class T>
+void GpuSession<T>::release() {
+  stream_.wait();
+  forget_graphs();
+  stream_.reserve(0);
+  in_.reset();
+  out_.reset();
+}
+
+template <class T>
+void GpuSession<T>::warm_up() {
+  for (int times = 0; times < 2; ++times)  // plainly: now all memory is where it stays; and as graphs
+    for (int step = largest_; step > 0; step = step > 1 ? step_below(step) : 0) exercise(step);
+}
+
+template <class T>
+void GpuSession<T>::exercise(int size) {
   const std::vector<chess::Planes> planes(size);
-  const std::vector<std::uint32_t> first_move(size + 1);  // none of any position
   std::vector<nn::Value> values(size);
-  const std::uint16_t move = 0;
-  float logit = 0;
-  evaluate({size, planes.data(), &move, first_move.data(), policy ? &logit : nullptr, values.data()});
+  evaluate({.size = size, .planes = planes.data(), .values = values.data()}, 0, size);
+  if (!settle()) throw OutOfMemory("a batch of " + std::to_string(size) + " positions needs more memory than the GPU has left");
 }
 
 template <class T>
 void GpuSession<T>::evaluate(const nn::Batch& batch) {
+  check_alive(stream_.device());
   check(hipSetDevice(stream_.device().index), "choosing the GPU");  // of this thread, which may be a new one
   for (int first = 0; first < batch.size;) {
-    const int size = std::min(batch.size - first, largest_);
+    const int size = std::min(batch.size - first, largest_), step = ladder_step(size, largest_);
     try {
       evaluate(batch, first, size);
       first += size;
+      if (!settle()) largest_ = step_below(step);
     } catch (const OutOfMemory&) {
-      if (size == 1) throw;
-      largest_ = ladder_step(size / 2, size);
+      stream_.wait(patience(step));  // what was queued
+      settle();
+      if (step == 1) throw;
+      largest_ = step_below(step);
     }
   }
 }
@@ -80,8 +114,8 @@ template <class T>
 void GpuSession<T>::evaluate(const nn::Batch& batch, int first, int size) {
   const int step = ladder_step(size, largest_);
   const Layout layout(step);
-  auto* masks = in_.host<std::uint64_t>(layout.masks);
-  auto* values = in_.host<float>(layout.values);
+  auto* masks = in_->host<std::uint64_t>(layout.masks);
+  auto* values = in_->host<float>(layout.values);
   for (int i = 0; i < size; ++i) {
     std::ranges::copy(batch.planes[first + i].mask, masks + i * chess::kPlanes);
     std::ranges::copy(batch.planes[first + i].value, values + i * chess::kPlanes);
@@ -89,47 +123,78 @@ void GpuSession<T>::evaluate(const nn::Batch& batch, int first, int size) {
   std::fill(masks + size * chess::kPlanes, masks + step * chess::kPlanes, 0);
   std::fill(values + size * chess::kPlanes, values + step * chess::kPlanes, 0.0f);
 
-  const Policy policy = !batch.policy ? kNone : batch.moves ? kOfMoves : kAll;
-  std::size_t first_logit = std::size_t{chess::kPolicySize} * first, logits = policy == kAll ? std::size_t{chess::kPolicySize} * size : 0;
-  if (policy == kOfMoves) {
-    const std::uint32_t* begins = batch.first_move + first;
-    first_logit = begins[0];
-    logits = begins[size] - begins[0];
-    if (logits > max_moves_) throw Error("a batch asks for the logits of " + std::to_string(logits) + " moves, more than there are");
-    auto* first_move = in_.host<std::uint32_t>(layout.first_move);
-    for (int i = 0; i <= step; ++i) first_move[i] = begins[std::min(i, size)] - begins[0];
-    std::copy_n(batch.moves + first_logit, logits, in_.host<std::uint16_t>(layout.moves));
+  // The moves that are asked for, also where that is none or all: a batch size has one pass.
+  auto* first_move = in_->host<std::uint32_t>(layout.first_move);
+  auto* moves = in_->host<std::uint16_t>(layout.moves);
+  const std::size_t first_logit = !batch.policy ? 0 : batch.moves ? batch.first_move[first] : first * kMoves;
+  for (int i = 0; i <= step; ++i) {
+    const int end = std::min(i, size);
+    first_move[i] = !batch.policy ? 0 : batch.moves ? batch.first_move[first + end] - first_logit : end * kMoves;
   }
+  const std::size_t logits = first_move[size];
+  if (logits > size * kMoves) throw Error("a batch asks for the logits of " + std::to_string(logits) + " moves, more than there are");
+  if (batch.moves) std::copy_n(batch.moves + first_logit, logits, moves);
+  else for (std::size_t at = 0; at < logits; at += kMoves) std::iota(moves + at, moves + at + kMoves, 0);
 
-  in_.send(stream_, policy == kOfMoves ? layout.moves + logits * sizeof(std::uint16_t) : layout.first_move);
-  queue(step, policy);
-  out_.fetch(stream_, policy_offset(step) + logits * sizeof(float));
-  stream_.wait();
-  std::copy_n(out_.host<nn::Value>(), size, batch.values + first);
-  if (logits > 0) std::copy_n(out_.host<float>(policy_offset(step)), logits, batch.policy + first_logit);
-  if (stream_.arena().outgrown()) reserve(stream_.arena().peak());
+  in_->send(stream_, layout.moves + logits * sizeof(std::uint16_t));
+  queue(step);
+  out_->fetch(stream_, policy_offset(step) + logits * sizeof(float));
+  const Duration waited = stream_.wait(patience(step));
+  if (Pass& pass = passes_[step]; pass.runs <= kMeasured) pass.longest = std::max(pass.longest, waited);
+  std::copy_n(out_->host<nn::Value>(), size, batch.values + first);
+  if (logits > 0) std::copy_n(out_->host<float>(policy_offset(step)), logits, batch.policy + first_logit);
 }
 
 template <class T>
-void GpuSession<T>::reserve(std::size_t bytes) {
-  passes_.clear();  // their graphs know the old places
-  stream_.arena().reserve(bytes);
-}
-
-template <class T>
-void GpuSession<T>::queue(int step, Policy policy) {
-  Pass& pass = passes_[step][policy];
+void GpuSession<T>::queue(int step) {
+  Pass& pass = passes_[step];
   const Layout layout(step);
-  const Input in{in_.device<std::uint64_t>(layout.masks), in_.device<float>(layout.values),
-                 policy == kOfMoves ? in_.device<std::uint16_t>(layout.moves) : nullptr, in_.device<std::uint32_t>(layout.first_move)};
-  const Output out{out_.device<float>(), policy == kNone ? nullptr : out_.device<float>(policy_offset(step))};
+  const Input in{in_->device<std::uint64_t>(layout.masks), in_->device<float>(layout.values), in_->device<std::uint16_t>(layout.moves),
+                 in_->device<std::uint32_t>(layout.first_move)};
+  const Output out{out_->device<float>(), out_->device<float>(policy_offset(step))};
   const auto run = [&] { model_.run(stream_, step, in, out); };
-  if (pass.graph) return pass.graph.launch(stream_);
-  run();
-  if (graphs_ && !pass.captured && !stream_.arena().outgrown()) {
+  if (graphs_ && pass.runs > 0 && !pass.graph && !pass.refused) {
     pass.graph = Graph(stream_, run);
-    pass.captured = true;
+    pass.refused = !pass.graph;
   }
+  if (pass.graph) pass.graph.launch(stream_);
+  else run();
+  ++pass.runs;
+}
+
+template <class T>
+bool GpuSession<T>::settle() {
+  if (!stream_.outgrown()) return true;
+  forget_graphs();
+  const std::size_t before = stream_.arena().bytes();
+  try {
+    stream_.reserve(std::max(before, stream_.arena().peak()));
+    return true;
+  } catch (const OutOfMemory&) {
+  }
+  try {
+    stream_.reserve(before);
+  } catch (const OutOfMemory&) {  // then each pass takes what it needs apart
+  }
+  return false;
+}
+
+template <class T>
+void GpuSession<T>::forget_graphs() {
+  for (auto& [step, pass] : passes_) pass.graph = {}, pass.refused = false;
+}
+
+template <class T>
+typename GpuSession<T>::Duration GpuSession<T>::patience(int step) const {
+  constexpr Duration kFirst = std::chrono::minutes(2), kLeast = std::chrono::seconds(5);
+  constexpr int kTimes = 20;
+  Duration usual{};
+  for (const auto& [size, pass] : passes_) {  // of the same size, else of the next larger one, else as many of the largest as it is
+    if (pass.longest == Duration{}) continue;
+    usual = pass.longest * ((step + size - 1) / size);
+    if (size >= step) break;
+  }
+  return usual == Duration{} ? kFirst : std::max(kLeast, kTimes * usual);
 }
 
 template class GpuSession<float>;

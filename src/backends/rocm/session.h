@@ -1,7 +1,8 @@
 // Evaluates batches on a stream of its own.
 #pragma once
-#include <array>
+#include <chrono>
 #include <map>
+#include <optional>
 
 #include "backends/rocm/device.h"
 #include "backends/rocm/graph.h"
@@ -13,39 +14,55 @@ namespace rocm {
 
 // The batch size that `size` positions are evaluated as: 1, 2, 4, 8, 16, 24, 32, 48, 64, 96, ..., at most `most`.
 int ladder_step(int size, int most);
+int step_below(int step);  // the next smaller one; 1 below 2
 
+// What one batch at a time needs. Used by one thread at a time, which may be another each time.
 template <class T>
-class GpuSession final : public nn::Session {
+class GpuSession {
  public:
-  // Allocates for batches of up to max_batch; one position goes through the network to find out how much that is. Throws
-  // OutOfMemory where it is more than the GPU has, else Error.
-  GpuSession(Model<T>& model, const Device& device, Planner& planner, int max_batch, bool graphs);
+  GpuSession(Model<T>& model, const Device& device, Planner& planner, bool graphs);  // throws Error
 
-  // A batch for which memory does not suffice after all is evaluated in parts.
-  void evaluate(const nn::Batch& batch) override;
-  // Runs all batch sizes up to `most` once, which makes later runs as fast as they get.
-  void warm_up(int most);
+  // Memory for batches of up to max_batch; a few positions go through the network to find out how much that is. Throws OutOfMemory where
+  // it is more than the GPU has, else Error.
+  void reserve(int max_batch);
+  void release();  // all that reserve() took
+  // Runs all batch sizes up to max_batch and captures their graphs, so that later runs are as fast as they get and need nothing more.
+  // Throws as reserve() does.
+  void warm_up();
+
+  // What memory does not suffice for after all is evaluated in parts. Throws Error.
+  void evaluate(const nn::Batch& batch);
 
  private:
-  enum Policy { kNone, kOfMoves, kAll, kPolicies };  // that a batch wants
-  // Of one batch size and policy: its first run is plain, so that libraries load and choose, and is captured then.
+  using Duration = std::chrono::nanoseconds;
+
+  // Of one batch size: its first run is plain, so that libraries load and choose; its second is captured.
   struct Pass {
-    bool captured = false;  // or refused to be
+    int runs = 0;
+    bool refused = false;  // by the driver, to be captured
     Graph graph;
+    Duration longest{};  // wait for one of the first runs
+  };
+  struct Sample {
+    int size = 0;
+    std::size_t peak = 0, largest = 0;  // bytes of its activations: all at once, one array
   };
 
+  void allocate(int max_batch, std::size_t activations);
+  void exercise(int size);  // evaluates empty boards; throws OutOfMemory also where more room cannot be had
   void evaluate(const nn::Batch& batch, int first, int size);
-  void exercise(int size, bool policy);  // evaluates empty boards
-  void queue(int step, Policy policy);   // the pass
-  void reserve(std::size_t bytes);       // for activations
+  void queue(int step);  // the pass
+  bool settle();         // after a pass: room for what it took; false if memory does not suffice
+  void forget_graphs();  // they know the old places
+  Duration patience(int step) const;  // with the device: a multiple of what it took, and at least some seconds
 
   Model<T>& model_;
   Stream stream_;
   const bool graphs_;
-  const std::size_t max_moves_;
-  int largest_;  // batch that has not run out of memory
-  Mailbox in_, out_;
-  std::map<int, std::array<Pass, kPolicies>> passes_;
+  int largest_ = 0;  // batch that has not run out of memory
+  std::optional<Mailbox> in_, out_;
+  Sample sample_;
+  std::map<int, Pass> passes_;
 };
 
 }  // namespace rocm

@@ -1,12 +1,17 @@
 #include "backends/rocm/stream.h"
 
 #include <algorithm>
+#include <thread>
 
 namespace rocm {
 namespace {
 
-constexpr std::size_t kAlignment = 256;
-constexpr std::size_t kRocblasWorkspace = std::size_t{32} << 20;  // its own would be allocated when a call first needs it
+using Clock = std::chrono::steady_clock;
+
+constexpr std::size_t kAlignment = 256, kMostBytes = std::size_t{1} << 31;  // of one array: kernels count bytes in 32 bits
+
+// rocBLAS allocates its own when a call first needs it.
+std::size_t rocblas_workspace(const Device& device) { return std::min(std::size_t{32} << 20, device.memory / 64); }
 
 void check_library(bool success, const std::string& library, const std::string& status) {
   if (!success) throw Error(library + " cannot be used: " + status + "; is its package of the same ROCm version installed?");
@@ -14,16 +19,36 @@ void check_library(bool success, const std::string& library, const std::string& 
 
 }  // namespace
 
+void Arena::check_size(std::size_t bytes) {
+  if (bytes > kMostBytes)
+    throw TooLarge("an array of " + std::to_string(bytes) + " bytes is larger than GPU kernels address; give max_batch a smaller value");
+}
+
 void* Arena::take(std::size_t bytes) {
+  check_size(bytes);
   const std::size_t start = top_;
   top_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
   peak_ = std::max(peak_, top_);
+  largest_ = std::max(largest_, bytes);
   if (top_ <= memory_.bytes()) return memory_.as<std::byte>() + start;
-  return apart_.emplace_back(bytes).as<void>();
+  const auto fits = [&](const DeviceMemory& m) { return m.bytes() >= bytes && m.bytes() / 2 <= bytes; };
+  if (const auto spare = std::ranges::find_if(spare_, fits); spare != spare_.end()) {
+    apart_.push_back(std::move(*spare));
+    spare_.erase(spare);
+  } else {
+    apart_.emplace_back(bytes);
+  }
+  return apart_.back().as<void>();
+}
+
+void Arena::take_back(std::size_t top, std::size_t apart) {
+  top_ = top;
+  std::move(apart_.begin() + apart, apart_.end(), std::back_inserter(spare_));
+  apart_.resize(apart);
 }
 
 void Arena::reserve(std::size_t bytes) {
-  apart_.clear();
+  spare_.clear();
   memory_ = {};  // first: old and new need not fit at once
   peak_ = 0;
   memory_ = DeviceMemory(bytes);
@@ -32,6 +57,9 @@ void Arena::reserve(std::size_t bytes) {
 Stream::Stream(const Device& device, Planner& planner) : device_(device), planner_(planner) {
   check(hipSetDevice(device.index), "choosing GPU " + std::to_string(device.index));
   check(hipStreamCreateWithFlags(&stream_, hipStreamNonBlocking), "making a stream");
+  const hipError_t error = hipEventCreateWithFlags(&done_, hipEventDisableTiming);
+  if (error != hipSuccess) (void)hipStreamDestroy(stream_);
+  check(error, "making an event");
 }
 
 Stream::~Stream() {
@@ -41,18 +69,37 @@ Stream::~Stream() {
   if (rocblas_) (void)rocblas_destroy_handle(rocblas_);
   if (hipblaslt_) (void)hipblasLtDestroy(hipblaslt_);
   if (miopen_) (void)miopenDestroy(miopen_);
+  (void)hipEventDestroy(done_);
   (void)hipStreamDestroy(stream_);
 }
 
-void Stream::wait() { check(hipStreamSynchronize(stream_), "evaluating on " + device_.name); }
+// A query costs about a microsecond and a nap up to sixty more than it was meant to take: a pass of few positions is polled for without one.
+// An integrated GPU shares its power with the processor that polls.
+std::chrono::nanoseconds Stream::wait(std::chrono::nanoseconds patience) {
+  const auto awake = std::chrono::milliseconds(device_.integrated ? 1 : 20);
+  constexpr int kNaps = 64;  // a nap is this part of the wait so far
+  const auto begin = Clock::now();
+  hipError_t error = hipEventRecord(done_, stream_);
+  if (error == hipSuccess) error = hipEventQuery(done_);
+  auto waited = Clock::now() - begin;
+  for (; error == hipErrorNotReady; error = hipEventQuery(done_), waited = Clock::now() - begin) {
+    if (waited > patience) give_up(device_.index);
+    check_alive(device_);
+    if (waited < awake) std::this_thread::yield();
+    else std::this_thread::sleep_for(waited / kNaps);
+  }
+  if (error != hipSuccess) check(error, "evaluating on " + device_.name);
+  (void)hipGetLastError();  // "not ready" is none
+  return waited;
+}
 
 rocblas_handle Stream::rocblas() {
   if (rocblas_) return rocblas_;
   const auto checked = [](rocblas_status s) { check_library(s == rocblas_status_success, "rocBLAS", rocblas_status_to_string(s)); };
-  rocblas_workspace_ = DeviceMemory(kRocblasWorkspace);
+  rocblas_workspace_ = DeviceMemory(rocblas_workspace(device_));
   checked(rocblas_create_handle(&rocblas_));
   checked(rocblas_set_stream(rocblas_, stream_));
-  checked(rocblas_set_workspace(rocblas_, rocblas_workspace_.as<void>(), kRocblasWorkspace));
+  checked(rocblas_set_workspace(rocblas_, rocblas_workspace_.as<void>(), rocblas_workspace_.bytes()));
   return rocblas_;
 }
 
@@ -76,9 +123,14 @@ void* Stream::workspace(std::size_t bytes) {
   if (bytes > workspace_.bytes()) {
     DeviceMemory larger(bytes);
     std::swap(workspace_, larger);
-    outgrown_.push_back(std::move(larger));
+    if (larger.bytes() > 0) outgrown_.push_back(std::move(larger));
   }
   return workspace_.as<void>();
+}
+
+void Stream::reserve(std::size_t bytes) {
+  outgrown_.clear();
+  arena_.reserve(bytes);
 }
 
 }  // namespace rocm

@@ -6,6 +6,7 @@
 #include <miopen/miopen.h>
 #include <rocblas/rocblas.h>
 
+#include <chrono>
 #include <map>
 #include <memory>
 #include <typeindex>
@@ -24,25 +25,30 @@ class Arena {
   // Takes back, at its end, all that was given out since its start. The device may still use it: its work is in order.
   class Scope {
    public:
-    explicit Scope(Arena& arena) : arena_(arena), top_(arena.top_) {}
-    ~Scope() { arena_.top_ = top_; }
+    explicit Scope(Arena& arena) : arena_(arena), top_(arena.top_), apart_(arena.apart_.size()) {}
+    ~Scope() { arena_.take_back(top_, apart_); }
     Scope(const Scope&) = delete;
 
    private:
     Arena& arena_;
-    std::size_t top_;
+    std::size_t top_, apart_;
   };
 
   void* take(std::size_t bytes);  // aligned to 256; throws OutOfMemory
-  std::size_t peak() const { return peak_; }  // bytes that were out at once
-  bool outgrown() const { return peak_ > memory_.bytes(); }
-  // Room for so many bytes. Nothing is out and the device is idle; all that was given out before has moved. Throws OutOfMemory.
+  static void check_size(std::size_t bytes);  // throws TooLarge for an array of so many
+  std::size_t bytes() const { return memory_.bytes(); }
+  std::size_t peak() const { return peak_; }        // bytes that were out at once since reserve()
+  std::size_t largest() const { return largest_; }  // given out at once, ever
+  // Room for so many bytes, and none apart. Nothing is out and the device is idle; all that was given out before has moved. Throws
+  // OutOfMemory and has no room then.
   void reserve(std::size_t bytes);
 
  private:
+  void take_back(std::size_t top, std::size_t apart);
+
   DeviceMemory memory_;
-  std::vector<DeviceMemory> apart_;
-  std::size_t top_ = 0, peak_ = 0;
+  std::vector<DeviceMemory> apart_, spare_;  // out; taken back, for the next that fits
+  std::size_t top_ = 0, peak_ = 0, largest_ = 0;
 };
 
 class Stream {
@@ -54,16 +60,22 @@ class Stream {
   const Device& device() const { return device_; }
   Planner& planner() { return planner_; }
   operator hipStream_t() const { return stream_; }
-  void wait();  // until all queued work is done; throws Error for what failed in it
+  // Until all queued work is done; returns how long that took. Throws Error for what failed in it. Gives up the device where nothing
+  // comes back for so long, or where another thread has.
+  std::chrono::nanoseconds wait(std::chrono::nanoseconds patience = std::chrono::minutes(2));
 
   // Made at first use: creating one costs time and memory, and a library may be missing. Throw Error.
   rocblas_handle rocblas();
   hipblasLtHandle_t hipblaslt();
   miopenHandle_t miopen();
 
-  // Memory for one product or convolution at a time, grown to the largest wish. It may move when it grows, so wishes come
-  // before a graph is captured (a pass that is run once before capture makes them all).
+  // Memory for one product or convolution at a time, grown to the largest wish. It moves when it grows.
   void* workspace(std::size_t bytes);
+
+  // Whether workspace or activations went beyond what was reserved: a graph would know places that will not stay.
+  bool outgrown() const { return !outgrown_.empty() || arena_.peak() > arena_.bytes(); }
+  // Frees what was outgrown and makes room for `bytes` of activations. The device is idle and no graph is left. Throws OutOfMemory.
+  void reserve(std::size_t bytes);
 
   // What somebody keeps for as long as the stream, one of each type, made at first use: descriptors, chosen algorithms.
   template <class T>
@@ -83,6 +95,7 @@ class Stream {
   miopenHandle_t miopen_ = nullptr;
   DeviceMemory rocblas_workspace_, workspace_;
   std::vector<DeviceMemory> outgrown_;  // work in flight and captured graphs may still use them
+  hipEvent_t done_ = nullptr;
   Arena arena_;
   std::map<std::type_index, std::shared_ptr<void>> attached_;
 };

@@ -239,8 +239,9 @@ void Engine::run(const Kernel& kernel) {
   warpSize = kernel.wave;
   blockDim = {kernel.block.x, kernel.block.y, kernel.block.z};
   gridDim = {kernel.grid.x, kernel.grid.y, kernel.grid.z};
-  std::vector<int> blocks(size_t{kernel.grid.x} * kernel.grid.y * kernel.grid.z);
-  std::iota(blocks.begin(), blocks.end(), 0);
+  const size_t all = size_t{kernel.grid.x} * kernel.grid.y * kernel.grid.z, wanted = settings().blocks;
+  std::vector<int> blocks(wanted ? std::min(wanted, all) : all);
+  for (size_t i = 0; i < blocks.size(); ++i) blocks[i] = blocks.size() == all ? i : i * (all - 1) / (wanted - 1);
   order(blocks);
   for (size_t i = 0; i < blocks.size(); ++i) {
     const unsigned b = blocks[i];

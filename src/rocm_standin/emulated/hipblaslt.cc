@@ -170,7 +170,7 @@ hipblasStatus_t hipblasLtMatmulAlgoGetHeuristic(hipblasLtHandle_t handle, hipbla
                                                 hipblasLtMatmulHeuristicResult_t results[], int* found) {
   if (!handle) return HIPBLAS_STATUS_NOT_INITIALIZED;
   if (!desc || !a || !b || !c || !d || !preference || wanted < 1 || !results || !found) return HIPBLAS_STATUS_INVALID_VALUE;
-  if (ready(true) != hipSuccess) return HIPBLAS_STATUS_INTERNAL_ERROR;
+  if (ready(true) != hipSuccess || fails(Fault::kPlan)) return HIPBLAS_STATUS_INTERNAL_ERROR;
   *found = 0;
   Gemm g;
   if (!describe(*desc, *a, *b, *c, *d, g)) return HIPBLAS_STATUS_SUCCESS;

@@ -13,22 +13,34 @@
 namespace hip_emulated {
 namespace {
 
+using Use = std::array<size_t, kMostDevices>;  // bytes of each device
+
 struct Allocation {
   size_t bytes, gap;  // gap: between the end and the guard page
   std::byte* mapping;
   size_t mapped;
+  Use* use;
   Place place;
   int device;
 };
 
 std::mutex mutex;
 std::map<const std::byte*, Allocation> allocations;  // by first byte
-std::array<size_t, kMostDevices> used{};             // bytes of each device's memory
+Use device_use{}, mapped_use{}, managed_use{};
 
 const size_t kPage = sysconf(_SC_PAGESIZE);
+constexpr size_t kSparse = size_t{256} << 20;
 constexpr size_t kAlignment = 16;  // of the end, so that vector loads are aligned as with the real hipMalloc
 
 size_t round_up(size_t value, size_t to) { return (value + to - 1) / to * to; }
+
+// What an allocation counts against, and the most that may be.
+std::pair<Use*, size_t> limit(Place place) {
+  const Settings& s = settings();
+  if (place == Place::kManaged) return {&managed_use, s.managed};
+  if (place == Place::kDevice || (place == Place::kFineGrained && !s.integrated)) return {&device_use, s.memory};
+  return {&mapped_use, s.integrated ? s.mapped : SIZE_MAX};
+}
 
 // The allocation at or before an address, with its guard pages.
 auto find(const void* address) {
@@ -49,7 +61,8 @@ bool gap_is_clean(const std::byte* begin, const Allocation& a) {
 
 void* allocate(size_t bytes, Place place, int device) {
   const std::scoped_lock lock(mutex);
-  if (place == Place::kDevice && used[device] + bytes > settings().memory) return nullptr;
+  const auto [use, most] = limit(place);
+  if ((*use)[device] + bytes > most) return nullptr;
   const size_t body = round_up(std::max<size_t>(bytes, 1), kPage), mapped = body + 2 * kPage;
   void* mapping = mmap(nullptr, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED) return nullptr;
@@ -58,23 +71,24 @@ void* allocate(size_t bytes, Place place, int device) {
     munmap(mapping, mapped);
     return nullptr;
   }
-  std::memset(first, 0xFF, body);
+  const size_t fresh = body > kSparse ? kPage : body;
+  std::memset(first + body - fresh, 0xFF, fresh);
   std::byte* begin = first + body - round_up(bytes, kAlignment);
-  allocations[begin] = {bytes, round_up(bytes, kAlignment) - bytes, static_cast<std::byte*>(mapping), mapped, place, device};
-  if (place == Place::kDevice) used[device] += bytes;
+  allocations[begin] = {bytes, round_up(bytes, kAlignment) - bytes, static_cast<std::byte*>(mapping), mapped, use, place, device};
+  (*use)[device] += bytes;
   ++live_objects;
   return begin;
 }
 
-bool release(void* begin, Place place) {
+bool release(void* begin, bool pinned) {
   const std::scoped_lock lock(mutex);
   auto it = allocations.find(static_cast<std::byte*>(begin));
-  if (it == allocations.end() || it->second.place != place) return false;
+  if (it == allocations.end() || (it->second.place == Place::kPinned) != pinned) return false;
   const Allocation a = it->second;
   const bool clean = gap_is_clean(it->first, a);
   allocations.erase(it);
   munmap(a.mapping, a.mapped);
-  if (place == Place::kDevice) used[a.device] -= a.bytes;
+  (*a.use)[a.device] -= a.bytes;
   --live_objects;
   if (!clean) throw DeviceFault(hipErrorIllegalAddress, "bytes behind an allocation of " + std::to_string(a.bytes) + " were written");
   return true;
@@ -88,7 +102,7 @@ Place place_of(const void* pointer) {
 
 size_t free_memory(int device) {
   const std::scoped_lock lock(mutex);
-  return settings().memory - std::min(used[device], settings().memory);
+  return settings().memory - std::min(device_use[device], settings().memory);
 }
 
 std::string describe(const void* address) {

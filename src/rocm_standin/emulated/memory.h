@@ -1,5 +1,6 @@
 // Device memory: each allocation ends at a guard page, so that an access past it faults at once. Fresh memory, and the up to
-// 15 bytes between the end and the guard page, hold 0xFF: NaN in fp32 and fp16.
+// 15 bytes between the end and the guard page, hold 0xFF: NaN in fp32 and fp16. Allocations beyond 256 MiB take the machine's memory
+// only where they are touched, and hold zeros.
 #pragma once
 #include <cstddef>
 #include <stdexcept>
@@ -15,10 +16,10 @@ struct DeviceFault : std::runtime_error {
   hipError_t error;
 };
 
-enum class Place { kDevice, kPinned, kPageable };
+enum class Place { kDevice, kPinned, kFineGrained, kManaged, kPageable };
 
-void* allocate(size_t bytes, Place place, int device);  // nullptr: the device has no room
-bool release(void* begin, Place place);            // false: not an allocation of that place; throws DeviceFault for a stray write
+void* allocate(size_t bytes, Place place, int device);  // nullptr: there is no room of that kind
+bool release(void* begin, bool pinned);            // false: not such an allocation; throws DeviceFault for a stray write
 Place place_of(const void* pointer);
 size_t free_memory(int device);
 std::string describe(const void* address);         // where an address lies, for messages

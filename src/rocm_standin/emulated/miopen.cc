@@ -172,7 +172,7 @@ miopenStatus_t miopenConvolutionForwardGetSolutionCount(miopenHandle_t handle, m
                                                         miopenTensorDescriptor_t x, miopenConvolutionDescriptor_t convolution,
                                                         miopenTensorDescriptor_t y, size_t* count) {
   if (!handle || !w || !x || !convolution || !y || !count) return miopenStatusBadParm;
-  if (ready(true) != hipSuccess) return miopenStatusUnknownError;
+  if (ready(true) != hipSuccess || fails(Fault::kPlan)) return miopenStatusUnknownError;
   if (!Problem{*w, *x, *y, *convolution}.sensible()) return miopenStatusBadParm;
   *count = 1;
   return miopenStatusSuccess;

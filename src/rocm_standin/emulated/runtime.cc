@@ -43,6 +43,7 @@ struct Queue {
   std::mutex mutex;              // guards the rest
   std::deque<Work> work;
   std::uint64_t enqueued = 0, taken = 0;
+  std::atomic<bool> hangs = false;  // its next piece of work never ends
 };
 
 }  // namespace
@@ -67,6 +68,7 @@ std::mutex mutex;  // guards the streams and the fault texts
 std::set<hipStream_t> streams;
 std::array<std::string, kMostDevices> fault_texts;
 std::array<std::atomic<hipError_t>, kMostDevices> losses{};  // the error of each lost device
+std::atomic<int> hanging{0};                                 // queues
 thread_local hipError_t last_error = hipSuccess;
 thread_local int thread_device = 0;
 thread_local std::shared_ptr<Capture> thread_capture;  // begun by this thread, in a mode that restricts it
@@ -77,7 +79,7 @@ void lose_device(const DeviceFault& fault, int device) {
   const std::scoped_lock lock(mutex);
   if (lost(device) != hipSuccess) return;
   fault_texts[device] = fault.what();
-  losses[device] = fault.error;
+  losses[device].store(fault.error);
 }
 
 void run_work(const Work& work, int device) {
@@ -91,13 +93,16 @@ void run_work(const Work& work, int device) {
   }
 }
 
-void run_until(Queue& queue, std::uint64_t count) {
+// Runs work until `count` pieces were taken; false if one hangs before that.
+bool run_until(Queue& queue, std::uint64_t count) {
   const std::scoped_lock running(queue.running);
   for (;;) {
     Work work;
     {
       const std::scoped_lock lock(queue.mutex);
-      if (queue.taken >= count) return;
+      if (queue.taken >= count) return true;
+      if (!queue.hangs && fails(Fault::kHang, queue.device)) queue.hangs = true, ++hanging;
+      if (queue.hangs) return false;
       work = std::move(queue.work.front());
       queue.work.pop_front();
       ++queue.taken;
@@ -106,14 +111,23 @@ void run_until(Queue& queue, std::uint64_t count) {
   }
 }
 
-void run_all(Queue& queue) {
-  std::uint64_t count;
-  {
-    const std::scoped_lock lock(queue.mutex);
-    count = queue.enqueued;
-  }
-  run_until(queue, count);
+void finish(Queue& queue, std::uint64_t count) {
+  while (!run_until(queue, count)) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
+
+// A query lets half of what is to be done before `count` happen, so that a loop of queries ends and a single one proves nothing.
+hipError_t query(Queue& queue, std::uint64_t count) {
+  const std::scoped_lock running(queue.running);
+  if (queue.taken < count) (void)run_until(queue, queue.taken + (count - queue.taken + 1) / 2);
+  return queue.taken < count ? hipErrorNotReady : lost(queue.device);
+}
+
+std::uint64_t enqueued(Queue& queue) {
+  const std::scoped_lock lock(queue.mutex);
+  return queue.enqueued;
+}
+
+void run_all(Queue& queue) { finish(queue, enqueued(queue)); }
 
 void run_streams(bool blocking_only) {
   std::vector<std::shared_ptr<Queue>> queues;
@@ -132,7 +146,7 @@ void push(const std::shared_ptr<Queue>& queue, Work work) {
     queue->work.push_back(std::move(work));
     ++queue->enqueued;
   }
-  if (!settings().late) run_all(*queue);
+  if (!settings().late) (void)run_until(*queue, enqueued(*queue));
 }
 
 // The error that a call returns which may not happen during a capture; the capture is spoilt by it.
@@ -149,10 +163,12 @@ hipError_t device_state() { return settings().devices == 0 ? hipErrorNoDevice : 
 
 hipError_t copy_error(const void* to, const void* from, size_t bytes, hipMemcpyKind kind) {
   if (!to || !from) return bytes ? hipErrorInvalidValue : hipSuccess;
-  const bool to_device = place_of(to) == Place::kDevice, from_device = place_of(from) == Place::kDevice;
+  const auto is = [](Place place, bool device) {
+    return place == Place::kFineGrained || place == Place::kManaged || (place == Place::kDevice) == device;
+  };
   const bool matches = kind == hipMemcpyDefault ||
-                       (to_device == (kind == hipMemcpyHostToDevice || kind == hipMemcpyDeviceToDevice) &&
-                        from_device == (kind == hipMemcpyDeviceToHost || kind == hipMemcpyDeviceToDevice));
+                       (is(place_of(to), kind == hipMemcpyHostToDevice || kind == hipMemcpyDeviceToDevice) &&
+                        is(place_of(from), kind == hipMemcpyDeviceToHost || kind == hipMemcpyDeviceToDevice));
   if (!matches) return hipErrorInvalidMemcpyDirection;
   try {
     if (place_of(to) != Place::kPageable) check_range(to, bytes, "hipMemcpy: destination");
@@ -172,16 +188,21 @@ hipError_t allocate_into(void** pointer, size_t bytes, Place place) {
   return record(*pointer ? hipSuccess : hipErrorOutOfMemory);
 }
 
-hipError_t release_from(void* pointer, Place place) {
+hipError_t release_from(void* pointer, bool pinned) {
   if (!pointer) return hipSuccess;
   if (hipError_t error = forbidden_in_capture()) return record(error);
   run_streams(false);
   try {
-    return record(release(pointer, place) ? lost() : hipErrorInvalidValue);
+    return record(release(pointer, pinned) ? lost() : hipErrorInvalidValue);
   } catch (const DeviceFault& fault) {
     lose_device(fault, thread_device);
     return record(fault.error);
   }
+}
+
+// The runtime's own end waits for its devices.
+__attribute__((destructor)) void end() {
+  while (hanging > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
 }
 
 }  // namespace
@@ -197,7 +218,7 @@ hipError_t ready(bool forbidden) {
 
 
 hipError_t record(hipError_t error) {
-  if (error != hipSuccess && error != hipErrorNotReady) last_error = error;
+  if (error != hipSuccess) last_error = error;
   return error;
 }
 
@@ -248,6 +269,7 @@ void device_properties(hipDeviceProp_t* p, int wave) {
 }  // namespace hip_emulated
 
 hipError_t hipMalloc(void** pointer, size_t bytes) { return allocate_into(pointer, bytes, Place::kDevice); }
+hipError_t hipMallocManaged(void** pointer, size_t bytes, unsigned) { return allocate_into(pointer, bytes, Place::kManaged); }
 hipError_t hipHostMalloc(void** pointer, size_t bytes, unsigned) { return allocate_into(pointer, bytes, Place::kPinned); }
 
 extern "C" {
@@ -282,8 +304,13 @@ hipError_t hipDeviceSynchronize() {
 
 // A real one also frees all memory; here a lost device comes back to life, and its owners still free their own.
 hipError_t hipDeviceReset() {
+  {
+    const std::scoped_lock lock(mutex);
+    for (hipStream_t s : streams)
+      if (s->queue->device == thread_device && s->queue->hangs.exchange(false)) --hanging;
+  }
   run_streams(false);
-  losses[thread_device] = hipSuccess;
+  losses[thread_device].store(hipSuccess);
   last_error = hipSuccess;
   return hipSuccess;
 }
@@ -321,9 +348,11 @@ const char* hipGetErrorString(hipError_t error) {
 
 // memory ----------------------------------------------------------------------
 
-hipError_t hipExtMallocWithFlags(void** pointer, size_t bytes, unsigned) { return hipMalloc(pointer, bytes); }
-hipError_t hipFree(void* pointer) { return release_from(pointer, Place::kDevice); }
-hipError_t hipHostFree(void* pointer) { return release_from(pointer, Place::kPinned); }
+hipError_t hipExtMallocWithFlags(void** pointer, size_t bytes, unsigned flags) {
+  return allocate_into(pointer, bytes, flags == hipDeviceMallocFinegrained ? Place::kFineGrained : Place::kDevice);
+}
+hipError_t hipFree(void* pointer) { return release_from(pointer, false); }
+hipError_t hipHostFree(void* pointer) { return release_from(pointer, true); }
 
 hipError_t hipHostGetDevicePointer(void** device, void* host, unsigned) {
   RETURN_IF(ready(false));
@@ -371,6 +400,7 @@ hipError_t hipStreamCreate(hipStream_t* stream) { return hipStreamCreateWithFlag
 
 hipError_t hipStreamCreateWithFlags(hipStream_t* stream, unsigned flags) {
   RETURN_IF(ready(false));
+  if (fails(Fault::kAlloc)) return record(hipErrorOutOfMemory);
   *stream = new ihipStream_t;
   (*stream)->blocking = flags == hipStreamDefault;
   (*stream)->queue = std::make_shared<Queue>(thread_device);
@@ -400,13 +430,10 @@ hipError_t hipStreamSynchronize(hipStream_t stream) {
   return record(lost(stream ? stream->queue->device : thread_device));
 }
 
-// Each query lets one more piece of work happen, so that a loop of queries ends and a single one proves nothing.
 hipError_t hipStreamQuery(hipStream_t stream) {
   RETURN_IF(ready(true));
   if (!stream) return hipStreamSynchronize(stream);
-  Queue& q = *stream->queue;
-  if (q.taken < q.enqueued) run_until(q, q.taken + 1);
-  return record(q.taken < q.enqueued ? hipErrorNotReady : lost(q.device));
+  return record(query(*stream->queue, enqueued(*stream->queue)));
 }
 
 hipError_t hipStreamWaitEvent(hipStream_t stream, hipEvent_t event, unsigned) {
@@ -422,7 +449,7 @@ hipError_t hipStreamWaitEvent(hipStream_t stream, hipEvent_t event, unsigned) {
     return hipSuccess;
   }
   if (!event->queue) return hipSuccess;
-  enqueue(stream, [queue = event->queue, after = event->after] { run_until(*queue, after); });
+  enqueue(stream, [queue = event->queue, after = event->after] { finish(*queue, after); });
   return hipSuccess;
 }
 
@@ -430,6 +457,7 @@ hipError_t hipEventCreate(hipEvent_t* event) { return hipEventCreateWithFlags(ev
 
 hipError_t hipEventCreateWithFlags(hipEvent_t* event, unsigned flags) {
   RETURN_IF(ready(false));
+  if (fails(Fault::kAlloc)) return record(hipErrorOutOfMemory);
   *event = new ihipEvent_t;
   (*event)->timed = !(flags & hipEventDisableTiming);
   ++live_objects;
@@ -463,7 +491,7 @@ hipError_t hipEventSynchronize(hipEvent_t event) {
   if (!event) return record(hipErrorInvalidHandle);
   if (event->capture) return record(hipErrorCapturedEvent);
   if (!event->queue) return record(lost());
-  run_until(*event->queue, event->after);
+  finish(*event->queue, event->after);
   return record(lost(event->queue->device));
 }
 
@@ -471,10 +499,7 @@ hipError_t hipEventQuery(hipEvent_t event) {
   RETURN_IF(ready(true));
   if (!event) return record(hipErrorInvalidHandle);
   if (event->capture) return record(hipErrorCapturedEvent);
-  if (!event->queue) return record(lost());
-  Queue& q = *event->queue;
-  if (q.taken < event->after) run_until(q, q.taken + 1);
-  return record(q.taken < event->after ? hipErrorNotReady : lost(q.device));
+  return record(event->queue ? query(*event->queue, event->after) : lost());
 }
 
 hipError_t hipEventElapsedTime(float* ms, hipEvent_t start, hipEvent_t stop) {
@@ -490,6 +515,7 @@ hipError_t hipEventElapsedTime(float* ms, hipEvent_t start, hipEvent_t stop) {
 hipError_t hipStreamBeginCapture(hipStream_t stream, hipStreamCaptureMode mode) {
   RETURN_IF(ready(false));
   if (!stream || stream->capture) return record(stream ? hipErrorInvalidValue : hipErrorStreamCaptureUnsupported);
+  if (fails(Fault::kCapture)) return record(hipErrorNotSupported);
   stream->capture = std::make_shared<Capture>();
   stream->capture->origin = stream;
   stream->capture->streams = {stream};
@@ -519,6 +545,7 @@ hipError_t hipStreamIsCapturing(hipStream_t stream, hipStreamCaptureStatus* stat
 hipError_t hipGraphInstantiate(hipGraphExec_t* exec, hipGraph_t graph, hipGraphNode_t*, char*, size_t) {
   RETURN_IF(ready(true));
   if (!graph) return record(hipErrorInvalidValue);
+  if (fails(Fault::kCapture)) return record(hipErrorNotSupported);
   *exec = new hipGraphExec{graph->work};
   ++live_objects;
   return hipSuccess;
@@ -561,5 +588,6 @@ hipError_t hipFuncSetAttribute(const void* kernel, hipFuncAttribute, int bytes) 
 
 void hip_emulated_configure(const char* words) { configure(words); }
 size_t hip_emulated_live_objects() { return live_objects; }
+size_t hip_emulated_calls(const char* kind) { return calls(kind); }
 
 }  // extern "C"

@@ -2,15 +2,20 @@
 // Words separated by spaces, each replacing its default:
 //   devices=1         devices in the machine, 16 at most; 0: every call that needs one fails as on a machine without a GPU
 //   memory=8192       MiB of each device
-//   integrated=0      1: an integrated GPU
+//   integrated=0      1: an integrated GPU: memory= is its own part of the machine's memory
+//   mapped=8192       MiB of the rest that it reaches as pinned and as fine-grained memory
+//   managed=8192      MiB of managed memory
 //   order=forward     of blocks, and of threads between barriers: forward, reverse, random:SEED
+//   blocks=0          of each launch that run: all; N > 1: the first, the last and others at even distances
 //   hipblaslt=works   exits: creating its handle ends the process, as the real one does where it finds no kernels
 //   streams=late      late: work starts when the host waits for it; eager: at once
 //   slow=0            microseconds that each piece of work takes longer
 //   fail=KIND:N       the N-th call of KIND from now on fails, once; KIND:N+ all from the N-th on; KIND:N@D and KIND:N+@D count and
 //                     fail on device D alone. Several fail= may be given.
 //                     alloc: out of memory. copy, launch, gemm, conv: the call is refused. fault: the N-th kernel or library
-//                     call to run faults on the device, and every later call returns that error until hipDeviceReset.
+//                     call to run faults on the device, and every later call returns that error until hipDeviceReset. hang: it
+//                     never ends, nor does any call that waits for its stream, nor the process by itself, until hipDeviceReset.
+//                     capture: a capture is not begun or not made a graph. plan: a library offers no algorithm.
 #pragma once
 #include <atomic>
 #include <string>
@@ -18,7 +23,7 @@
 namespace hip_emulated {
 
 enum class Order { kForward, kReverse, kRandom };
-enum class Fault { kAlloc, kCopy, kLaunch, kGemm, kConv, kFault, kCount };
+enum class Fault { kAlloc, kCopy, kLaunch, kGemm, kConv, kFault, kHang, kCapture, kPlan, kCount };
 
 constexpr int kMostDevices = 16;
 
@@ -26,8 +31,10 @@ struct Settings {
   int devices = 1;
   size_t memory = size_t{8192} << 20;
   bool integrated = false;
+  size_t mapped = size_t{8192} << 20, managed = mapped;
   Order order = Order::kForward;
   unsigned seed = 0;
+  size_t blocks = 0;
   bool late = true;
   int slow_us = 0;
   bool hipblaslt_exits = false;
@@ -37,6 +44,7 @@ const Settings& settings();
 void configure(const std::string& words);  // throws std::invalid_argument; not while work is in flight
 int current_device();                      // of this thread
 bool fails(Fault kind, int device = current_device());  // counts one call of this kind; true if it is one that shall fail
+size_t calls(const std::string& kind);     // of a fail= so far in this process, on all devices; throws std::invalid_argument
 
 inline std::atomic<size_t> live_objects{0};
 

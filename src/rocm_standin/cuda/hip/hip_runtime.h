@@ -62,6 +62,7 @@ constexpr unsigned hipEventDefault = cudaEventDefault, hipEventBlockingSync = cu
 #define hipGetErrorName cudaGetErrorName
 #define hipGetErrorString cudaGetErrorString
 #define hipMalloc cudaMalloc
+#define hipMallocManaged cudaMallocManaged
 #define hipFree cudaFree
 #define hipHostFree cudaFreeHost
 #define hipHostGetDevicePointer cudaHostGetDevicePointer

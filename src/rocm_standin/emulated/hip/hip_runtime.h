@@ -124,10 +124,12 @@ hipError_t hipFuncSetAttribute(const void* kernel, hipFuncAttribute attribute, i
 
 // Of the emulation alone; see settings.h.
 void hip_emulated_configure(const char* settings);
+size_t hip_emulated_calls(const char* kind);  // of a fail= so far
 size_t hip_emulated_live_objects();  // allocations, streams, events, graphs and library handles not yet destroyed
 }
 
 hipError_t hipMalloc(void** pointer, size_t bytes);
+hipError_t hipMallocManaged(void** pointer, size_t bytes, unsigned flags = 1);
 hipError_t hipHostMalloc(void** pointer, size_t bytes, unsigned flags = 0);
 template <class T> hipError_t hipMalloc(T** pointer, size_t bytes) { return hipMalloc(reinterpret_cast<void**>(pointer), bytes); }
 template <class T> hipError_t hipHostMalloc(T** pointer, size_t bytes, unsigned flags = 0) {

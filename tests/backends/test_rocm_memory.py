@@ -1,0 +1,152 @@
+"""What the ROCm back end takes of a GPU: all of it when it is loaded, as much as fits, and nothing more in a game."""
+import subprocess
+import sys
+import threading
+
+import numpy as np
+import pytest
+
+from emulated import PACKAGE, ROOT, write_net
+from lc0rocm import _core
+from lc0rocm.netfile import net
+
+NEEDS = ("alloc", "capture", "plan")  # calls that cost time or memory, or may be refused
+STEPS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96)
+
+
+def check(backend, case, size):
+    """Evaluates `size` positions and compares them with the CPU's."""
+    _, planes, wanted = case
+    many = [np.resize(part, (size, *part.shape[1:])) for part in (*planes, *wanted)]
+    for got, want in zip(backend.evaluate(*many[:2]), many[2:]):
+        np.testing.assert_allclose(got, want, atol=2e-3)
+
+
+def make(case, **options):
+    return _core.Backend("rocm", case[0], {"max_batch": 8, "streams": 1, "warm_up": True} | options)
+
+
+def positions_at_once(machine, backend, case, size):
+    """How many of `size` positions a pass takes: each pass has one copy to the GPU and one back."""
+    before = machine.calls("copy")["copy"]
+    check(backend, case, size)
+    return size // ((machine.calls("copy")["copy"] - before) // 2)
+
+
+@pytest.mark.parametrize("warm_up", [True, False])
+@pytest.mark.parametrize("memory", [3, 4, 6, 8])
+def test_what_is_promised_is_held(machine, case, memory, warm_up):
+    """Also where another program takes all that is left."""
+    machine.configure(f"memory={memory}")
+    backend = make(case, max_batch=12, warm_up=warm_up)
+    most = backend.info["max_batch"]
+    assert most == 12 or f"batches of up to {most}: its memory does not suffice for 12" in backend.info["device"]
+    machine.configure("memory=0")
+    assert positions_at_once(machine, backend, case, most) == most
+
+
+def test_the_largest_batch_that_fits(machine, case):
+    machine.configure("memory=4")
+    most = make(case, max_batch=64, warm_up=False).info["max_batch"]
+    assert 1 < most < 64
+    for wanted in (most, next(step for step in STEPS if step > most)):
+        assert make(case, max_batch=wanted, warm_up=False).info["max_batch"] == most
+
+
+def test_out_of_memory_in_play_makes_smaller_batches(machine, case):
+    """A batch of a size that was never met wants more than was reserved, and there is none."""
+    backend = make(case, max_batch=8, warm_up=False)
+    for part in range(1, 8):
+        free, live = machine.free_memory(), machine.live_objects()
+        machine.configure(f"fail=alloc:{part}+ fail=gemm:1+")
+        check(backend, case, 8)
+        check(backend, case, 3)
+        machine.configure("")
+        assert machine.free_memory() >= free - 2**16 and machine.live_objects() <= live + 4, "what the failed pass took is back"
+
+
+def test_few_sessions_rather_than_none(machine, case):
+    machine.configure("memory=3")
+    backend = make(case, streams=30, max_batch=64)
+    assert backend.info["threads"] < 30
+    check(backend, case, 5)
+
+
+def test_any_number_of_threads_share_the_sessions(machine, case):
+    backend = make(case, max_batch=4)
+    before = machine.calls(*NEEDS), machine.live_objects()
+    failed = []
+
+    def work(size):
+        try:
+            for _ in range(2):
+                check(backend, case, size)
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=work, args=(size,)) for size in (1, 2, 3, 4, 5, 9)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failed and (machine.calls(*NEEDS), machine.live_objects()) == before
+
+
+@pytest.mark.parametrize("case, max_batch", [("tower", 1), ("tower", 24), ("attention", 2)], indirect=["case"])
+def test_a_game_needs_nothing_more(machine, case, max_batch):
+    """Every batch size, and every thread of a search: one launch each, of a graph that was captured when the net was loaded."""
+    backend = make(case, max_batch=max_batch, streams=2)
+    assert backend.info["sizes"] == [step for step in STEPS if step < max_batch] + [max_batch]
+    before = machine.calls(*NEEDS)
+    for size in range(1, max_batch + 1):
+        launches = machine.calls("launch")["launch"]
+        check(backend, case, size)
+        assert machine.calls("launch")["launch"] == launches + 1
+    assert machine.calls(*NEEDS) == before
+    search, moves = _core.Search(), []
+    search.set_backend(backend, "fen_only", 1.359, 10_000)
+    launches, evaluated = machine.calls("launch")["launch"], 0
+    for threads in (0, 1, 2, 8, 0):
+        search.set_position(_core.STARTPOS, moves)
+        search.start({"Threads": threads, "MinibatchSize": max_batch}, {"nodes": 30})
+        moves.append(search.result()["best_move"])
+        evaluated += search.update()["evaluated_batches"]
+    assert machine.calls("launch")["launch"] - launches == evaluated > 4
+    assert machine.calls(*NEEDS) == before
+    del search
+
+
+def test_a_driver_that_refuses_graphs(machine, case):
+    """It is asked once a batch size; passes are plain then."""
+    machine.configure("fail=capture:1+")
+    backend = make(case, max_batch=4)
+    before = machine.calls(*NEEDS)
+    for size in (1, 3, 4):
+        check(backend, case, size)
+    assert machine.calls(*NEEDS) == before
+
+
+@pytest.mark.parametrize("words, loads", [("memory=1", True), ("memory=1 mapped=1", True), ("memory=1 mapped=1 managed=1", False)])
+def test_an_integrated_gpu_goes_beyond_its_carve_out(machine, tmp_path, words, loads):
+    """By fine-grained and then by managed memory, as far as the machine has some."""
+    write_net("attention", tmp_path / "wide.pb", embedding=256, dff=512)  # 4 MB
+    network = net.load(tmp_path / "wide.pb").core()
+    planes = tuple(part[None] for part in _core.Game().planes(1))
+    machine.configure("integrated=1 " + words)
+    if loads:
+        backend = _core.Backend("rocm", network, {"max_batch": 4, "warm_up": True})
+        for got, want in zip(backend.evaluate(*planes), _core.Backend("cpu", network, {}).evaluate(*planes)):
+            np.testing.assert_allclose(got, want, atol=2e-3)
+    else:
+        with pytest.raises(_core.Error, match="allocating .* memory"):
+            _core.Backend("rocm", network, {"max_batch": 4})
+
+
+@pytest.mark.parametrize("memory", [2, 8])
+def test_moves_on_a_small_gpu(reference, reference_net, memory):
+    """The short form of scripts/memory_games.py."""
+    if not (PACKAGE / "librocm_emulated.so").exists():
+        pytest.skip("built without -Drocm=emulated")
+    run = subprocess.run([sys.executable, ROOT / "scripts/memory_games.py", reference / "nets" / f"{reference_net}.pb.gz", "--moves=2",
+                          "--nodes=8", f"--memory={memory}", "--max-batch=4096", "--backend=rocm"], capture_output=True, text=True)
+    assert run.returncode == 0 and ("batches of up to" in run.stdout or "memory" in run.stdout), run.stdout + run.stderr
