@@ -72,17 +72,17 @@ Run::Run(Setup setup, Tree& tree, std::mutex& lock)
 
 void Run::supervise() {
   std::vector<std::thread> workers;
+  const int wanted = shared_.workers;
   const bool has_moves = !root_moves(setup_.game).empty();
   {
     const std::lock_guard lock(lock_);
     shared_.check_limits();  // the tree may know enough already; then an answer costs no time
   }
   try {
-    for (int i = 0; has_moves && !shared_.stop && i < shared_.workers; ++i) workers.emplace_back([this] { work(); });
+    for (int i = 0; has_moves && !shared_.stop && i < wanted; ++i) workers.emplace_back([this] { work(); });
   } catch (const std::exception& exception) {
-    const std::lock_guard lock(lock_);
-    shared_.error = std::string("a search thread could not be started: ") + exception.what();
-    shared_.abort(StopReason::kError);
+    shared_.workers -= wanted - static_cast<int>(workers.size()) - 1;
+    failed(std::string("a search thread could not be started: ") + exception.what(), true);
   }
   {
     std::unique_lock lock(lock_);
@@ -103,14 +103,22 @@ void Run::supervise() {
 }
 
 void Run::work() {
+  bool began = false;
   try {
     auto session = setup_.backend->open();
+    began = true;
     Worker(shared_, session).work();
   } catch (const std::exception& exception) {
-    const std::lock_guard lock(lock_);
-    if (shared_.error.empty()) shared_.error = exception.what();
-    shared_.abort(StopReason::kError);
+    failed(exception.what(), !began);
   }
+}
+
+// One that could not begin leaves the search to the others, if there are any.
+void Run::failed(const std::string& why, bool to_begin) {
+  const std::lock_guard lock(lock_);
+  if (to_begin && --shared_.workers > 0) return;
+  if (shared_.error.empty()) shared_.error = why;
+  shared_.abort(StopReason::kError);
 }
 
 // All workers have left; the caller holds the tree lock.

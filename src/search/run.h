@@ -34,6 +34,7 @@ class Run {
  private:
   void supervise();
   void work();
+  void failed(const std::string& why, bool to_begin);  // a worker
   void sum_up();
   void check_current() const;
   Update make_update(Castling castling) const;  // with the lock

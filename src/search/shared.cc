@@ -28,8 +28,8 @@ Shared::Shared(std::mutex& lock, std::condition_variable& changed, const chess::
                const Params& params, const Limits& limits, const Evaluation& evaluation)
     : game(game), limits(limits), evaluation(evaluation),
       clock_start(Clock::now() - std::chrono::milliseconds(limits.elapsed_ms)),
-      workers(workers_of(params, evaluation.info)), target(target_of(params, evaluation.info)), lock(lock), live(params), changed(changed),
-      situation(std::move(situation)), stoppers(this->situation.params, limits, evaluation.cache->capacity()) {}
+      target(target_of(params, evaluation.info)), lock(lock), live(params), changed(changed), situation(std::move(situation)),
+      stoppers(this->situation.params, limits, evaluation.cache->capacity()), workers(workers_of(params, evaluation.info)) {}
 
 void Shared::end(StopReason why) {
   if (reason == StopReason::kNone) reason = why;

@@ -23,7 +23,6 @@ struct Shared {
   const Limits limits;
   const Evaluation evaluation;
   const Clock::time_point clock_start;
-  const int workers;
   const std::uint32_t target;        // leaves of a batch
 
   // Under the tree lock, the parameters that the user may change meanwhile and the progress of the search.
@@ -46,6 +45,7 @@ struct Shared {
 
   // At any time.
   std::atomic<bool> stop{false};     // workers leave
+  std::atomic<int> workers;          // that search; fewer than were wished where no more can be had
   std::atomic<int> evaluating{0};    // workers in the back end
 
   // The caller of these holds the tree lock.

@@ -210,6 +210,17 @@ def test_wait_tells_news_and_the_end():
     assert search.wait(0.01) is None
 
 
+@pytest.mark.parametrize("sessions", [0, 1, 3])
+def test_threads_that_get_no_session_leave_the_search_to_the_others(sessions):
+    search = make(options={"sessions": sessions})
+    if sessions:
+        assert run(search, parameters={"Threads": 8}, nodes=500)["best_move"]
+        check_consistent(search)
+    else:
+        with pytest.raises(_core.Error, match="no more than 0 sessions"):
+            run(search, parameters={"Threads": 8}, nodes=500)
+
+
 def test_threads_and_stops_at_any_moment():
     rng = random.Random(1)
     search = make(cache=5000)

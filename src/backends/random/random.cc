@@ -1,12 +1,14 @@
 // Evaluations from a hash of the planes: the same position always gets the same numbers, and no network is needed. It exists
 // for tests of what stands above, and so that the search can be timed alone: hashing 112 planes is all it costs.
 #include <array>
+#include <atomic>
 #include <bit>
 #include <chrono>
 #include <thread>
 
 #include "backends/input_mode.h"
 #include "chess/policy.h"
+#include "error.h"
 #include "nn/backend.h"
 
 namespace {
@@ -72,17 +74,23 @@ class Random final : public nn::Backend {
  public:
   explicit Random(const nn::Options& options)
       : settings_{static_cast<std::uint64_t>(options.integer("seed", 0)), options.flag("uniform", false),
-                  std::chrono::milliseconds(options.integer("delay", 0))} {
+                  std::chrono::milliseconds(options.integer("delay", 0))},
+        most_(options.integer("sessions", INT64_MAX)) {
     info_.device = "hash of the position, no network";
     info_.input_format = input_mode(options);
     info_.wdl = true;
     info_.cpu = settings_.delay.count() == 0;  // with a delay it stands for a device
   }
   const nn::Info& info() const override { return info_; }
-  std::unique_ptr<nn::Session> open() override { return std::make_unique<RandomSession>(settings_); }
+  std::unique_ptr<nn::Session> open() override {
+    if (opened_++ >= most_) throw Error("random: there are no more than " + std::to_string(most_) + " sessions");
+    return std::make_unique<RandomSession>(settings_);
+  }
 
  private:
   Settings settings_;
+  std::int64_t most_;  // sessions, as of a device without memory for more
+  std::atomic<std::int64_t> opened_ = 0;
   nn::Info info_;
 };
 
