@@ -179,6 +179,7 @@ class Calls(RuleBasedStateMachine):
 
     @rule(delay_ms=st.integers(0, 60))
     def interrupt(self, delay_ms):
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
         timer = threading.Timer(delay_ms / 1000, signal.raise_signal, [signal.SIGINT])
         with pytest.raises(KeyboardInterrupt):
             timer.start()

@@ -17,7 +17,8 @@ RANDOM = ["check", "--backend=random", "--against=random", "--batch=4"]
 def interrupted(*flags: str) -> tuple[int, str, str]:
     """The command, interrupted once it has been at it for a while."""
     process = subprocess.Popen([sys.executable, "-m", "lc0rocm", *RANDOM, *flags], text=True, cwd=pathlib.Path(__file__).parent,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # ignored in a background job
     try:
         line = process.stderr.readline()  # the first line of progress: it is comparing
         process.send_signal(signal.SIGINT)

@@ -12,6 +12,7 @@ PATIENCE_S = 120  # of a loaded machine; what hangs would take for ever
 
 SETUP = f"""
 import math, os, signal, sys, threading, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background job would ignore it
 import chess, lc0rocm
 from lc0rocm import _core
 NET, BOARDS = {NET!r}, [chess.Board()] * 40
