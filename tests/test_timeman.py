@@ -1,6 +1,6 @@
 """Time budgets, computed by hand from docs/spec/engine.md 5."""
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lc0rocm import Error
@@ -32,9 +32,23 @@ def test_increment_counts_for_every_move_but_this():
     assert manager().budget(Clock(10000, 100)) == 807  # (10000 + 100 * 50.5 - 200) / 51.5 * 2.8
 
 
+def test_what_every_move_costs_beyond_its_limit_is_expected_of_the_next_ones():
+    def budget_at(time_ms, late):
+        legacy = manager()
+        clock = 60_000
+        while clock > time_ms:
+            limit = max(0, legacy.budget(Clock(clock, 10)))
+            legacy.moved(limit + late // 2)
+            clock += 10 - limit - late
+        return legacy.budget(Clock(clock, 10))
+
+    assert budget_at(800, 0) > 15 and budget_at(800, 30) == 0, "time for the moves to come, which cost 20 ms more than they bring"
+
+
 def test_moves_to_go():
     assert manager().budget(Clock(60000, moves_to_go=1)) == 59800
-    assert manager().budget(Clock(60000, moves_to_go=10)) == int(59800 / 10 * 2.8)
+    assert manager().budget(Clock(60000, moves_to_go=10)) == int(59800 / 10 * (1 + 1.8 * 10 / 51.5))
+    assert manager().budget(Clock(2000, moves_to_go=3)) < 700  # of 1800 for three moves
     assert manager().budget(Clock(60000, moves_to_go=1000)) == 3251
 
 
@@ -105,3 +119,31 @@ def test_no_budget_exceeds_the_clock(name, data, overhead):
                       data.draw(st.integers(0, 20000)), data.draw(st.integers(0, 300)))
         assert one.budget(clock) <= clock.time_ms
         one.moved(data.draw(st.integers(0, 10**6)))
+
+
+def test_time_saved_on_a_long_clock_is_not_spent_on_a_short_one():
+    legacy, simple = manager(), manager("simple")
+    for used in (legacy, simple):
+        used.budget(Clock(840_000))
+        used.moved(10)
+    assert legacy.budget(Clock(3000, ply=2)) <= manager().budget(Clock(3000, ply=2)) < 160
+    assert simple.budget(Clock(3000, ply=2)) == manager("simple").budget(Clock(3000, ply=2))
+    assert simple.budget(Clock(840_000, ply=2)) == manager("simple").budget(Clock(840_000, ply=2)), "nor the other way round"
+
+
+CLOCKS = st.builds(Clock, st.integers(-100, 10**7), st.integers(0, 10**5), st.integers(0, 60), st.integers(0, 300), st.integers(0, 30))
+MOVES = st.lists(st.tuples(CLOCKS, st.floats(0, 2)), max_size=5)  # with the share of its limit that each takes
+
+
+@settings(max_examples=300, deadline=None)
+@given(text=st.sampled_from(["legacy", "legacy(slowmover=3)", "legacy(slowmover=0.3)", "legacy(immediate-use=0.5)", "alphazero"]),
+       overhead=st.sampled_from([0, 200, 1000]), before=MOVES, clock=CLOCKS)
+def test_no_move_takes_more_of_a_clock_than_a_first_one_would(text, overhead, before, clock):
+    used, fresh = manager(text, overhead), manager(text, overhead)
+    for other, share in before:
+        used.moved(int(max(0, used.budget(other)) * share))
+    limit = used.budget(clock)
+    assert limit <= fresh.budget(clock) + 2
+    assert limit <= max(0, clock.time_ms)
+    if clock.time_ms <= min(overhead, 200) and clock.moves_to_go == 0 and text != "alphazero":
+        assert limit <= 60, "in trouble the increment refills the clock"

@@ -23,13 +23,15 @@ class BackEnd:
         self._made_of: tuple[str, ...] = ()
         self.when_better: Callable[[], None] = lambda: None  # called from a thread when better() gives another one than before
 
-    def prepare(self, patience_s: float) -> None:
+    def prepare(self, patience_s: float) -> "Loaded | None":
         """Loads, for so long at most; what is not ready then becomes so in the background. What has failed is tried again. Raises Error if
         what is named cannot be loaded; then nothing is."""
         if self._loading and self._loading.failed and not self._loaded:
             self.close()
-        if not self._get(patience_s):
+        loaded = self._get(patience_s)
+        if not loaded:
             self._send(["info string the network is still being loaded; a go waits for it"])
+        return loaded
 
     def get(self) -> "Loaded":
         """Between searches: at once, if anything is loaded. Raises Error, at once too if it did before."""

@@ -1,4 +1,5 @@
 """The engine's side of a game: the position, the tree that is kept from move to move, and what becomes of a go."""
+import contextlib
 from typing import Sequence
 
 from lc0rocm import _core, backend_options
@@ -6,10 +7,11 @@ from lc0rocm._core import Error
 from lc0rocm.engine import contempt, timeman
 from lc0rocm.engine.backend import BackEnd
 from lc0rocm.engine.request import Request
-from lc0rocm.engine.run import NO_MOVE, NO_SCORE, Position, Run, Task, Voice
+from lc0rocm.engine.run import Position, Run, Task, Voice
 from lc0rocm.options import NOW, Option, Settings, cache_positions, core_parameters, idle, node_values
 
 _MAX_VISITS = 4_000_000_000
+_NO_NETWORK_MS = 60  # with less on the clock an evaluation may come too late on a busy machine
 _READY_S = 4.0  # for loading inside isready: GUIs give up after 5 or 10 s
 
 
@@ -18,9 +20,19 @@ class Tree:
 
     def __init__(self) -> None:
         self.search = _core.Search()
+        self.is_warm = False
         self._manager: timeman.Manager | None = None
         self._made_of: tuple = ()
         self._manager_made_of: tuple = ()
+
+    def warm_up(self, backend: _core.Backend, parameters: dict, evaluation: tuple) -> None:
+        """Before the first search: it makes memory, threads and sessions, which had better not be on a clock."""
+        self.is_warm = True
+        with contextlib.suppress(Error):  # go will say what is wrong
+            self.search.set_backend(backend, *evaluation)
+            self.search.start(parameters, {"nodes": 1})
+            self.search.result()
+        self.clear()
 
     def clear(self) -> None:
         """A new game."""
@@ -64,7 +76,9 @@ class Player:
         """Loads what the options name; a search that runs goes on with what it has. Raises Error."""
         if not (self.run and self.run.going):
             self.settle()
-            self.back_end.prepare(_READY_S)
+            loaded = self.back_end.prepare(_READY_S)
+            if loaded and not self.tree.is_warm:
+                self.tree.warm_up(loaded.backend, core_parameters(self.settings, 0), self._evaluation(cache_positions(self.settings)))
 
     def new_game(self) -> None:
         self.set_position(_core.STARTPOS, [])
@@ -92,10 +106,10 @@ class Player:
         try:
             if isinstance(self.position, Error):
                 raise Error(f"no position to search, the last one was refused: {self.position}")
-            self.run = Run(self._task(request, arrived, self.position), self.tree.search, self.back_end, self.voice)
+            task: Task | Exception = self._task(request, arrived, self.position)
         except Exception as error:
-            kind = "" if isinstance(error, Error) else f"internal error: {type(error).__name__}: "
-            self.voice.send([f"info string error: {kind}{error}", NO_SCORE, NO_MOVE])
+            task = error
+        self.run = Run(request, task, self.back_end, self.voice)
 
     def stop(self) -> None:
         """From any thread. bestmove follows."""
@@ -104,13 +118,13 @@ class Player:
 
     def ponderhit(self, arrived: float) -> None:
         """The expected move was played: the search goes on as a normal one, its clock starting now."""
-        if not (self.run and self.run.task.request.ponder and self.run.replace()):
+        if not (self.run and self.run.request.ponder and self.run.replace()):
             raise Error("ponderhit without go ponder")
-        self.go(self.run.task.request._replace(ponder=False), arrived)
+        self.go(self.run.request._replace(ponder=False), arrived)
 
     def wait(self) -> None:
         """Until bestmove is out. Raises Error if it waits for a stop."""
-        if self.run and self.run.going and not self.run.task.request.ends:
+        if self.run and self.run.going and not self.run.request.ends:
             raise Error("this search ends with stop; there is nothing to wait for")
         if self.run:
             self.run.join()
@@ -124,7 +138,7 @@ class Player:
 
     def finish(self) -> None:
         """No more commands will come: a search that ends by itself does so, any other is stopped."""
-        if self.run and self.run.task.request.ends:
+        if self.run and self.run.request.ends:
             self.run.join()
         self.settle()
 
@@ -133,7 +147,8 @@ class Player:
         if option.name == "ClearTree":
             self.tree.forget()
         elif self.run and self.run.going and option.when == NOW and option.core:
-            self.tree.search.set_option(option.name, self.settings[option.name])
+            with contextlib.suppress(Error):  # the search has not begun yet, or has nothing to search
+                self.tree.search.set_option(option.name, self.settings[option.name])
 
     # a search --------------------------------------------------------------------------------------------------------
 
@@ -151,8 +166,19 @@ class Player:
         self.voice.send(["info string " + remark for remark in remarks])
         self.tree.place(position, (*node_values(settings), favoured))
         manager, limits = self._limits(request, position)
-        return Task(request, arrived, position, core_parameters(settings, sign), limits,
-                    (settings["HistoryFill"], settings["PolicyTemperature"], cache_positions(settings)), loaded, manager)
+        parameters, search = core_parameters(settings, sign), self.tree.search
+        clock = _clock(request, position)
+        if loaded and manager and clock and clock.time_ms < _NO_NETWORK_MS and search.root_visits == 0:
+            self.voice.send([f"info string {clock.time_ms} ms left, and the tree does not know this position: a move without the network"])
+            search = _core.Search()  # beside the tree, which must not hold the values of another evaluation
+            search.set_position(position.fen, position.moves)
+            loaded, limits = loaded._replace(backend=_core.Backend("trivial", None, {})), limits | {"nodes": 40, "time_ms": clock.time_ms // 3}
+        cache = cache_positions(settings) if search is self.tree.search else 1000
+        return Task(search, arrived, position, parameters, limits, self._evaluation(cache), loaded, manager)
+
+    def _evaluation(self, cache: int) -> tuple:
+        """How positions are evaluated, as Search.set_backend takes it."""
+        return self.settings["HistoryFill"], self.settings["PolicyTemperature"], cache
 
     def _limits(self, request: Request, position: Position) -> tuple["timeman.Manager | None", dict]:
         settings = self.settings

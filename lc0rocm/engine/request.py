@@ -40,9 +40,9 @@ _NUMBERS = set(Request._fields) - {"infinite", "ponder", "searchmoves"}
 
 
 def read_go(text: str) -> tuple[Request, list[str]]:
-    """The request, and a line about each word that was not understood. Numbers may have decimals and any size. If no limit can be
+    """The request, and lines about what was not understood. Numbers may have decimals and any size. If no limit can be
     read where one was meant, one visit is the limit: a clock may be running."""
-    words, found, remarks, unread = text.split(), {}, [], False
+    words, found, unknown, remarks, unread = text.split(), {}, [], [], False
     while words:
         word = words.pop(0)
         if word in ("infinite", "ponder"):
@@ -61,7 +61,9 @@ def read_go(text: str) -> tuple[Request, list[str]]:
                 remarks.append(f"go {word} needs a whole number, not '{value[:60]}'")
                 unread = True
         else:
-            remarks.append(f"go does not know '{word[:60]}'; it knows {', '.join(Request._fields)}")
+            unknown.append(word)
+    if unknown:
+        remarks.append(f"go does not know '{' '.join(unknown)[:60]}'; it knows {', '.join(Request._fields)}")
     request = Request(**found)
     return request._replace(nodes=1) if unread and not (request.ends or request.waits) else request, remarks
 

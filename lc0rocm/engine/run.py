@@ -13,9 +13,8 @@ from lc0rocm.options import Settings
 if TYPE_CHECKING:
     from lc0rocm.loading import Loaded
 
+_AT_ONCE_MS = 3
 _WITHOUT_NEWS_S = 5.0  # an info line comes at least this often
-NO_SCORE = "info depth 0 score cp 0"  # there are clients that want a score before each bestmove
-NO_MOVE = "bestmove (none)"
 
 
 class Position(NamedTuple):
@@ -26,14 +25,15 @@ class Position(NamedTuple):
 
 
 class Task(NamedTuple):
-    """What a go has to do. Nothing of it changes while it is done: options that come later are for the next one."""
-    request: Request
+    """What a go has to do. Nothing of it changes while it is done: options that come later are for the next one. The tree of `search` has
+    its root at the position."""
+    search: _core.Search
     arrived: float  # time.monotonic() of the go: the clock's start
     position: Position
     parameters: dict  # of the core's search
     limits: dict
     evaluation: tuple  # history fill, policy temperature, cache size
-    loaded: "Loaded"
+    loaded: "Loaded | None"  # None: the game is over
     manager: "timeman.Manager | None"  # the one that set the time limit
 
     def elapsed_ms(self) -> int:
@@ -48,16 +48,19 @@ class Voice(NamedTuple):
 
 
 class Run:
-    """Says bestmove once, whatever happens, unless it is replaced by another run for the same go. The tree of `search` has its root
-    at the task's position."""
+    """Says bestmove once, whatever happens, unless it is replaced by another run for the same go. task: an exception where there is
+    nothing to search."""
 
-    def __init__(self, task: Task, search: _core.Search, back_end: BackEnd, voice: Voice):
-        self.task, self.search, self.back_end, self.voice = task, search, back_end, voice
+    def __init__(self, request: Request, task: Task | Exception, back_end: BackEnd, voice: Voice):
+        self.request, self.task, self.back_end, self.voice = request, task, back_end, voice
         self._stopped = threading.Event()
         self._replaced = False
         self._changes = threading.Event()  # a better back end is ready, for a search without an end of its own
         self._thread = threading.Thread(target=self._work, daemon=True)
-        self._thread.start()
+        if not request.waits and isinstance(task, Task) and task.limits.get("time_ms", _AT_ONCE_MS) < _AT_ONCE_MS:
+            self._work()  # to wake another thread may take longer than the answer
+        else:
+            self._thread.start()
 
     @property
     def going(self) -> bool:
@@ -67,11 +70,13 @@ class Run:
     def stop(self) -> None:
         """bestmove follows."""
         self._stopped.set()
-        self.search.stop()
+        if isinstance(self.task, Task):
+            self.task.search.stop()
 
     def join(self) -> None:
         """Until bestmove is out."""
-        self._thread.join()
+        if self._thread.ident:
+            self._thread.join()
 
     def replace(self) -> bool:
         """Ends it without bestmove, for another run that will say it. False if it has been stopped: then it says its own."""
@@ -90,26 +95,28 @@ class Run:
 
     def _work(self) -> None:
         try:
-            last = self._search() if self.task.position.game.legal_moves() else self._end_of_game()
+            if isinstance(self.task, Exception):
+                raise self.task
+            last = self._search(self.task) if self.task.loaded else self._end_of_game(self.task)
         except Exception as error:  # a mistake of ours must not lose the move either
             kind = "" if isinstance(error, Error) else f"internal error: {type(error).__name__}: "
             self.voice.send([f"info string error: {kind}{error}"])
-            last = [NO_SCORE, f"bestmove {self._any_move()}"]
-        if self.task.request.waits:
+            last = ["info depth 0 score cp 0", f"bestmove {self._any_move()}"]  # some clients want a score before each bestmove
+        if self.request.waits:
             self._stopped.wait()
         if not self._replaced:
             self.voice.send(last)
 
-    def _search(self) -> list[str]:
+    def _search(self, task: Task) -> list[str]:
         """The last lines."""
-        loaded = self.task.loaded
-        if self.task.request.infinite:
+        loaded = task.loaded
+        if self.request.infinite:
             self.back_end.when_better = self._change
         while True:
-            self._start(loaded)
-            self._tell(loaded)
+            self._start(task, loaded)
+            self._tell(task, loaded)
             try:
-                result = self.search.result(self._chess960)
+                result = task.search.result(self._chess960)
             except Error as error:
                 self.voice.send([f"info string error: {error}"])
                 loaded = self.back_end.fall_back()  # with the clock as it stands
@@ -119,49 +126,51 @@ class Run:
             self._changes.clear()
             loaded = self.back_end.better()
         self.back_end.when_better = lambda: None
-        if self.task.manager:
-            self.task.manager.moved(self.task.elapsed_ms())
-        lines = self._update_lines(self.search.update(self._chess960), loaded)
+        if task.manager:
+            task.manager.moved(task.elapsed_ms())
+        lines = self._update_lines(task.search.update(self._chess960), loaded)
         if self.voice.settings["VerboseMoveStats"]:
-            lines += scores.move_stats_lines(self.search.move_stats())
+            lines += scores.move_stats_lines(task.search.move_stats())
         return [*lines, f"bestmove {result['best_move']}" + (f" ponder {result['ponder']}" if result["ponder"] else "")]
 
     def _change(self) -> None:
         self._changes.set()
-        if self.going:
-            self.search.stop()
+        if self.going and isinstance(self.task, Task):
+            self.task.search.stop()
 
-    def _start(self, loaded: "Loaded") -> None:
-        self.search.set_backend(loaded.backend, *self.task.evaluation)
-        self.search.start(self.task.parameters, self.task.limits | {"elapsed_ms": self.task.elapsed_ms()})
+    def _start(self, task: Task, loaded: "Loaded") -> None:
+        task.search.set_backend(loaded.backend, *task.evaluation)
+        task.search.start(task.parameters, task.limits | {"elapsed_ms": task.elapsed_ms()})
         if self._stopped.is_set() or self._changes.is_set():  # before there was a search to stop
-            self.search.stop()
+            task.search.stop()
 
-    def _tell(self, loaded: "Loaded") -> None:
+    def _tell(self, task: Task, loaded: "Loaded") -> None:
         """What is found, until the search ends."""
         settings = self.voice.settings
-        while (update := self.search.wait(_WITHOUT_NEWS_S, self._chess960)) or self.search.running:
+        while (update := task.search.wait(_WITHOUT_NEWS_S, self._chess960)) or task.search.running:
             if self._replaced:
                 continue
-            self.voice.send(self._update_lines(update or self.search.update(self._chess960), loaded))
+            self.voice.send(self._update_lines(update or task.search.update(self._chess960), loaded))
             if settings["LogLiveStats"]:
                 tell = self.voice.send if settings["VerboseMoveStats"] else self.voice.log
-                tell(scores.move_stats_lines(self.search.move_stats()))
+                tell(scores.move_stats_lines(task.search.move_stats()))
 
     def _update_lines(self, update: "_core.Update", loaded: "Loaded") -> list[str]:
         info = loaded.backend.info
         return ["info string " + message for message in update["messages"]] + scores.info_lines(
             update, self.voice.settings, has_wdl=info["wdl"], has_moves_left=info["moves_left"])
 
-    def _end_of_game(self) -> list[str]:
-        score = "mate 0" if self.task.position.game.in_check else "cp 0"
-        return [f"info depth 0 seldepth 0 time {self.task.elapsed_ms()} nodes 0 score {score}", NO_MOVE]
+    def _end_of_game(self, task: Task) -> list[str]:
+        score = "mate 0" if task.position.game.in_check else "cp 0"
+        return [f"info depth 0 seldepth 0 time {task.elapsed_ms()} nodes 0 score {score}", "bestmove (none)"]
 
     def _any_move(self) -> str:
-        """The search's, the best that its tree knows if it has failed, or else a legal one."""
-        game = self.task.position.game
+        """The search's, the best that its tree knows if it has failed, or else a legal one; none if there is nothing to search."""
+        if isinstance(self.task, Exception):
+            return "(none)"
+        game, search = self.task.position.game, self.task.search
         moves = self.task.limits.get("searchmoves") or game.legal_moves()
-        for move in (lambda: self.search.result()["best_move"], lambda: self.search.update()["pvs"][0]["moves"][0],
+        for move in (lambda: search.result()["best_move"], lambda: search.update()["pvs"][0]["moves"][0],
                      lambda: moves[0]):
             try:
                 return game.uci(move(), self._chess960)

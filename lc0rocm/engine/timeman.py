@@ -26,11 +26,17 @@ def kept_back(overhead_ms: int, budget_ms: float) -> float:
     return min(overhead_ms, max(0.0, budget_ms) / 2)
 
 
+_TROUBLE_MS = 200  # with less on the clock, a hiccup of a busy machine may lose the game
+
+
 class Legacy:
-    """Spreads the time over the expected rest of the game, the first move longer; what a move saves goes to the next.
+    """Spreads the time over the expected rest of the game, the first move longer; what a move saves goes to the next, as far as a first
+    move could have it from the clock as it stands: a clock may be another one than that on which time was saved.
 
     The bonus for a book counts the moves played since the start position, not the move number of a FEN: a game that
-    starts at move 40 would otherwise spend 40 % of its time on one move."""
+    starts at move 40 would otherwise spend 40 % of its time on one move. What moves have lately cost beyond their limits (a busy
+    machine, a slow GUI), by the GUI's own clock, is expected of every move to come: with a short increment that decides. With few moves to go the bonus is that of as many moves in a
+    whole game: the others need their time."""
     defaults = {"slowmover": 1.0, "midpoint-move": 51.5, "steepness": 7.0, "immediate-use": 1.0,
                 "first-move-bonus": 1.8, "book-ply-bonus": 0.25}
 
@@ -39,32 +45,42 @@ class Legacy:
         self.spare = 0.0
         self.first = True
         self.limit = 0
+        self.late = 0.0  # milliseconds a move, a running mean
+        self.last: tuple[int, int] | None = None  # clock after the last move's increment, without the move; what the move had to take
 
     def budget(self, clock: Clock) -> int:
         p = self.parameters
-        rest = expected_moves_left(clock.ply, p["midpoint-move"], p["steepness"])
-        if 0 < clock.moves_to_go < rest:
-            rest = clock.moves_to_go
+        slowmover = p["slowmover"]
+        game = expected_moves_left(clock.ply, p["midpoint-move"], p["steepness"])
+        rest = clock.moves_to_go if 0 < clock.moves_to_go < game else game
+        if self.last and 0 <= (late := self.last[0] - clock.time_ms - self.last[1]) < 500:  # else it is another clock, or chance
+            self.late += (min(late, 100) - self.late) / 4
         overhead = kept_back(self.overhead, clock.time_ms)
-        total = max(0.0, clock.time_ms + clock.increment_ms * (rest - 1) - overhead)
+        in_trouble = clock.time_ms <= min(self.overhead, _TROUBLE_MS)  # then the increment refills the clock
+        total = max(0.0, clock.time_ms + ((0 if in_trouble else clock.increment_ms) - self.late) * (rest - 1) - overhead)
+        bonus = (p["first-move-bonus"] + p["book-ply-bonus"] * min(12, clock.book_plies)) * rest / game
         squander = 0
         if self.spare > 0:
+            pace = min(1.0, slowmover)
+            most = bonus * pace * total / rest / (1 - pace / rest) if rest > pace else total
+            self.spare = min(self.spare, most)
             total = max(0.0, total - self.spare)
             squander = int(self.spare * p["immediate-use"])
             self.spare -= squander
         share = total / rest
         if self.first:
-            share *= 1 + p["first-move-bonus"] + p["book-ply-bonus"] * min(12, clock.book_plies)
+            share *= 1 + bonus
             self.first = False
-        slowmover = p["slowmover"]
         if slowmover < 1 or share * slowmover > 200:
             self.spare -= share * (slowmover - 1)
             share *= slowmover
         self.limit = int(min(share + squander, clock.time_ms - overhead))
+        self.last = clock.time_ms + clock.increment_ms, max(0, self.limit)
         return self.limit
 
     def moved(self, elapsed_ms: int) -> None:
         self.spare += self.limit - elapsed_ms
+        self.last = self.last and (self.last[0], min(self.last[1], elapsed_ms))
 
 
 class AlphaZero:
@@ -97,7 +113,9 @@ class Simple:
             share += p["time-factor"] * clock.increment_ms / clock.time_ms
         limit = available * share
         if self.last:
-            limit += max(0.0, self.last[0] - (self.last[1] - (available - clock.increment_ms)))
+            used = self.last[1] - (available - clock.increment_ms)
+            if 0 <= used <= self.last[0]:  # else it is another clock
+                limit += self.last[0] - used
         else:
             limit *= 1 + p["opening-bonus-pct"] / 100
         self.last = (min(limit, available), available)

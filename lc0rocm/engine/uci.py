@@ -41,7 +41,7 @@ def run(settings: Settings, show_hidden: bool, first_lines: Sequence[str] = ()) 
         else:
             uci.player.finish()
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, signal.SIG_IGN if commands.ended else before)  # one interrupt is enough to end in peace
         uci.player.back_end.close()
     failure = uci.output.failure
     if failure and failure.errno != errno.EPIPE:  # else the reader has gone, as GUIs do

@@ -64,9 +64,9 @@ Situation make_situation(const Run::Setup& setup, Tree& tree) {
 
 }  // namespace
 
-Run::Run(Setup setup, Tree& tree, std::mutex& lock)
+Run::Run(Setup setup, Tree& tree, std::mutex& lock, Pace& pace)
     : setup_(std::move(setup)), lock_(lock),
-      shared_(lock, changed_, setup_.game, make_situation(setup_, tree), setup_.params, setup_.limits, make_evaluation(setup_)) {
+      shared_(lock, changed_, setup_.game, make_situation(setup_, tree), setup_.params, setup_.limits, make_evaluation(setup_), pace) {
   supervisor_ = std::thread([this] { supervise(); });
 }
 
@@ -74,10 +74,14 @@ void Run::supervise() {
   std::vector<std::thread> workers;
   const int wanted = shared_.workers;
   const bool has_moves = !root_moves(setup_.game).empty();
+  bool short_of_time = false;
   {
     const std::lock_guard lock(lock_);
     shared_.check_limits();  // the tree may know enough already; then an answer costs no time
+    if (shared_.positions_in_time() < 0.5) shared_.end(StopReason::kTime);
+    short_of_time = has_moves && !shared_.stop && shared_.positions_in_time() < 2;
   }
+  if (short_of_time) work();  // to wake other threads may take longer than the answer
   try {
     for (int i = 0; has_moves && !shared_.stop && i < wanted; ++i) workers.emplace_back([this] { work(); });
   } catch (const std::exception& exception) {

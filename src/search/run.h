@@ -19,7 +19,7 @@ class Run {
     Limits limits;
   };
 
-  Run(Setup setup, Tree& tree, std::mutex& lock);
+  Run(Setup setup, Tree& tree, std::mutex& lock, Pace& pace);
   ~Run() { join(); }
 
   void join();  // ends the search at once if it still runs

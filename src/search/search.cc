@@ -51,6 +51,7 @@ void Search::set_backend(std::shared_ptr<nn::Evaluator> backend, chess::HistoryF
   end_run();
   const bool same = backend == backend_ && fill == fill_ && policy_temperature == policy_temperature_;
   if (!same || !cache_ || cache_size != cache_size_) cache_ = make_cache(cache_size);
+  if (backend != backend_) pace_ = 0;
   backend_ = std::move(backend);
   fill_ = fill;
   policy_temperature_ = policy_temperature;
@@ -97,7 +98,8 @@ void Search::start(const Params& params, const Limits& limits) {
   if (!backend_) throw Error("the search has no back end; set one first");
   end_run();
   if (!game_) game_.emplace(chess::kStartFen);
-  auto run = std::make_shared<Run>(Run::Setup{backend_, cache_, fill_, policy_temperature_, *game_, params, limits}, *tree_, lock_);
+  auto run =
+      std::make_shared<Run>(Run::Setup{backend_, cache_, fill_, policy_temperature_, *game_, params, limits}, *tree_, lock_, pace_);
   const std::lock_guard lock(lock_);
   run_ = std::move(run);
 }

@@ -52,6 +52,7 @@ class Search {
   float policy_temperature_ = 1;
   std::shared_ptr<nn::Cache> cache_;
   std::size_t cache_size_ = 0;  // that was asked for
+  double pace_ = 0;             // see search::Pace
   std::optional<chess::History> game_;
   std::vector<chess::Move> moves_;  // since the start of the game
 

@@ -1,6 +1,7 @@
 #include "search/shared.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "search/rank.h"
 
@@ -25,10 +26,10 @@ std::uint32_t target_of(const Params& params, const nn::Info& info) {
 }  // namespace
 
 Shared::Shared(std::mutex& lock, std::condition_variable& changed, const chess::History& game, Situation situation,
-               const Params& params, const Limits& limits, const Evaluation& evaluation)
+               const Params& params, const Limits& limits, const Evaluation& evaluation, Pace& pace)
     : game(game), limits(limits), evaluation(evaluation),
       clock_start(Clock::now() - std::chrono::milliseconds(limits.elapsed_ms)),
-      target(target_of(params, evaluation.info)), lock(lock), live(params), changed(changed), situation(std::move(situation)),
+      target(target_of(params, evaluation.info)), lock(lock), live(params), changed(changed), situation(std::move(situation)), pace(pace),
       stoppers(this->situation.params, limits, evaluation.cache->capacity()), workers(workers_of(params, evaluation.info)) {}
 
 void Shared::end(StopReason why) {
@@ -44,6 +45,21 @@ void Shared::abort(StopReason why) {
   stop = true;
   changed.notify_all();
   progress.notify_all();
+}
+
+double Shared::positions_in_time() const {
+  if (!evaluation.info.cpu || pace == 0) return std::numeric_limits<double>::infinity();
+  return (stoppers.time_limit_ms() - ms_since(clock_start, Clock::now())) / pace;
+}
+
+std::uint32_t Shared::batch_target() const {
+  return static_cast<std::uint32_t>(std::clamp(positions_in_time(), 1.0, static_cast<double>(target)));
+}
+
+// A slower one counts at once, a faster one by and by: what was late once may be late again.
+void Shared::keep_pace(int positions, Clock::duration took) {
+  const double now = std::chrono::duration<double, std::milli>(took).count() / positions;
+  pace = now > pace ? now : pace + (now - pace) / 4;
 }
 
 void Shared::check_limits() {
@@ -64,6 +80,7 @@ void Shared::after_batch() {
   const Move best = best_move(situation, situation.tree->root(), 0);
   situation.best = best.n() > 0 ? best.node : nullptr;
   check_limits();
+  if (positions_in_time() < 0.5) end(StopReason::kTime);  // the next one would be late
   progress.notify_all();
 }
 

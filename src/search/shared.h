@@ -14,9 +14,13 @@ namespace search {
 
 using Clock = std::chrono::steady_clock;
 
+// Milliseconds that a position has lately taken a thread in the back end, as the machine is loaded; 0 before it is known. It goes on from
+// search to search.
+using Pace = double;
+
 struct Shared {
   Shared(std::mutex& lock, std::condition_variable& changed, const chess::History& game, Situation situation, const Params& params,
-         const Limits& limits, const Evaluation& evaluation);
+         const Limits& limits, const Evaluation& evaluation, Pace& pace);
 
   // Fixed.
   const chess::History& game;
@@ -32,6 +36,7 @@ struct Shared {
   std::condition_variable progress;  // a backup: idle workers may find work again
   Situation situation;
   Stats stats;
+  Pace& pace;
   Clock::time_point first_batch{};   // when it was backed up
   Stoppers stoppers;
   std::vector<Pick> collisions;      // in flight until the next backup
@@ -53,6 +58,9 @@ struct Shared {
   void abort(StopReason why);        // at once
   void check_limits();
   std::uint32_t room() const;        // visits that may still be claimed before a limit of visits is exceeded
+  std::uint32_t batch_target() const;  // leaves of the next batch: `target`, on a processor no more than there is time for
+  double positions_in_time() const;  // that a thread can still evaluate; infinity where that is not known
+  void keep_pace(int positions, Clock::duration took);
   void after_batch();
 
  private:

@@ -166,7 +166,7 @@ class SmartPruning : public Stopper {
 
 Stoppers::Stoppers(const FixedParams& params, const Limits& limits, std::size_t cache_size) {
   const auto add = [this](auto stopper) { stoppers_.push_back(std::make_unique<decltype(stopper)>(std::move(stopper))); };
-  if (limits.time_ms) add(Time(static_cast<double>(*limits.time_ms)));
+  if (limits.time_ms) add(Time(time_limit_ms_ = static_cast<double>(*limits.time_ms)));
   if (limits.remaining_ms) add(TimeGuess(static_cast<double>(limits.elapsed_ms + *limits.remaining_ms)));
   if (params.ram_limit_mb > 0) add(Ram(params.ram_limit_mb, cache_size));
   if (limits.nodes) add(Visits(static_cast<double>(*limits.nodes), params.nodes_as_playouts));

@@ -43,11 +43,12 @@ class Stoppers {
   // Also publishes the remaining playouts in the situation.
   StopReason check(Situation& situation, const Stats& stats);
   double remaining_ms() const { return remaining_ms_; }
+  double time_limit_ms() const { return time_limit_ms_; }  // since the clock start; infinity without one
   double visits_left(const Situation& situation, const Stats& stats) const;  // to the nearest limit of visits
 
  private:
   std::vector<std::unique_ptr<Stopper>> stoppers_;
-  double remaining_ms_ = std::numeric_limits<double>::infinity();
+  double remaining_ms_ = std::numeric_limits<double>::infinity(), time_limit_ms_ = std::numeric_limits<double>::infinity();
 };
 
 }  // namespace search

@@ -74,9 +74,10 @@ void Worker::gather() {
   batch_.clear();
   waiting_ = out_of_order_ = 0;
   max_prefetch_ = shared_.live.max_prefetch;
+  target_ = shared_.batch_target();
   allowance_ = collision_allowance(shared_.situation);
   while (has_room()) {
-    const std::uint32_t budget = std::min({shared_.target - waiting_, out_of_order_cap() - out_of_order_, shared_.room()});
+    const std::uint32_t budget = std::min({target_ - waiting_, out_of_order_cap() - out_of_order_, shared_.room()});
     selector_.descend(static_cast<std::uint32_t>(std::min<std::int64_t>(budget, allowance_)), picks_);
     for (const Pick& pick : picks_.all) shared_.on_their_way += !pick.is_collision;
     lock_.unlock();
@@ -101,7 +102,7 @@ std::uint32_t Worker::out_of_order_cap() const {
 }
 
 bool Worker::has_room() const {
-  if (shared_.stop || waiting_ >= shared_.target || out_of_order_ >= out_of_order_cap() || allowance_ == 0) return false;
+  if (shared_.stop || waiting_ >= target_ || out_of_order_ >= out_of_order_cap() || allowance_ == 0) return false;
   if (shared_.room() == 0) return false;
   return waiting_ == 0 || (batch_.queued() > 0 && !backend_is_idle());
 }
@@ -169,6 +170,7 @@ void Worker::evaluate() {
   if (batch_.queued() == 0) return;
   ++shared_.evaluating;
   if (lock_) lock_.unlock();
+  const auto start = Clock::now();
   try {
     batch_.evaluate(session_);
   } catch (...) {
@@ -176,7 +178,9 @@ void Worker::evaluate() {
     throw;
   }
   --shared_.evaluating;
+  const auto took = Clock::now() - start;
   lock();
+  shared_.keep_pace(batch_.queued(), took);
   shared_.stats.evaluations += static_cast<std::uint64_t>(batch_.queued());
   ++shared_.stats.evaluated_batches;
 }
