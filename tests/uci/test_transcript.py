@@ -135,9 +135,11 @@ def test_verbose_move_stats(engine):
     assert lines.index(stats[-1]) == len(lines) - 2
 
 
-def test_live_stats_follow_the_info_lines(engine):
-    engine.send("setoption name LogLiveStats value true", "setoption name VerboseMoveStats value true")
-    lines = engine.ask("position startpos", "go nodes 2000")
+def test_live_stats_follow_the_info_lines(start):
+    engine = start("--backend=random", "--threads=1", "--backend-opts=delay=2", "--log-live-stats", "--verbose-move-stats")
+    engine.send("position startpos", "go infinite")
+    seen = [line for _ in range(3) for line in engine.until("info depth")]
+    lines = seen + engine.ask("stop")
     after_info = [lines[i + 1] for i, line in enumerate(lines) if line.startswith("info depth")]
     assert len(after_info) > 1 and all(" (U: " in line for line in after_info)
 
