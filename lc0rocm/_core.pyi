@@ -169,7 +169,8 @@ class Update(TypedDict):
     eps: int | None
     evaluations: int   # by the network
     evaluated_batches: int  # that held them
-    tbhits: int
+    tbhits: int        # answers of endgame tables
+    tables_chose: bool # of the root's moves only those that the tables rank highest are searched
     pvs: list[PvInfo]  # min(MultiPV, root moves) of them, best first; after the search the move that was chosen comes first
     messages: list[str]  # warnings for `info string`
 
@@ -201,6 +202,8 @@ class Search:
     def __init__(self) -> None: ...
     def set_backend(self, backend: Backend, history_fill: str, policy_temperature: float, cache_size: int) -> None:
         """Between searches. A changed back end, fill or temperature empties the cache."""
+    def set_tables(self, tables: "Tables | None") -> None:
+        """Between searches. Other tables than before drop the tree."""
     def clear(self, keep_cache: bool = False) -> None:
         """A new game: drops tree and cache."""
     def set_position(self, fen: str, moves: Sequence[str]) -> bool:

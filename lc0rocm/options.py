@@ -185,12 +185,16 @@ OTHER_NAMES = _group(
          alias=Alias("Slowmover", lambda percent: percent / 100, lambda factor: round(100 * factor))),
 )
 
+ENDGAMES = _group(
+    "Endgame tables",
+    path("SyzygyPath", "syzygy-paths", "", "Folders with Syzygy tables, with : between them.", short="s", show=ALWAYS, when=POSITION, in_nodes=True),
+    core("SyzygyFastPlay", "syzygy-fast-play", "Of a position won by the tables take the shortest way to the next capture or pawn move."),
+)
+
 IGNORED = tuple(option._replace(group="Accepted, without effect", when=NEVER) for option in (
-    path("SyzygyPath", "syzygy-paths", "", "Endgame tables are not read.", short="s", show=ALWAYS),
-    check("SyzygyFastPlay", "syzygy-fast-play", False, "See SyzygyPath."),
-    spin("SyzygyProbeDepth", "", 1, 1, 100, "See SyzygyPath."),
-    spin("SyzygyProbeLimit", "", 7, 0, 7, "See SyzygyPath."),
-    check("Syzygy50MoveRule", "", True, "See SyzygyPath."),
+    spin("SyzygyProbeDepth", "", 1, 1, 100, "Tables are asked at any depth."),
+    spin("SyzygyProbeLimit", "", 7, 0, 7, "Tables of any number of men are asked."),
+    check("Syzygy50MoveRule", "", True, "The 50-move rule always counts."),
     check("StrictTiming", "strict-uci-timing", False, "The clock always starts when go arrives."),
     check("OwnBook", "", False, "There is no opening book here."),
     check("UCI_LimitStrength", "", False, "Play is always as good as the network and the time allow."),
@@ -209,7 +213,7 @@ IGNORED = tuple(option._replace(group="Accepted, without effect", when=NEVER) fo
 ))
 
 # Other names come first: a GUI that sends every option, in this order, lets our own names have the last word.
-ENGINE = OTHER_NAMES + PROCESS + SEARCH + STOPPING + OUTPUT + NETWORK + IGNORED
+ENGINE = OTHER_NAMES + PROCESS + SEARCH + STOPPING + OUTPUT + NETWORK + ENDGAMES + IGNORED
 
 
 def node_values(settings: Settings) -> tuple:

@@ -4,12 +4,13 @@ from __future__ import annotations
 import dataclasses
 import os
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import chess
 
-from lc0rocm import _core, arguments
+from lc0rocm import _core, arguments, tables
 from lc0rocm.arguments import Position
 from lc0rocm.evaluating import Network
 from lc0rocm.options import cache_positions, search_parameters
@@ -48,7 +49,8 @@ class SearchResult:
     best_move: None if the game is over; ponder: the reply that is expected. q: win - loss of the best move, -1..1, or of the end of
     the game; wdl: its probabilities; pv: the line that begins with it; nodes: visits of the root, reused ones included; visits: of every
     legal move, most visited first; stopped_by: nodes, time, depth, smart_pruning, kld, ram or stop; lines: the best first, beginning with
-    pv, as many as multipv asks for.
+    pv, as many as multipv asks for. tbhits: answers of endgame tables; by_tables: they chose the moves that were searched, or prove the
+    best one.
     """
     best_move: chess.Move | None
     ponder: chess.Move | None
@@ -59,6 +61,8 @@ class SearchResult:
     visits: dict[chess.Move, int]
     stopped_by: str
     lines: list[Line] = dataclasses.field(default_factory=list)
+    tbhits: int = 0
+    by_tables: bool = False
 
 
 _WATCH_S = 0.05  # how soon Ctrl-C acts
@@ -81,6 +85,10 @@ class Engine:
         self._parameters, values = search_parameters(given)
         self._search = _core.Search()
         self._search.set_backend(network.backend, values["HistoryFill"], values["PolicyTemperature"], cache_positions(values))
+        if found := tables.open_tables(values["SyzygyPath"]):
+            self._search.set_tables(found)
+            for problem in found.take_problems():
+                warnings.warn(problem, stacklevel=2)
         self._turn = threading.Lock()
         self._user: int | None = None  # the thread whose turn it is
         self._process = os.getpid()
@@ -138,11 +146,13 @@ class Engine:
         if not result["best_move"]:
             q, wdl = (-1.0, (0.0, 0.0, 1.0)) if board.is_check() else (0.0, (0.0, 1.0, 0.0))
             return SearchResult(None, None, q, wdl, [], root["visits"], {}, result["stopped_by"])
-        lines = _update_of(self._search.update(board.chess960)).lines
+        update = self._search.update(board.chess960)
+        lines = _update_of(update).lines
         best = lines[0]
         ponder = chess.Move.from_uci(result["ponder"]) if result["ponder"] else None
         return SearchResult(best.moves[0], ponder, best.q, best.wdl, best.moves, root["visits"],
-                            {board.parse_uci(s["move"]): s["visits"] for s in reversed(moves)}, result["stopped_by"], lines)
+                            {board.parse_uci(s["move"]): s["visits"] for s in reversed(moves)}, result["stopped_by"], lines,
+                            update["tbhits"], update["tables_chose"] or update["pvs"][0]["terminal"] == "tablebase")
 
     def _check_caller(self) -> None:
         if os.getpid() != self._process:

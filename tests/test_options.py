@@ -125,7 +125,7 @@ def test_an_engine_does_not_load_networks(name):
         options.search_parameters({name: "cpu"})
 
 
-@pytest.mark.parametrize("name,value", [("UCI_Chess960", True), ("TimeManager", "nonsense"), ("MoveOverheadMs", 5), ("SyzygyPath", "/x"),
+@pytest.mark.parametrize("name,value", [("UCI_Chess960", True), ("TimeManager", "nonsense"), ("MoveOverheadMs", 5), ("SyzygyProbeLimit", 6),
                                         ("TaskWorkers", 3), ("VerboseMoveStats", True), ("Move Overhead", 9)])
 def test_an_engine_says_what_has_no_effect_in_it(name, value):
     with pytest.warns(UserWarning, match=f"^{name} has no effect in an Engine$"):

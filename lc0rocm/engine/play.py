@@ -2,7 +2,7 @@
 import contextlib
 from typing import Sequence
 
-from lc0rocm import _core, backend_options
+from lc0rocm import _core, backend_options, tables
 from lc0rocm._core import Error
 from lc0rocm.engine import contempt, timeman
 from lc0rocm.engine.backend import BackEnd
@@ -68,6 +68,7 @@ class Player:
         self.tree = Tree()
         self.position: Position | Error = Position(_core.STARTPOS, (), _core.Game())  # Error: why there is none
         self.run: Run | None = None
+        self.tables: _core.Tables | None = None
         self._said: set[str] = set()  # of what is said once
 
     # commands --------------------------------------------------------------------------------------------------------
@@ -76,6 +77,7 @@ class Player:
         """Loads what the options name; a search that runs goes on with what it has. Raises Error."""
         if not (self.run and self.run.going):
             self.settle()
+            self._open_tables()
             loaded = self.back_end.prepare(_READY_S)
             if loaded and not self.tree.is_warm:
                 self.tree.warm_up(loaded.backend, core_parameters(self.settings, 0), self._evaluation(cache_positions(self.settings)))
@@ -152,9 +154,19 @@ class Player:
 
     # a search --------------------------------------------------------------------------------------------------------
 
+    def _open_tables(self) -> None:
+        """Those of SyzygyPath, for the searches to come; says what was found when the path is a new one."""
+        found = tables.open_tables(self.settings["SyzygyPath"])
+        if found is not self.tables:
+            self.tables = found
+            self.tree.search.set_tables(found)
+            if found:
+                self.voice.send(["info string " + line for line in tables.messages(found)])
+
     def _task(self, request: Request, arrived: float, position: Position) -> Task:
         """What this go has to do, and the tree to its position."""
         settings, black = self.settings, position.game.black_to_move
+        self._open_tables()
         loaded = self.back_end.get() if position.game.legal_moves() else None
         sign = contempt.sign(settings["ContemptMode"], black, analysis=request.infinite or settings["UCI_AnalyseMode"])
         shift = contempt.rescale(settings).diff

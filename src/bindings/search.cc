@@ -96,7 +96,7 @@ py::dict dict_of(const search::Update& update) {
   return py::dict("depth"_a = update.depth, "seldepth"_a = update.seldepth, "time_ms"_a = update.time_ms,
                   "nodes"_a = update.nodes, "playouts"_a = update.playouts,
                   "evaluations"_a = update.evaluations, "evaluated_batches"_a = update.evaluated_batches, "nps"_a = update.nps, "eps"_a = update.eps,
-                  "tbhits"_a = 0, "pvs"_a = pvs, "messages"_a = update.messages);
+                  "tbhits"_a = update.tb_hits, "tables_chose"_a = update.tables_chose, "pvs"_a = pvs, "messages"_a = update.messages);
 }
 
 py::dict dict_of(const search::MoveStats& stats) {
@@ -143,6 +143,8 @@ void bind_search(py::module_& m) {
             self.set_backend(backend.evaluator, parsed, policy_temperature, cache_size);
           },
           arg("backend"), arg("history_fill"), arg("policy_temperature"), arg("cache_size"))
+      .def("set_tables", [](Search& self, std::shared_ptr<syzygy::Tables> tables) { self.set_tables(std::move(tables)); },
+           arg("tables").none(true), Released())
       .def("clear", &Search::clear, arg("keep_cache") = false, Released())
       .def("set_position", &Search::set_position, arg("fen"), arg("moves"), Released())
       .def(

@@ -83,7 +83,12 @@ bool Batch::is_terminal(const chess::History& history, const chess::MoveList& mo
     return end(Terminal::kEnd, 0, 0);
   const bool two_fold = evaluation_.two_fold_draws && position.repetitions == 1 && leaf.depth >= 4 &&
                         leaf.depth >= position.repetition_distance;
-  return two_fold && end(Terminal::kTwoFold, 0, static_cast<float>(position.repetition_distance));
+  if (two_fold) return end(Terminal::kTwoFold, 0, static_cast<float>(position.repetition_distance));
+  if (!evaluation_.tables || position.rule50 != 0) return false;  // a table is for a 50-move count that begins
+  const std::optional<int> wdl = evaluation_.tables->wdl(position.board);
+  if (!wdl) return false;
+  // The side to move's, and a node's value is the other's. Its plies left are known when it is finished.
+  return end(Terminal::kTablebase, *wdl == 2 ? -1 : *wdl == -2 ? 1 : 0, 0);
 }
 
 bool Batch::look_up(Leaf& leaf) {

@@ -13,6 +13,7 @@
 #include "search/backup.h"
 #include "search/select.h"
 #include "search/wdl.h"
+#include "syzygy/tables.h"
 
 namespace search {
 
@@ -27,6 +28,7 @@ struct Evaluation {
   bool rescale = false;                      // values from the network are transformed
   WdlTransform transform;
   int contempt_sign = 0;  // of the shift, for the root's side to move
+  const syzygy::Tables* tables = nullptr;  // null: there are none, or the root's moves need none
 };
 
 // The game down to any leaf. Consecutive leaves share most of their moves, so little is replayed.

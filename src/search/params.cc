@@ -52,6 +52,7 @@ const Row kTable[] = {
     {"FpuValue", Real{&Params::fpu_value, -100, 100}},
     {"FpuValueAtRoot", Real{&Params::fpu_value_at_root, -100, 100}},
     {"TwoFoldDraws", &Params::two_fold_draws, kInNodes},
+    {"SyzygyFastPlay", &Params::syzygy_fast_play},
     {"StickyEndgames", &Params::sticky_endgames, kInNodes},
     {"DrawScore", Real{&Params::draw_score, -1, 1}},
     {"Temperature", Real{&Params::temperature, 0, 100}, kLive},

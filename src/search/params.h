@@ -24,6 +24,7 @@ struct FixedParams {
   Fpu fpu_strategy = Fpu::kReduction, fpu_strategy_at_root = Fpu::kSame;
   float fpu_value = 0.33f, fpu_value_at_root = 1;
   bool two_fold_draws = true;
+  bool syzygy_fast_play = false;  // of a position won by the tables only the shortest way
   bool sticky_endgames = true;
   float draw_score = 0;  // value of a draw for White
 

@@ -85,6 +85,7 @@ Update make_update(const Shared& shared, Castling castling) {
   update.playouts = stats.playouts;
   update.nodes = stats.playouts + situation.initial_visits;
   update.nps = rate(stats.playouts, stats.since_first_batch_ms);
+  update.tb_hits = stats.tb_hits;
   update.evaluations = stats.evaluations;
   update.evaluated_batches = stats.evaluated_batches;
   update.eps = rate(stats.evaluations, stats.since_first_batch_ms);

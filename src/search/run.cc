@@ -15,7 +15,7 @@ namespace {
 
 constexpr double kLongestNapMs = 100;
 
-Evaluation make_evaluation(const Run::Setup& setup) {
+Evaluation make_evaluation(const Run::Setup& setup, const syzygy::RootMoves& table_moves) {
   const Params& params = setup.params;
   Evaluation evaluation;
   evaluation.info = setup.backend->info();
@@ -27,6 +27,7 @@ Evaluation make_evaluation(const Run::Setup& setup) {
   evaluation.noise_alpha = params.noise_alpha;
   evaluation.transform = {params.wdl_rescale_ratio, params.wdl_rescale_diff, params.wdl_max_s};
   evaluation.contempt_sign = params.contempt_sign;
+  if (!table_moves.by_distance) evaluation.tables = setup.tables.get();
   evaluation.rescale = params.wdl_rescale_ratio != 1 || (params.wdl_rescale_diff != 0 && params.contempt_sign != 0);
   return evaluation;
 }
@@ -37,8 +38,14 @@ chess::MoveList root_moves(const chess::History& game) {
   return moves;
 }
 
-std::vector<chess::Move> allowed_moves(const Run::Setup& setup) {
-  std::vector<chess::Move> moves;
+// What the tables leave of the root's moves, unless the user has said which to search.
+syzygy::RootMoves table_moves(const Run::Setup& setup) {
+  if (!setup.tables || !setup.limits.searchmoves.empty()) return {};
+  return rank_root(*setup.tables, setup.game, setup.params.syzygy_fast_play);
+}
+
+std::vector<chess::Move> allowed_moves(const Run::Setup& setup, const syzygy::RootMoves& table_moves) {
+  std::vector<chess::Move> moves = table_moves.best;
   for (const std::string& text : setup.limits.searchmoves) {
     try {
       moves.push_back(chess::parse_move(setup.game.last().board, text));
@@ -50,13 +57,13 @@ std::vector<chess::Move> allowed_moves(const Run::Setup& setup) {
   return moves;
 }
 
-Situation make_situation(const Run::Setup& setup, Tree& tree) {
+Situation make_situation(const Run::Setup& setup, const syzygy::RootMoves& table_moves, Tree& tree) {
   const bool black = setup.game.last().board.black_to_move();
   Situation situation{.params = setup.params,
                       .tree = &tree,
                       .draw_score = {black ? -setup.params.draw_score : setup.params.draw_score},
                       .has_moves_left = setup.backend->info().moves_left,
-                      .allowed_moves = allowed_moves(setup),
+                      .allowed_moves = allowed_moves(setup, table_moves),
                       .initial_visits = tree.root()->n};
   situation.apply_root_filter();
   return situation;
@@ -65,8 +72,10 @@ Situation make_situation(const Run::Setup& setup, Tree& tree) {
 }  // namespace
 
 Run::Run(Setup setup, Tree& tree, std::mutex& lock, Pace& pace)
-    : setup_(std::move(setup)), lock_(lock),
-      shared_(lock, changed_, setup_.game, make_situation(setup_, tree), setup_.params, setup_.limits, make_evaluation(setup_), pace) {
+    : setup_(std::move(setup)), table_moves_(table_moves(setup_)), lock_(lock),
+      shared_(lock, changed_, setup_.game, make_situation(setup_, table_moves_, tree), setup_.params, setup_.limits,
+              make_evaluation(setup_, table_moves_), pace) {
+  shared_.stats.tb_hits = !table_moves_.best.empty();
   supervisor_ = std::thread([this] { supervise(); });
 }
 
@@ -193,7 +202,10 @@ Update Run::update(Castling castling) const {
 
 Update Run::make_update(Castling castling) const {
   Update update = search::make_update(shared_, castling);
+  update.tables_chose = !table_moves_.best.empty();
   for (std::string& line : setup_.backend->take_news()) update.messages.push_back(std::move(line));
+  if (setup_.tables)
+    for (std::string& line : setup_.tables->take_problems()) update.messages.push_back(std::move(line));
   return update;
 }
 

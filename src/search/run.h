@@ -4,6 +4,7 @@
 
 #include "search/search.h"
 #include "search/shared.h"
+#include "syzygy/root.h"
 
 namespace search {
 
@@ -14,6 +15,7 @@ class Run {
     std::shared_ptr<nn::Cache> cache;
     chess::HistoryFill fill;
     float policy_temperature;
+    std::shared_ptr<const syzygy::Tables> tables;  // null without any
     chess::History game;
     Params params;
     Limits limits;
@@ -40,6 +42,7 @@ class Run {
   Update make_update(Castling castling) const;  // with the lock
 
   Setup setup_;
+  const syzygy::RootMoves table_moves_;
   std::mutex& lock_;
   mutable std::condition_variable changed_;
   Shared shared_;

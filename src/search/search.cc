@@ -58,6 +58,16 @@ void Search::set_backend(std::shared_ptr<nn::Evaluator> backend, chess::HistoryF
   cache_size_ = cache_size;
 }
 
+void Search::set_tables(std::shared_ptr<const syzygy::Tables> tables) {
+  home_.check("engine");
+  const std::lock_guard control(control_);
+  if (tables == tables_) return;
+  end_run();
+  tables_ = std::move(tables);
+  const std::lock_guard lock(lock_);
+  tree_->drop();  // its nodes hold what other tables said
+}
+
 void Search::clear(bool keep_cache) {
   home_.check("engine");
   const std::lock_guard control(control_);
@@ -98,8 +108,8 @@ void Search::start(const Params& params, const Limits& limits) {
   if (!backend_) throw Error("the search has no back end; set one first");
   end_run();
   if (!game_) game_.emplace(chess::kStartFen);
-  auto run =
-      std::make_shared<Run>(Run::Setup{backend_, cache_, fill_, policy_temperature_, *game_, params, limits}, *tree_, lock_, pace_);
+  auto run = std::make_shared<Run>(Run::Setup{backend_, cache_, fill_, policy_temperature_, tables_, *game_, params, limits},
+                                   *tree_, lock_, pace_);
   const std::lock_guard lock(lock_);
   run_ = std::move(run);
 }

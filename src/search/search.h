@@ -13,6 +13,7 @@
 #include "process.h"
 #include "search/params.h"
 #include "search/results.h"
+#include "syzygy/tables.h"
 
 namespace search {
 
@@ -24,9 +25,10 @@ class Search {
   Search();
   ~Search();  // ends a running search without a result
 
-  // These three end a running search without a result.
+  // These four end a running search without a result.
   void set_backend(std::shared_ptr<nn::Evaluator> backend, chess::HistoryFill fill, float policy_temperature,
                    std::size_t cache_size);
+  void set_tables(std::shared_ptr<const syzygy::Tables> tables);  // null for none
   void clear(bool keep_cache = false);
   bool set_position(const std::string& fen, const std::vector<std::string>& moves);  // true if the game went on
 
@@ -53,6 +55,7 @@ class Search {
   std::shared_ptr<nn::Cache> cache_;
   std::size_t cache_size_ = 0;  // that was asked for
   double pace_ = 0;             // see search::Pace
+  std::shared_ptr<const syzygy::Tables> tables_;
   std::optional<chess::History> game_;
   std::vector<chess::Move> moves_;  // since the start of the game
 

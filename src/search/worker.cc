@@ -189,6 +189,10 @@ void Worker::finish(Leaf& leaf) {
   Situation& situation = shared_.situation;
   Node* node = leaf.node;
   if (leaf.state == Leaf::State::kTerminal) {
+    if (leaf.kind == Terminal::kTablebase) {
+      leaf.outcome.m = std::max(0.0f, node->parent->m - 1);
+      ++shared_.stats.tb_hits;
+    }
     make_terminal(node, leaf.kind, leaf.outcome);
   } else if (leaf.state == Leaf::State::kEvaluated) {
     situation.tree->set_edges(node, batch_.edges(leaf), leaf.edge_count);
