@@ -8,6 +8,13 @@
 Every problem that a user can cause or meet is raised as lc0rocm.Error with one sentence that says what to do.
 """
 import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # what __getattr__ finds
+    from lc0rocm._core import Error
+    from lc0rocm.api import Engine, Evaluation, Line, Network, NetworkInfo, SearchResult, SearchUpdate
+
+    __version__: str
 
 __all__ = ["Engine", "Error", "Evaluation", "Line", "Network", "NetworkInfo", "SearchResult", "SearchUpdate", "__version__"]
 

@@ -2,7 +2,9 @@
 import dataclasses
 import itertools
 import random
-from typing import Iterator
+from typing import Any, Iterator
+
+import numpy as np
 
 from lc0rocm import _core, loading, report
 from lc0rocm.options import Settings
@@ -23,7 +25,6 @@ class _Worst:
     sum: float = 0.0  # of the largest differences of all positions
 
     def add(self, one, other, game: _core.Game) -> None:
-        import numpy as np
         with np.errstate(invalid="ignore"):
             differences = np.abs(one - other)
             shares = differences / (self.absolute + self.relative * np.abs(other))
@@ -35,7 +36,6 @@ class _Worst:
 
 def check(settings: Settings) -> int:
     """0: all within the tolerance, 1: not, 130: interrupted, with the report of what was compared until then."""
-    import numpy as np
     first = loading.load_for(settings, unplayable=True)
     second = loading.load_backend(settings["WeightsFile"], settings["against"], settings["against-opts"],
                                   unplayable=True)
@@ -49,12 +49,13 @@ def check(settings: Settings) -> int:
                 for row, game in enumerate(part):
                     legal = game.policy_indices(second.backend.info["input_format"])
                     for name, a, b in zip(_ALLOWED, *answers):
-                        worst[name].add(*(np.atleast_1d(x[row])[legal if name == "policy" else slice(None)] for x in (a, b)), game)
+                        of_move = legal if name == "policy" else slice(None)
+                        worst[name].add(np.atleast_1d(a[row])[of_move], np.atleast_1d(b[row])[of_move], game)
                     compared += 1
                     step()
     except KeyboardInterrupt:
         interrupted = True
-    rows = [[name, w.difference, w.sum / compared, 100 * w.share, w.fen] for name, w in worst.items() if compared]
+    rows: list[list[Any]] = [[name, w.difference, w.sum / compared, 100 * w.share, w.fen] for name, w in worst.items() if compared]
     good = all(row[3] <= 100 for row in rows)
     columns = ["output", "worst difference", "mean of worst", "% of allowed", "position"]
     names = [f"{loaded.backend.name} on {loaded.backend.info['device']}" for loaded in (first, second)]
@@ -85,6 +86,5 @@ def _games(count: int) -> Iterator[_core.Game]:
 
 
 def _evaluate(backend: _core.Backend, games: list[_core.Game]):
-    import numpy as np
     planes = [game.planes(backend.info["input_format"]) for game in games]
     return backend.evaluate(*(np.stack(part) for part in zip(*planes)))

@@ -12,10 +12,12 @@ import chess
 import numpy as np
 from numpy.typing import NDArray
 
+from lc0rocm import backend_options as syntax
 from lc0rocm import _core, arguments
 from lc0rocm.arguments import Position
 from lc0rocm.loading import Loaded, load_backend
 from lc0rocm.report import as_lines
+from lc0rocm.netfile import describe
 
 _log = logging.getLogger("lc0rocm")  # hears why the first use of a GPU takes long
 
@@ -160,8 +162,6 @@ def _network_info(loaded: Loaded, backend_options: str) -> NetworkInfo:
     info, backend = loaded.backend.info, loaded.backend
     sections: dict[str, dict[str, Any]] = {}
     if loaded.net:
-        from lc0rocm import backend_options as syntax
-        from lc0rocm.netfile import describe
         options = syntax.parse(backend_options)
         sections = describe.describe(loaded.net, str(options.get("policy_head", "vanilla")), str(options.get("value_head", "winner")))
     weights = sections.get("Weights", {})

@@ -119,7 +119,8 @@ class Engine:
         limits = arguments.limits_of(nodes, time, depth)
         if on_update is not None and not callable(on_update):
             raise _core.Error(f"on_update is a function of one argument, not {type(on_update).__name__}")
-        if wanted := [arguments.move_of(board, move) for move in arguments.several(searchmoves or (), (str, chess.Move), "searchmoves are chess.Move objects or text")]:
+        if wanted := [arguments.move_of(board, move) for move in arguments.several(searchmoves or (), (str, chess.Move),
+                                                                                   "searchmoves are chess.Move objects or text")]:
             limits["searchmoves"] = [board.uci(move, chess960=True) for move in wanted]
         parameters = self._parameters
         if multipv is not None:

@@ -7,7 +7,7 @@ import importlib.util
 import pathlib
 import sys
 
-from lc0rocm import _core, _rocm  # noqa: F401: loading it registers the back end
+from lc0rocm import _core, _rocm  # noqa: F401  loading it registers the back end
 from lc0rocm.netfile import net
 
 LIBRARY = ctypes.CDLL(str(pathlib.Path(importlib.util.find_spec("lc0rocm").origin).parent / "librocm_emulated.so"))

@@ -159,7 +159,7 @@ def test_options_that_pages_name():
                 assert name in known, f"{page}: {name}"
 
 
-def test_program_page_has_every_public_class():
-    page = (ROOT / "docs/program.md").read_text()
+def test_api_page_has_every_public_class():
+    page = (ROOT / "docs/api.md").read_text()
     public = [name for name in lc0rocm.__all__ if name not in ("Error", "__version__")]
     assert [name for name in public if f"::: lc0rocm.api.{name}\n" not in page] == []

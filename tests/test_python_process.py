@@ -22,7 +22,8 @@ engine = lc0rocm.Engine(net, {{"Threads": 2}})
 
 
 def python(backend: str, code: str) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-X", "faulthandler", "-c", f"BACKEND = {backend!r}\n{SETUP}\n{code}"], text=True, cwd=pathlib.Path(__file__).parent,
+    return subprocess.Popen([sys.executable, "-X", "faulthandler", "-c", f"BACKEND = {backend!r}\n{SETUP}\n{code}"], text=True,
+                            cwd=pathlib.Path(__file__).parent,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 

@@ -1,7 +1,7 @@
 """The text of `go` and `position` as values. What programs and people write there is used as far as it can be understood: a go that is
 refused loses a game."""
 import re
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from lc0rocm import _core
 from lc0rocm._core import Error
@@ -42,7 +42,8 @@ _NUMBERS = set(Request._fields) - {"infinite", "ponder", "searchmoves"}
 def read_go(text: str) -> tuple[Request, list[str]]:
     """The request, and lines about what was not understood. Numbers may have decimals and any size. If no limit can be
     read where one was meant, one visit is the limit: a clock may be running."""
-    words, found, unknown, remarks, unread = text.split(), {}, [], [], False
+    words, unknown, remarks, unread = text.split(), [], [], False
+    found: dict[str, Any] = {}
     while words:
         word = words.pop(0)
         if word in ("infinite", "ponder"):

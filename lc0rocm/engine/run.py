@@ -110,6 +110,7 @@ class Run:
     def _search(self, task: Task) -> list[str]:
         """The last lines."""
         loaded = task.loaded
+        assert loaded, "the game goes on"
         if self.request.infinite:
             self.back_end.when_better = self._change
         while True:

@@ -1,9 +1,10 @@
 """What the search knows, as the lines that GUIs parse: scores, info lines, move statistics."""
 import math
-from typing import TYPE_CHECKING, Mapping, Sequence
+from typing import TYPE_CHECKING, Sequence
 
 if TYPE_CHECKING:
     from lc0rocm._core import MoveStats, PvInfo, Update
+    from lc0rocm.engine.contempt import Values
 
 
 def half_up(x: float) -> int:
@@ -48,7 +49,7 @@ def wdl_permille(wl: float, d: float) -> tuple[int, int, int]:
     return win, draw, loss
 
 
-def info_lines(update: "Update", options: Mapping, *, has_wdl: bool, has_moves_left: bool) -> list[str]:
+def info_lines(update: "Update", options: "Values", *, has_wdl: bool, has_moves_left: bool) -> list[str]:
     """One line for each PV, best first."""
     lines = []
     for number, pv in enumerate(update["pvs"], 1):

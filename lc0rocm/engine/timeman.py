@@ -35,8 +35,8 @@ class Legacy:
 
     The bonus for a book counts the moves played since the start position, not the move number of a FEN: a game that
     starts at move 40 would otherwise spend 40 % of its time on one move. What moves have lately cost beyond their limits (a busy
-    machine, a slow GUI), by the GUI's own clock, is expected of every move to come: with a short increment that decides. With few moves to go the bonus is that of as many moves in a
-    whole game: the others need their time."""
+    machine, a slow GUI), by the GUI's own clock, is expected of every move to come: with a short increment that decides. With few moves to go
+    the bonus is that of as many moves in a whole game: the others need their time."""
     defaults = {"slowmover": 1.0, "midpoint-move": 51.5, "steepness": 7.0, "immediate-use": 1.0,
                 "first-move-bonus": 1.8, "book-ply-bonus": 0.25}
 

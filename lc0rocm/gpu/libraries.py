@@ -1,6 +1,7 @@
 """Loads a module whose libraries lie where the dynamic linker does not look: the module itself names no folder, so that nobody but this
 user and this machine's owner decides what is loaded. What is not on the linker's own paths is looked for where ROCm and CUDA put it."""
 import ctypes
+import functools
 import importlib
 import os
 import pathlib
@@ -38,4 +39,4 @@ def _with_libraries(action, asked: tuple[str, ...]):
             if not file:
                 raise ImportError(f"ROCm 7 is not installed, or ROCM_PATH does not say where: {missing[1]} is missing") from None
             asked = (*asked, missing[1])
-            _with_libraries(lambda: ctypes.CDLL(str(file)), asked)
+            _with_libraries(functools.partial(ctypes.CDLL, str(file)), asked)
