@@ -101,7 +101,7 @@ def test_the_auction_names_a_winner_once(products):
     close(products.run(**arrays, measure_s=60), arrays)
     [(key, winner)] = products.plans().items()
     assert key.endswith('/half/gemm/b1/r64/c64/d64/w1/bias/relu') and key.startswith('emulated') and 'rocblas5.2.0' in key
-    assert winner in ['rocblas', *[f'hipblaslt:{i}' for i in range(6)]]  # the emulated kernels cannot beat a BLAS
+    assert winner.startswith(('rocblas', 'hipblaslt:', 'own:'))
     products.load([key], 'own:32x64:k2')
     products.run(**arrays, measure_s=60)
     assert products.plans() == {key: 'own:32x64:k2'}  # known: not measured again

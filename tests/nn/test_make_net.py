@@ -33,7 +33,7 @@ def test_encodings_keep_values(maker, encoding, error):
     layer = maker.netproto.Net().weights.smolgen_w
     values = np.random.default_rng(0).normal(size=500).clip(-2, 2).astype(np.float32)
     maker.set_array(layer, values, encoding)
-    got = weights.decode((layer.encoding, layer.params, layer.min_val, layer.max_val))
+    got = weights.decode((layer.encoding, layer.params, layer.min_val, layer.max_val, values.shape))
     assert np.abs(got - values).max() <= error
 
 

@@ -185,7 +185,7 @@ def test_less_time_than_is_kept_back(engine):
 
 def test_without_time_the_tree_answers(engine):
     engine.ask("position startpos", "go nodes 200")
-    lines = engine.ask("go wtime 50 btime 50")
+    lines = engine.ask("go wtime 10 btime 10")
     assert nodes(lines) == 200, "no visit was made"
 
 

@@ -56,7 +56,7 @@ def test_the_gpu_takes_over_in_an_infinite_search(start, weights):
 
 
 @pytest.mark.parametrize("fault,said", [("fail=fault:150@1", "has failed and is left out; the others go on"),
-                                        ("fail=fault:150+", "going on with back end cpu")])
+                                        ("fail=fault:500+", "going on with back end cpu")])
 def test_a_game_outlives_its_gpus(start, weights, monkeypatch, fault, said):
     """One of two, and both."""
     monkeypatch.setenv("ROCM_EMULATED", f"devices=2 {fault}")
