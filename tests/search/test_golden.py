@@ -4,6 +4,7 @@ import json
 import pytest
 
 from lc0rocm import _core
+from lc0rocm.engine import scores
 from lc0rocm.netfile import net
 
 FLAGS = {"Threads": 1, "MinibatchSize": 1, "MaxPrefetch": 0, "SmartPruningFactor": 0.0, "OutOfOrderEval": False}
@@ -37,3 +38,22 @@ def test_visits_of_lc0(reference, name):
             off[i] = wrong
     rounding = [w for w in off.values() if "best" not in w and all(abs(a - (b or 0)) <= 1 for a, b in w.values())]
     assert len(off) == len(rounding) and len(off) <= len(golden["positions"]) / 20, off
+
+
+def test_visits_of_lc0_with_tables(reference):
+    """Visits, probes and scores. A difference of one visit or centipawn is rounding."""
+    golden = json.loads((reference / "golden/search-syzygy-maia-1900-n300.json").read_text())
+    network = net.load(reference / "nets/maia-1900.pb.gz").core()
+    search = _core.Search()
+    search.set_backend(_core.Backend("cpu", network, {}), "fen_only", 1.359, 200000)
+    search.set_tables(_core.Tables([str(reference / "syzygy")]))
+    for position in golden["positions"]:
+        search.clear()
+        search.set_position(position["fen"], [])
+        search.start(FLAGS, {"nodes": golden["nodes"]})
+        search.result()
+        off, update = differences(position, search), search.update()
+        assert "best" not in off and all(abs(a - (b or 0)) <= 1 for a, b in off.values()), (position["fen"], off)
+        assert update["tbhits"] == position["tbhits"], position["fen"]
+        (kind, value), (lc0_kind, lc0_value) = scores.score(update["pvs"][0], "WDL_mu", True), position["score"].split()
+        assert kind == lc0_kind and abs(value - int(lc0_value)) <= 1, position["fen"]

@@ -1,13 +1,9 @@
-"""Endgame tables in the search: Lc0's counts with the same tables, the root's moves, probes, and what is told."""
-import json
-
+"""Endgame tables in the search: the root's moves, probes, and what is told. Lc0's counts with tables are in test_golden.py."""
 import chess
 import pytest
 
 import lc0rocm
 from lc0rocm import _core
-from lc0rocm.engine import scores
-from lc0rocm.netfile import net
 
 FLAGS = {"Threads": 1, "MinibatchSize": 1, "MaxPrefetch": 0, "SmartPruningFactor": 0.0, "OutOfOrderEval": False}
 
@@ -30,22 +26,6 @@ def run(search, fen, limits, moves=(), **parameters):
     search.start(FLAGS | parameters, limits)
     result = search.result()
     return result["best_move"], search.update()
-
-
-def test_visits_of_lc0_with_tables(reference, tables):
-    """Visits, probes and scores; these may differ by one centipawn, which is rounding."""
-    golden = json.loads((reference / "golden/search-syzygy-maia-1900-n300.json").read_text())
-    network = net.load(reference / "nets/maia-1900.pb.gz").core()
-    search = _core.Search()
-    search.set_backend(_core.Backend("cpu", network, {}), "fen_only", 1.359, 200000)
-    search.set_tables(tables)
-    for position in golden["positions"]:
-        search.clear()
-        best, update = run(search, position["fen"], {"nodes": golden["nodes"]})
-        found = {s["move"]: s["visits"] for s in search.move_stats() if s["move"] != "node"}
-        assert (best, found, update["tbhits"]) == (position["bestmove"], position["visits"], position["tbhits"]), position["fen"]
-        (kind, value), (lc0_kind, lc0_value) = scores.score(update["pvs"][0], "WDL_mu", True), position["score"].split()
-        assert kind == lc0_kind and abs(value - int(lc0_value)) <= 1, position["fen"]
 
 
 def test_probes_inside_the_tree(search):
