@@ -28,8 +28,7 @@ std::optional<int> distance(const Tables& tables, const History& after, bool zer
   if (zeroing) {
     const std::optional<int> wdl = tables.wdl(child.board);
     if (!wdl) return {};
-    constexpr int kBefore[5] = {1, 101, 0, -101, -1};  // by the child's -2 to 2
-    return kBefore[*wdl + 2];
+    return before_zeroing(-*wdl);
   }
   if (drawn(child)) return 0;
   const std::optional<int> dtz = tables.dtz(child.board);

@@ -40,8 +40,6 @@ static bool is_capture(const Board& board, Move move) {
          (board.type_at(move.from()) == chess::kPawn && chess::file_of(move.from()) != chess::file_of(move.to()));
 }
 
-static int before_zeroing(int wdl) { return wdl == 2 ? 1 : wdl == 1 ? 101 : wdl == 0 ? 0 : wdl == -1 ? -101 : -1; }
-
 Tables::Tables(const std::vector<std::string>& folders) {
   for (const std::string& folder : folders) look_into(folder);
 }

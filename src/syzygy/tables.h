@@ -15,6 +15,9 @@
 
 namespace syzygy {
 
+// The distance before a capture or pawn move that leads to this result.
+inline int before_zeroing(int wdl) { return wdl == 2 ? 1 : wdl == 1 ? 101 : wdl == 0 ? 0 : wdl == -1 ? -101 : -1; }
+
 class Tables {
  public:
   // folders: of two files of the same name the first counts.
