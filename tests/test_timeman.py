@@ -131,6 +131,20 @@ def test_time_saved_on_a_long_clock_is_not_spent_on_a_short_one():
     assert simple.budget(Clock(840_000, ply=2)) == manager("simple").budget(Clock(840_000, ply=2)), "nor the other way round"
 
 
+@pytest.mark.parametrize("name", timeman.MANAGERS)
+def test_a_clock_that_runs_out_is_seen_from_what_moves_cost(name):
+    one = manager(name)
+    assert not one.runs_out(Clock(150)) and one.runs_out(Clock(50)), "whatever moves cost"
+    left = 400
+    while left > 150:  # each move takes 20 ms more than it may, and gets 10 back
+        took = max(0, one.budget(Clock(left, 10, ply=20))) + 20
+        one.moved(took)
+        left += 10 - took
+    assert one.runs_out(Clock(150, 10, ply=20)) and not one.runs_out(Clock(150, 20, ply=20)), "another increment carries it"
+    assert not one.runs_out(Clock(1000, 10, ply=20)), "there is time"
+    assert not one.runs_out(Clock(150, 10, moves_to_go=2))
+
+
 CLOCKS = st.builds(Clock, st.integers(-100, 10**7), st.integers(0, 10**5), st.integers(0, 60), st.integers(0, 300), st.integers(0, 30))
 MOVES = st.lists(st.tuples(CLOCKS, st.floats(0, 2)), max_size=5)  # with the share of its limit that each takes
 

@@ -4,6 +4,7 @@ from typing import Sequence
 
 from lc0rocm import _core, backend_options, tables
 from lc0rocm._core import Error
+from lc0rocm.choose import backend_names
 from lc0rocm.engine import contempt, timeman
 from lc0rocm.engine.backend import BackEnd
 from lc0rocm.engine.request import Request
@@ -11,15 +12,17 @@ from lc0rocm.engine.run import Position, Run, Task, Voice
 from lc0rocm.options import NOW, Option, Settings, cache_positions, core_parameters, idle, node_values
 
 _MAX_VISITS = 4_000_000_000
-_NO_NETWORK_MS = 60  # with less on the clock an evaluation may come too late on a busy machine
+_IN_A_HURRY = {"nodes": 40, "time_ms": 2}
 _READY_S = 4.0  # for loading inside isready: GUIs give up after 5 or 10 s
 
 
 class Tree:
-    """The core's search with its tree and cache, and the time manager of the game: each is dropped when what it was made of changes."""
+    """The core's search with its tree and cache, and the time manager of the game: each is dropped when what it was made of changes.
+    hurried: a search beside it, for moves without the network, whose values the tree must not hold."""
 
     def __init__(self) -> None:
-        self.search = _core.Search()
+        self.search, self.hurried = _core.Search(), _core.Search()
+        self.no_network = _core.Backend("trivial", None, {}) if "trivial" in backend_names() else None
         self.is_warm = False
         self._manager: timeman.Manager | None = None
         self._made_of: tuple = ()
@@ -28,10 +31,9 @@ class Tree:
     def warm_up(self, backend: _core.Backend, parameters: dict, evaluation: tuple) -> None:
         """Before the first search: it makes memory, threads and sessions, which had better not be on a clock."""
         self.is_warm = True
-        with contextlib.suppress(Error):  # go will say what is wrong
-            self.search.set_backend(backend, *evaluation)
-            self.search.start(parameters, {"nodes": 1})
-            self.search.result()
+        _warm_up(self.search, backend, parameters, evaluation)
+        if self.no_network:
+            _warm_up(self.hurried, self.no_network, parameters, _small(evaluation))
         self.clear()
 
     def clear(self) -> None:
@@ -80,7 +82,7 @@ class Player:
             self._open_tables()
             loaded = self.back_end.prepare(_READY_S)
             if loaded and not self.tree.is_warm:
-                self.tree.warm_up(loaded.backend, core_parameters(self.settings, 0), self._evaluation(cache_positions(self.settings)))
+                self.tree.warm_up(loaded.backend, core_parameters(self.settings, 0), self._evaluation())
 
     def new_game(self) -> None:
         self.set_position(_core.STARTPOS, [])
@@ -180,17 +182,17 @@ class Player:
         manager, limits = self._limits(request, position)
         parameters, search = core_parameters(settings, sign), self.tree.search
         clock = _clock(request, position)
-        if loaded and manager and clock and clock.time_ms < _NO_NETWORK_MS and search.root_visits == 0:
+        evaluation = self._evaluation()
+        if loaded and manager and clock and manager.runs_out(clock) and search.root_visits == 0 and self.tree.no_network:
             self.voice.send([f"info string {clock.time_ms} ms left, and the tree does not know this position: a move without the network"])
-            search = _core.Search()  # beside the tree, which must not hold the values of another evaluation
+            search, evaluation = self.tree.hurried, _small(evaluation)
             search.set_position(position.fen, position.moves)
-            loaded, limits = loaded._replace(backend=_core.Backend("trivial", None, {})), limits | {"nodes": 40, "time_ms": clock.time_ms // 3}
-        cache = cache_positions(settings) if search is self.tree.search else 1000
-        return Task(search, arrived, position, parameters, limits, self._evaluation(cache), loaded, manager)
+            loaded, limits = loaded._replace(backend=self.tree.no_network), limits | _IN_A_HURRY
+        return Task(search, arrived, position, parameters, limits, evaluation, loaded, manager)
 
-    def _evaluation(self, cache: int) -> tuple:
+    def _evaluation(self) -> tuple:
         """How positions are evaluated, as Search.set_backend takes it."""
-        return self.settings["HistoryFill"], self.settings["PolicyTemperature"], cache
+        return self.settings["HistoryFill"], self.settings["PolicyTemperature"], cache_positions(self.settings)
 
     def _limits(self, request: Request, position: Position) -> tuple["timeman.Manager | None", dict]:
         settings = self.settings
@@ -217,6 +219,18 @@ class Player:
             if times:
                 limits["time_ms"] = max(0, min(times))
         return manager, limits
+
+
+def _warm_up(search: _core.Search, backend: _core.Backend, parameters: dict, evaluation: tuple) -> None:
+    with contextlib.suppress(Error):  # go will say what is wrong
+        search.set_backend(backend, *evaluation)
+        search.start(parameters, {"nodes": 1})
+        search.result()
+
+
+def _small(evaluation: tuple) -> tuple:
+    """For a search of a few nodes."""
+    return *evaluation[:-1], 1000
 
 
 def _clock(request: Request, position: Position) -> "timeman.Clock | None":

@@ -27,34 +27,62 @@ def kept_back(overhead_ms: int, budget_ms: float) -> float:
 
 
 _TROUBLE_MS = 200  # with less on the clock, a hiccup of a busy machine may lose the game
+_LAST_MS = 60  # with less, a single evaluation may come too late
 
 
-class Legacy:
+class Manager:
+    """Sets the time of a game's moves, and learns what moves cost beyond it, by the GUI's own clock: on a busy machine, or with a slow GUI,
+    that is expected of every move to come. With a short increment it decides."""
+
+    def __init__(self, overhead_ms: int):
+        self.overhead, self.limit = overhead_ms, 0
+        self.late = 0.0  # milliseconds a move, a running mean
+        self._last: tuple[int, int] | None = None  # the clock after the last move's increment, had that move cost nothing; its limit
+
+    def budget(self, clock: Clock) -> int:
+        """Milliseconds for this move."""
+        if self._last and 0 <= (late := self._last[0] - self._last[1] - clock.time_ms) < 500:  # else it is another clock, or chance
+            self.late += (min(late, 100) - self.late) / 4
+        self.limit = self.share(clock)
+        self._last = clock.time_ms + clock.increment_ms, max(0, self.limit)
+        return self.limit
+
+    def share(self, clock: Clock) -> int:
+        """What budget() gives, by the rule of this manager."""
+        raise NotImplementedError
+
+    def moved(self, elapsed_ms: int) -> None:
+        """The move of the last budget has taken so long."""
+        self._last = self._last and (self._last[0], min(self._last[1], elapsed_ms))
+
+    def runs_out(self, clock: Clock) -> bool:
+        """The clock is nearly down, and what moves cost beyond their limits takes it before the game is over: it must cost nothing to move."""
+        rest = expected_moves_left(clock.ply, Legacy.defaults["midpoint-move"], Legacy.defaults["steepness"])
+        loss = max(0.0, self.late - clock.increment_ms) * min(rest, clock.moves_to_go or rest)
+        return clock.time_ms < _LAST_MS or clock.time_ms < _TROUBLE_MS and clock.time_ms - loss < _LAST_MS
+
+
+class Legacy(Manager):
     """Spreads the time over the expected rest of the game, the first move longer; what a move saves goes to the next, as far as a first
     move could have it from the clock as it stands: a clock may be another one than that on which time was saved.
 
     The bonus for a book counts the moves played since the start position, not the move number of a FEN: a game that
-    starts at move 40 would otherwise spend 40 % of its time on one move. What moves have lately cost beyond their limits (a busy
-    machine, a slow GUI), by the GUI's own clock, is expected of every move to come: with a short increment that decides. With few moves to go
+    starts at move 40 would otherwise spend 40 % of its time on one move. With few moves to go
     the bonus is that of as many moves in a whole game: the others need their time."""
     defaults = {"slowmover": 1.0, "midpoint-move": 51.5, "steepness": 7.0, "immediate-use": 1.0,
                 "first-move-bonus": 1.8, "book-ply-bonus": 0.25}
 
     def __init__(self, parameters: dict, overhead_ms: int):
-        self.parameters, self.overhead = parameters, overhead_ms
+        super().__init__(overhead_ms)
+        self.parameters = parameters
         self.spare = 0.0
         self.first = True
-        self.limit = 0
-        self.late = 0.0  # milliseconds a move, a running mean
-        self.last: tuple[int, int] | None = None  # clock after the last move's increment, without the move; what the move had to take
 
-    def budget(self, clock: Clock) -> int:
+    def share(self, clock: Clock) -> int:
         p = self.parameters
         slowmover = p["slowmover"]
         game = expected_moves_left(clock.ply, p["midpoint-move"], p["steepness"])
         rest = clock.moves_to_go if 0 < clock.moves_to_go < game else game
-        if self.last and 0 <= (late := self.last[0] - clock.time_ms - self.last[1]) < 500:  # else it is another clock, or chance
-            self.late += (min(late, 100) - self.late) / 4
         overhead = kept_back(self.overhead, clock.time_ms)
         in_trouble = clock.time_ms <= min(self.overhead, _TROUBLE_MS)  # then the increment refills the clock
         total = max(0.0, clock.time_ms + ((0 if in_trouble else clock.increment_ms) - self.late) * (rest - 1) - overhead)
@@ -74,38 +102,35 @@ class Legacy:
         if slowmover < 1 or share * slowmover > 200:
             self.spare -= share * (slowmover - 1)
             share *= slowmover
-        self.limit = int(min(share + squander, clock.time_ms - overhead))
-        self.last = clock.time_ms + clock.increment_ms, max(0, self.limit)
-        return self.limit
+        return int(min(share + squander, clock.time_ms - overhead))
 
     def moved(self, elapsed_ms: int) -> None:
+        super().moved(elapsed_ms)
         self.spare += self.limit - elapsed_ms
-        self.last = self.last and (self.last[0], min(self.last[1], elapsed_ms))
 
 
-class AlphaZero:
+class AlphaZero(Manager):
     """A fixed share of the time left."""
     defaults = {"alphazero-time-pct": 12.0}
 
     def __init__(self, parameters: dict, overhead_ms: int):
-        self.share, self.overhead = min(1.0, parameters["alphazero-time-pct"] / 100), overhead_ms
+        super().__init__(overhead_ms)
+        self.part = min(1.0, parameters["alphazero-time-pct"] / 100)
 
-    def budget(self, clock: Clock) -> int:
-        return int((clock.time_ms - kept_back(self.overhead, clock.time_ms)) * self.share)
-
-    def moved(self, elapsed_ms: int) -> None:
-        pass
+    def share(self, clock: Clock) -> int:
+        return int((clock.time_ms - kept_back(self.overhead, clock.time_ms)) * self.part)
 
 
-class Simple:
+class Simple(Manager):
     """A share of the time left that grows with the move number and the increment, and what the last move saved."""
     defaults = {"base-pct": 1.4, "ply-pct": 0.049, "time-factor": 1.5, "opening-bonus-pct": 0.0}
 
     def __init__(self, parameters: dict, overhead_ms: int):
-        self.parameters, self.overhead = parameters, overhead_ms
+        super().__init__(overhead_ms)
+        self.parameters = parameters
         self.last: tuple[float, float] | None = None  # (limit, time available) of the move before
 
-    def budget(self, clock: Clock) -> int:
+    def share(self, clock: Clock) -> int:
         p = self.parameters
         available = clock.time_ms - kept_back(self.overhead, clock.time_ms)
         share = (p["base-pct"] + p["ply-pct"] * clock.ply) / 100
@@ -121,16 +146,12 @@ class Simple:
         self.last = (min(limit, available), available)
         return int(self.last[0])
 
-    def moved(self, elapsed_ms: int) -> None:
-        pass
-
 
 def fixed(movetime_ms: int, overhead_ms: int) -> int:
     """The limit for `go movetime`."""
     return int(movetime_ms - kept_back(overhead_ms, movetime_ms))
 
 
-Manager = Legacy | AlphaZero | Simple
 MANAGERS: dict[str, type[Legacy] | type[AlphaZero] | type[Simple]] = {"legacy": Legacy, "alphazero": AlphaZero, "simple": Simple}
 
 

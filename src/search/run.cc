@@ -13,7 +13,7 @@
 namespace search {
 namespace {
 
-constexpr double kLongestNapMs = 100;
+constexpr double kLongestNapMs = 100, kShortMs = 3;
 
 Evaluation make_evaluation(const Run::Setup& setup, const syzygy::RootMoves& table_moves) {
   const Params& params = setup.params;
@@ -76,21 +76,27 @@ Run::Run(Setup setup, Tree& tree, std::mutex& lock, Pace& pace)
       shared_(lock, changed_, setup_.game, make_situation(setup_, table_moves_, tree), setup_.params, setup_.limits,
               make_evaluation(setup_, table_moves_), pace) {
   shared_.stats.tb_hits = !table_moves_.best.empty();
-  supervisor_ = std::thread([this] { supervise(); });
+  if (is_short()) supervise(true);
+  else supervisor_ = std::thread([this] { supervise(false); });
 }
 
-void Run::supervise() {
+// There is time for a few positions only: to wake another thread may take longer than the answer.
+bool Run::is_short() {
+  const std::lock_guard lock(lock_);
+  return !setup_.limits.infinite && (shared_.time_left_ms() < kShortMs || shared_.positions_in_time() < 2);
+}
+
+// alone: without threads, in that of the caller.
+void Run::supervise(bool alone) {
   std::vector<std::thread> workers;
   const int wanted = shared_.workers;
   const bool has_moves = !root_moves(setup_.game).empty();
-  bool short_of_time = false;
   {
     const std::lock_guard lock(lock_);
     shared_.check_limits();  // the tree may know enough already; then an answer costs no time
     if (shared_.positions_in_time() < 0.5) shared_.end(StopReason::kTime);
-    short_of_time = has_moves && !shared_.stop && shared_.positions_in_time() < 2;
   }
-  if (short_of_time) work();  // to wake other threads may take longer than the answer
+  if (alone && has_moves && !shared_.stop) work();
   try {
     for (int i = 0; has_moves && !shared_.stop && i < wanted; ++i) workers.emplace_back([this] { work(); });
   } catch (const std::exception& exception) {

@@ -34,7 +34,8 @@ class Run {
   std::vector<MoveStats> move_stats() const;
 
  private:
-  void supervise();
+  bool is_short();
+  void supervise(bool alone);
   void work();
   void failed(const std::string& why, bool to_begin);  // a worker
   void sum_up();

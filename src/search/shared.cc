@@ -47,9 +47,11 @@ void Shared::abort(StopReason why) {
   progress.notify_all();
 }
 
+double Shared::time_left_ms() const { return stoppers.time_limit_ms() - ms_since(clock_start, Clock::now()); }
+
 double Shared::positions_in_time() const {
   if (!evaluation.info.cpu || pace == 0) return std::numeric_limits<double>::infinity();
-  return (stoppers.time_limit_ms() - ms_since(clock_start, Clock::now())) / pace;
+  return time_left_ms() / pace;
 }
 
 std::uint32_t Shared::batch_target() const {

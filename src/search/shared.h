@@ -59,6 +59,7 @@ struct Shared {
   void check_limits();
   std::uint32_t room() const;        // visits that may still be claimed before a limit of visits is exceeded
   std::uint32_t batch_target() const;  // leaves of the next batch: `target`, on a processor no more than there is time for
+  double time_left_ms() const;       // of a limit of time; infinite without one
   double positions_in_time() const;  // that a thread can still evaluate; infinity where that is not known
   void keep_pace(int positions, Clock::duration took);
   void after_batch();
