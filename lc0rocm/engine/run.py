@@ -130,8 +130,13 @@ class Run:
         if task.manager:
             task.manager.moved(task.elapsed_ms())
         lines = self._update_lines(task.search.update(self._chess960), loaded)
-        if self.voice.settings["VerboseMoveStats"]:
-            lines += scores.move_stats_lines(task.search.move_stats())
+        settings = self.voice.settings
+        if settings["VerboseMoveStats"] or settings["LogLiveStats"]:
+            stats = scores.move_stats_lines(task.search.move_stats())
+            if settings["VerboseMoveStats"]:
+                lines += stats
+            else:
+                self.voice.log(stats)
         return [*lines, f"bestmove {result['best_move']}" + (f" ponder {result['ponder']}" if result["ponder"] else "")]
 
     def _change(self) -> None:
