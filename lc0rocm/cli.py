@@ -14,7 +14,7 @@ from lc0rocm import flags
 from lc0rocm._core import Error
 from lc0rocm._version import VERSION
 from lc0rocm.option import NORMAL
-from lc0rocm.options import (ENGINE, NETWORK, SEARCH, Option, Settings, check, combo, markdown, real, spin,
+from lc0rocm.options import (ENGINE, NETWORK, SEARCH, SEARCHES, Option, Settings, check, combo, markdown, real, spin,
                              string)
 
 
@@ -158,7 +158,7 @@ COMMANDS = {command.name: command for command in (
     Command("options", "every option of the engine", _options,
             _own(check("", "markdown", False, "Print docs/options.md.")), takes_network=False),
 )}
-_ALIASES = {"describenet": "describe"}
+ALIASES = {"describenet": ["describe"]} | {search: ["uci", f"--search={search}"] for search in SEARCHES}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -201,7 +201,8 @@ def _discard_output() -> None:
 
 
 def _main(arguments: list[str]) -> int:
-    name = _ALIASES.get(arguments[0], arguments[0]) if arguments else "uci"
+    arguments = [*ALIASES.get(arguments[0], arguments[:1]), *arguments[1:]] if arguments else []
+    name = arguments[0] if arguments else "uci"
     command = COMMANDS.get(name)
     if command:
         arguments = arguments[1:]
@@ -211,7 +212,7 @@ def _main(arguments: list[str]) -> int:
         command = COMMANDS["uci"]
     else:
         import difflib
-        near = difflib.get_close_matches(name, [*COMMANDS, *_ALIASES], 1)
+        near = difflib.get_close_matches(name, [*COMMANDS, *ALIASES], 1)
         raise Error(f"there is no command '{name[:60]}'"
                     + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(COMMANDS)}"))
 

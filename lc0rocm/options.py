@@ -52,6 +52,8 @@ def _group(title: str, *options: Option) -> tuple[Option, ...]:
     return tuple(option._replace(group=title) for option in options)
 
 
+SEARCHES = ("classic", "policyhead", "valuehead")
+
 PROCESS = _group(
     "Process and game",
     path("LogFile", "logfile", "", "Append everything received and sent to this file, or to <stderr>.", short="l", show=ALWAYS, when=NOW),
@@ -59,6 +61,8 @@ PROCESS = _group(
          short="c", when=START),
     check("Ponder", "", False, "The GUI will think on the opponent's time; go ponder works with it and without.", show=ALWAYS),
     check("", "preload", False, "Load the network at program start instead of at isready.", when=START),
+    combo("Search", "search", SEARCHES[0], SEARCHES,
+          "How a move is found: classic, by a tree; policyhead, by the network's policy alone; valuehead, by its value after each move."),
     core("Threads", "threads", "Search threads; 0 takes the back end's suggestion, plus one beside a GPU.", short="t", show=ALWAYS),
 )
 

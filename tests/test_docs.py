@@ -90,6 +90,7 @@ def commands(program: str):
 def test_commands_of_lc0rocm():
     seen = set()
     for page, words in commands("lc0rocm"):
+        words = [*cli.ALIASES.get(words[0], words[:1]), *words[1:]] if words else words
         name = words[0] if words and not words[0].startswith("-") else "uci"
         if name.isupper():
             continue  # a placeholder

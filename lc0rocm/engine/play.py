@@ -4,7 +4,6 @@ from typing import Sequence
 
 from lc0rocm import _core, backend_options, tables
 from lc0rocm._core import Error
-from lc0rocm.choose import backend_names
 from lc0rocm.engine import contempt, timeman
 from lc0rocm.engine.backend import BackEnd
 from lc0rocm.engine.request import Request
@@ -22,7 +21,7 @@ class Tree:
 
     def __init__(self) -> None:
         self.search, self.hurried = _core.Search(), _core.Search()
-        self.no_network = _core.Backend("trivial", None, {}) if "trivial" in backend_names() else None
+        self.no_network = _core.Backend("trivial", None, {}) if "trivial" in (row[0] for row in _core.registered_backends()) else None
         self.is_warm = False
         self._manager: timeman.Manager | None = None
         self._made_of: tuple = ()
@@ -183,7 +182,8 @@ class Player:
         parameters, search = core_parameters(settings, sign), self.tree.search
         clock = _clock(request, position)
         evaluation = self._evaluation()
-        if loaded and manager and clock and manager.runs_out(clock) and search.root_visits == 0 and self.tree.no_network:
+        hurries = clock and manager and manager.runs_out(clock) and search.root_visits == 0 and settings["Search"] == "classic"
+        if loaded and hurries and self.tree.no_network:
             self.voice.send([f"info string {clock.time_ms} ms left, and the tree does not know this position: a move without the network"])
             search, evaluation = self.tree.hurried, _small(evaluation)
             search.set_position(position.fen, position.moves)

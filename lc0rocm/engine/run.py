@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
 
 from lc0rocm import _core
 from lc0rocm._core import Error
-from lc0rocm.engine import scores, timeman
+from lc0rocm.engine import heads, scores, timeman
 from lc0rocm.engine.backend import BackEnd
 from lc0rocm.engine.request import Request
 from lc0rocm.options import Settings
@@ -97,7 +97,7 @@ class Run:
         try:
             if isinstance(self.task, Exception):
                 raise self.task
-            last = self._search(self.task) if self.task.loaded else self._end_of_game(self.task)
+            last = self._last_lines(self.task)
         except Exception as error:  # a mistake of ours must not lose the move either
             kind = "" if isinstance(error, Error) else f"internal error: {type(error).__name__}: "
             self.voice.send([f"info string error: {kind}{error}"])
@@ -107,8 +107,27 @@ class Run:
         if not self._replaced:
             self.voice.send(last)
 
+    def _last_lines(self, task: Task) -> list[str]:
+        if not task.loaded:
+            return self._end_of_game(task)
+        search = heads.SEARCHES.get(self.voice.settings["Search"])
+        return self._ask(search, task, task.loaded) if search else self._search(task)
+
+    def _ask(self, search: heads.Ask, task: Task, loaded: "Loaded") -> list[str]:
+        moves = task.limits.get("searchmoves") or task.position.game.legal_moves()
+        while True:
+            try:
+                choice = search(loaded.backend, task.evaluation[0], task.position, moves)
+                break
+            except Error as error:
+                self.voice.send([f"info string error: {error}"])
+                loaded = self.back_end.fall_back()
+        line = "info depth 1 seldepth 1 nodes {} score {} {}".format(choice.evaluations, *choice.score())
+        if self.voice.settings["UCI_ShowWDL"]:
+            line += " wdl {} {} {}".format(*scores.wdl_permille(choice.wl, choice.d))
+        return [line, f"bestmove {task.position.game.uci(choice.move, self._chess960)}"]
+
     def _search(self, task: Task) -> list[str]:
-        """The last lines."""
         loaded = task.loaded
         assert loaded, "the game goes on"
         if self.request.infinite:
