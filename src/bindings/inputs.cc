@@ -105,7 +105,7 @@ chess::Move move_of(const chess::Board& board, const py::handle& move) {
   if (from == to) throw Error("the move stack holds a null move; a network sees only games of legal moves");
   const chess::Move wanted(from ^ mirror, to ^ mirror, promotion);
   chess::MoveList legal;
-  board.legal_moves(legal);
+  board.legal_moves(legal, chess::bit(wanted.from()));
   for (const chess::Move candidate : legal)
     if (candidate == wanted) return candidate;
   for (const chess::Move candidate : legal)

@@ -73,20 +73,23 @@ bool can_castle(const Board& board, Square king, Square rook) {
 }
 
 // Calls sink.piece(from, targets), and sink.pawns(targets, step) with the same step for every target; a target of pawns
-// on the last rank is four moves.
+// on the last rank is four moves. Men that are not on `movers` stand still.
 template <class Sink>
-void generate(const Board& board, Sink& sink) {
+void generate(const Board& board, Sink& sink, Bitboard movers = ~Bitboard{0}) {
   const Bitboard ours = board.ours(), theirs = board.theirs(), occupied = ours | theirs;
-  const Bitboard pawns = board.ours(kPawn);
+  const Bitboard pawns = board.ours(kPawn) & movers;
   const Bitboard enterable = ~ours & ~board.men(kKing);  // theirs can be attacked after a pseudo-legal move
   const Square king = board.our_king();
+  const bool king_moves = movers & bit(king);
 
-  Bitboard safe = 0;
-  for (Bitboard steps = kGeometry.king[king] & enterable; steps;) {
-    const Square to = pop_lowest(steps);
-    if (!board.attackers(to, occupied ^ bit(king))) safe |= bit(to);
+  if (king_moves) {
+    Bitboard safe = 0;
+    for (Bitboard steps = kGeometry.king[king] & enterable; steps;) {
+      const Square to = pop_lowest(steps);
+      if (!board.attackers(to, occupied ^ bit(king))) safe |= bit(to);
+    }
+    sink.piece(king, safe);
   }
-  sink.piece(king, safe);
 
   Bitboard checkers =
       (kGeometry.knight[king] & board.theirs(kKnight)) | (our_pawn_attacks(bit(king)) & board.theirs(kPawn));
@@ -103,16 +106,16 @@ void generate(const Board& board, Sink& sink) {
   if (checkers & (checkers - 1)) return;
   const Bitboard allowed = enterable & (checkers ? kGeometry.between[king][lowest(checkers)] | checkers : ~Bitboard{0});
 
-  for (Bitboard rest = board.ours(kKnight) & ~pinned; rest;) {
+  for (Bitboard rest = board.ours(kKnight) & movers & ~pinned; rest;) {
     const Square from = pop_lowest(rest);
     sink.piece(from, kGeometry.knight[from] & allowed);
   }
   const auto pin_line = [&](Square from) { return pinned & bit(from) ? kGeometry.through[king][from] : ~Bitboard{0}; };
-  for (Bitboard rest = board.ours(kBishop) | board.ours(kQueen); rest;) {
+  for (Bitboard rest = (board.ours(kBishop) | board.ours(kQueen)) & movers; rest;) {
     const Square from = pop_lowest(rest);
     sink.piece(from, diagonal_attacks(from, occupied) & allowed & pin_line(from));
   }
-  for (Bitboard rest = board.ours(kRook) | board.ours(kQueen); rest;) {
+  for (Bitboard rest = (board.ours(kRook) | board.ours(kQueen)) & movers; rest;) {
     const Square from = pop_lowest(rest);
     sink.piece(from, straight_attacks(from, occupied) & allowed & pin_line(from));
   }
@@ -134,7 +137,7 @@ void generate(const Board& board, Sink& sink) {
     }
   }
 
-  if (checkers) return;
+  if (checkers || !king_moves) return;
   for (Bitboard rooks = board.castling() & kRank1; rooks;) {
     const Square rook = pop_lowest(rooks);
     if (can_castle(board, king, rook)) sink.piece(king, bit(rook));
@@ -164,9 +167,9 @@ Bitboard Board::attackers(Square s, Bitboard occupied) const {
                      (straight_attacks(s, occupied) & (men(kRook) | queens)));
 }
 
-void Board::legal_moves(MoveList& list) const {
+void Board::legal_moves(MoveList& list, Bitboard movers) const {
   Lister lister{list};
-  generate(*this, lister);
+  generate(*this, lister, movers);
 }
 
 int Board::count_legal_moves() const {

@@ -49,7 +49,7 @@ class Board {
   int en_passant_file() const { return en_passant_file_; }
   bool black_to_move() const { return black_; }
 
-  void legal_moves(MoveList& list) const;  // appends
+  void legal_moves(MoveList& list, Bitboard movers = ~Bitboard{0}) const;  // appends those of the men on `movers`
   int count_legal_moves() const;           // without making the list
   bool in_check() const { return attackers(our_king(), occupied()) != 0; }
   Bitboard attackers(Square s, Bitboard occupied) const;  // theirs

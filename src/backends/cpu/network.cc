@@ -172,21 +172,30 @@ Tensor Forward::scalar_head(Tensor body, const nn::ScalarHead& head, const std::
   return out;
 }
 
+template <class Logit>
+void Forward::read_policy(Logit logit) {
+  write_policy_ = [this, logit](const nn::Batch& batch, int first) {
+    nn::for_each_logit(batch, first, body_.batch(), [&](int position, std::uint16_t index, std::size_t place) {
+      batch.policy[place] = logit(position - first, index);
+    });
+  };
+}
+
 void Forward::policy_head(Tensor body, const nn::ClassicalPolicy& head) {
   const Tensor squares = policy_.tensor("head", 64, head.embed.out()), logits = policy_.floats("logits", 1, chess::kPolicySize);
   policy_.dense(squares, body, head.embed, head.activation);
   policy_.dense(logits, squares, head.logits);
-  read_policy_ = [logits](int position, std::uint16_t index) { return logits.as<float>()[position * chess::kPolicySize + index]; };
+  read_policy([logits](int position, std::uint16_t index) { return logits.as<float>()[position * chess::kPolicySize + index]; });
 }
 
 void Forward::policy_head(Tensor body, const nn::ConvolutionPolicy& head) {
   const Tensor inner = policy_.tensor("inner", 64, head.inner.out()), planes = policy_.floats("logits", 64, head.outer.out());
   policy_.conv3x3(inner, body, head.inner, head.activation);
   policy_.conv3x3(planes, inner, head.outer, nn::Activation::kNone);
-  read_policy_ = [planes](int position, std::uint16_t index) {
+  read_policy([planes](int position, std::uint16_t index) {
     const int place = chess::convolution_policy_map()[index];
     return planes.as<float>()[(position * 64 + place % 64) * planes.cols + place / 64];
-  };
+  });
 }
 
 void Forward::policy_head(Tensor body, const nn::AttentionPolicy& head) {
@@ -196,9 +205,9 @@ void Forward::policy_head(Tensor body, const nn::AttentionPolicy& head) {
   const int width = head.queries_keys.out() / 2;
   const Tensor qk = policy_.floats("policy qk", 64, 2 * width);
   policy_.dense(qk, tokens, nn::scaled(head.queries_keys, 1 / std::sqrt(static_cast<float>(width)), width));
-  read_policy_ = [qk, promotion = policy_.weights().table(head.promotions), width](int position, std::uint16_t index) {
+  read_policy([qk, promotion = policy_.weights().table(head.promotions), width](int position, std::uint16_t index) {
     return attention_logit(qk.as<float>() + std::size_t{128} * position * width, promotion, width, chess::attention_policy_map()[index]);
-  };
+  });
 }
 
 void Forward::run(const nn::Batch& batch, int first) {
@@ -220,9 +229,7 @@ void Forward::run(const nn::Batch& batch, int first) {
     }
     if (moves_left_.data) value.m = std::max(0.0f, moves_left_.as<float>()[i]);
   }
-  nn::for_each_logit(batch, first, body_.batch(), [&](int position, std::uint16_t move, std::size_t place) {
-    batch.policy[place] = read_policy_(position - first, move);
-  });
+  write_policy_(batch, first);
 }
 
 }  // namespace cpu

@@ -33,7 +33,9 @@ class Forward {
   Plan policy_;  // goes on from the body
   const chess::Planes* input_ = nullptr;
   Tensor value_{}, moves_left_{};
-  std::function<float(int position, std::uint16_t index)> read_policy_;  // raw logit of one of the 1858
+  template <class Logit>
+  void read_policy(Logit logit);  // float(int position, std::uint16_t index): a raw logit of the 1858
+  std::function<void(const nn::Batch& batch, int first)> write_policy_;
 };
 
 }  // namespace cpu
