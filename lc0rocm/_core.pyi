@@ -59,11 +59,13 @@ def convolution_policy_map() -> NDArray[np.uint16]:
 def attention_policy_map() -> NDArray[np.uint16]:
     """(1858,): from * 64 + to, then 4096 + 24 * file + 3 * target file + piece."""
 
+def check_board(board: Any) -> None:
+    """Raises Error for a chess.Board that Inputs would not take."""
+
 class Inputs:
     """Positions as a network takes them: boards of python-chess, whose move stacks are their histories, or FEN text, which "moves e2e4
     ..." may follow. Reads of a game what the network can see. Raises Error, naming the position, for what is no position, another
-    variant, and null or illegal moves among those. moves: whether the legal
-    moves are wanted."""
+    variant, null or illegal moves among those, and a board that its moves do not lead to. moves: whether the legal moves are wanted."""
     def __init__(self, positions: Iterable[Any], input_format: int, history_fill: str = "fen_only", moves: bool = True) -> None: ...
     def __len__(self) -> int: ...
     @property

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Union
 
 import chess
@@ -16,11 +16,8 @@ _MOST_VISITS = 4_000_000_000  # of the core
 
 
 def start_and_moves(board: chess.Board) -> tuple[str, list[str]]:
-    """The FEN a board started from and the moves since. Raises Error for variants and null moves."""
-    if board.uci_variant != "chess":
-        raise _core.Error(f"lc0rocm plays chess and Chess960, not {board.uci_variant}")
-    if not all(board.move_stack):
-        raise _core.Error("the move stack holds a null move; a network sees only games of legal moves")
+    """The FEN a board started from and the moves since. Raises Error for variants, null moves and boards that their moves do not lead to."""
+    _core.check_board(board)
     return board.root().fen(en_passant="fen"), [move.uci() for move in board.move_stack]
 
 
@@ -44,9 +41,12 @@ def several(given: Any, kinds: tuple[type, ...], what: str) -> Iterable[Any]:
     """Those that were given, one alone as a list of it."""
     if isinstance(given, kinds):
         return [given]
-    if not isinstance(given, Iterable):
-        raise _core.Error(f"{what}, one or several, not {type(given).__name__}")
-    return given
+    try:
+        if isinstance(given, (bytes, Mapping)):  # what they yield is not what was meant
+            raise TypeError
+        return iter(given)
+    except TypeError:
+        raise _core.Error(f"{what}, one or several, not {type(given).__name__}") from None
 
 
 def move_of(board: chess.Board, move: chess.Move | str) -> chess.Move:
@@ -84,7 +84,7 @@ def limits_of(nodes: int | None, time: float | None, depth: int | None) -> dict[
 def integer(name: str, value: Any, low: int, high: int | None = None) -> int:
     try:
         number = value.__index__()  # of numpy's integers, too
-    except AttributeError:
+    except (AttributeError, TypeError):  # TypeError: arrays of several
         number = None
     if number is None or isinstance(value, bool) or number < low or (high is not None and number > high):
         raise _core.Error(f"{name} must be an integer from {low}" + (f" to {high}" if high else " on") + f", not {value!r}")

@@ -6,7 +6,7 @@ import logging
 import os
 import pathlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NoReturn
 
 import chess
 import numpy as np
@@ -22,7 +22,7 @@ from lc0rocm.netfile import describe
 _log = logging.getLogger("lc0rocm")  # hears why the first use of a GPU takes long
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)  # arrays have no one answer to ==
 class Evaluation:
     """What a network says of n positions, each seen by its side to move.
 
@@ -98,6 +98,9 @@ class Network:
     def __enter__(self) -> Network:
         return self
 
+    def __reduce__(self) -> NoReturn:
+        raise _core.Error("a network cannot be copied or sent to another process; make an lc0rocm.Network there")
+
     def __exit__(self, *_: object) -> None:
         self.close()
 
@@ -148,10 +151,11 @@ class Network:
 
     def index_to_move(self, board: Position, index: int) -> chess.Move:
         """The legal move whose logit Evaluation.policy holds there. Raises Error if no legal move has that place."""
+        wanted = arguments.integer("a policy index", index, 0)
         for move, place in self.move_indices([board])[0].items():
-            if place == index:
+            if place == wanted:
                 return move
-        raise _core.Error(f"no legal move has policy index {index!r} in this position")
+        raise _core.Error(f"no legal move has policy index {wanted} in this position")
 
     def _inputs(self, boards: Position | Iterable[Position], moves: bool = False) -> _core.Inputs:
         boards = arguments.several(boards, (str, chess.Board), "positions are chess.Board objects or FEN text")

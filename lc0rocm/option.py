@@ -95,6 +95,8 @@ class Settings:
         self.options = options
         self.values = {option.key: option.default for option in options if not option.alias}
         self._by_name = {option.name.lower(): option for option in options if option.name}
+        self._told: dict[str, Any] = {}
+        self._set_as: dict[str, str] = {}  # since then: the name by which each option was set last
 
     def __getitem__(self, key: str) -> Any:
         return self.values[key]
@@ -107,13 +109,21 @@ class Settings:
         """The present one, for another name as that name would say it."""
         return option.alias.back(self.values[option.alias.target]) if option.alias else self.values[option.key]
 
+    def tell(self) -> dict[str, Any]:
+        """The values of all, by name, for a GUI. Many send back every option at each game, also those that their user never touched: what
+        comes back as it was told changes nothing that was set by another name of the same option."""
+        self._told, self._set_as = {option.key: self.value(option) for option in self.options}, {}
+        return self._told
+
     def set(self, option: Option, text: str) -> Option:
         """Sets it, or the option that it is another name of; returns the one that was set. Raises Error for a bad value."""
         value = None if option.kind == "button" else option.parse(text)
-        if alias := option.alias:
-            option, value = self._by_name[alias.target.lower()], alias.into(value)
-        self.values[option.key] = value
-        return option
+        target = self._by_name[option.alias.target.lower()] if option.alias else option
+        is_no_news = self._set_as.get(target.key, option.key) != option.key and value == self._told.get(option.key)
+        if not is_no_news and value != self.value(option):  # also: what is told rounded
+            self.values[target.key] = option.alias.into(value) if option.alias else value
+            self._set_as[target.key] = option.key
+        return target
 
 
 def _without_quotes(text: str) -> str:

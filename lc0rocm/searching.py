@@ -6,7 +6,7 @@ import os
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 import chess
 
@@ -93,6 +93,9 @@ class Engine:
         self._user: int | None = None  # the thread whose turn it is
         self._process = os.getpid()
 
+    def __reduce__(self) -> NoReturn:
+        raise _core.Error("an engine cannot be copied or sent to another process; make an lc0rocm.Engine there")
+
     def new_game(self) -> None:
         """Forgets the tree and the cached evaluations."""
         self._check_caller()
@@ -119,8 +122,8 @@ class Engine:
         limits = arguments.limits_of(nodes, time, depth)
         if on_update is not None and not callable(on_update):
             raise _core.Error(f"on_update is a function of one argument, not {type(on_update).__name__}")
-        if wanted := [arguments.move_of(board, move) for move in arguments.several(searchmoves or (), (str, chess.Move),
-                                                                                   "searchmoves are chess.Move objects or text")]:
+        given = arguments.several(() if searchmoves is None else searchmoves, (str, chess.Move), "searchmoves are chess.Move objects or text")
+        if wanted := [arguments.move_of(board, move) for move in given]:
             limits["searchmoves"] = [board.uci(move, chess960=True) for move in wanted]
         parameters = self._parameters
         if multipv is not None:

@@ -1,6 +1,9 @@
 """The Python API as its docstrings promise it."""
+import copy
 import math
 import pathlib
+import pickle
+import random
 import threading
 
 import chess
@@ -8,6 +11,8 @@ import chess.variant
 import lc0rocm
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -174,7 +179,8 @@ FEN = "8/8/8/4k3/8/8/4P3/4K3 w - - 0 1"
 
 @pytest.mark.parametrize("boards, count", [
     (chess.Board(), 1), (FEN, 1), ([FEN], 1), ((chess.Board(), FEN), 2), ((chess.Board() for _ in range(3)), 3), (iter([FEN]), 1),
-    ({"a": chess.Board()}.values(), 1), (np.array([chess.Board(), chess.Board()], dtype=object), 2), (FEN + " moves e2e4 e5d6", 1), ([], 0),
+    ({"a": chess.Board()}.values(), 1), (np.array([chess.Board(), chess.Board()], dtype=object), 2), (np.array([FEN] * 3), 3),
+    (FEN + " moves e2e4 e5d6", 1), ([], 0),
 ])
 def test_positions_may_come_as_a_caller_has_them(net, boards, count):
     assert len(net.evaluate(boards)) == count
@@ -191,7 +197,8 @@ def test_text_means_the_same_position_as_a_board(net):
     (5, "positions are chess.Board objects or FEN text, one or several, not int"), (None, "not NoneType"), ([chess.Board(), 5], "position 1: .* not int"),
     (["no FEN"], "position 0: bad FEN"), ([chess.Move.from_uci("e2e4")], "position 0: .* not .*Move"), ([None], "not NoneType"),
     ([chess.Board(None)], "position 0: .* one king"), ([chess.Board("8/8/8/8/8/8/8/K1k5 w - - 0 1")], None),
-    ([chess.Board("4k3/8/8/8/8/8/4R3/4K3 w - - 0 1")], "side that has just moved is in check"), (b"fen", "position 0"),
+    ([chess.Board("4k3/8/8/8/8/8/4R3/4K3 w - - 0 1")], "side that has just moved is in check"), (b"fen", "not bytes"),
+    ({FEN: 1}, "not dict"), (np.array(FEN), "not ndarray"), (np.array([[FEN]]), "position 0: .* not numpy.ndarray"),
     ([FEN + " moves e2e5"], "position 0: illegal move"),
 ])
 def test_wrong_positions_are_named(net, boards, expected):
@@ -210,6 +217,34 @@ def test_an_illegal_move_of_the_game_is_named(net):
         net.evaluate([chess.Board(), board])
 
 
+@pytest.mark.parametrize("field, value", [("turn", chess.WHITE), ("castling_rights", chess.BB_EMPTY), ("halfmove_clock", 30), ("queens", 0),
+                                          ("bishops", chess.BB_B1 | chess.BB_C8)])
+def test_a_board_that_its_moves_do_not_lead_to_is_refused(net, field, value):
+    board = played("Nf3", "e5", "a3", "e4", "d4")
+    setattr(board, field, value)
+    with pytest.raises(lc0rocm.Error, match="position 0: .*(changed after its last move; board.clear_stack|cannot be played)"):
+        net.evaluate(board)
+    with pytest.raises(lc0rocm.Error, match="changed after its last move; board.clear_stack|cannot be played"):
+        lc0rocm.Engine(net).search(board, nodes=1)
+
+
+@given(st.integers(0, 10**9), st.booleans())
+@settings(max_examples=60, deadline=None)
+def test_no_board_that_is_played_is_refused(net, seed, chess960):
+    dice = random.Random(seed)
+    board = chess.Board.from_chess960_pos(dice.randrange(960)) if chess960 else chess.Board()
+    for _ in range(dice.randrange(120)):
+        if not (moves := list(board.legal_moves)):
+            break
+        special = [move for move in moves if board.is_castling(move) or board.is_en_passant(move) or move.promotion]
+        board.push(dice.choice(special or moves))
+        net.planes(board)
+    for _ in range(dice.randrange(3)):
+        if board.move_stack:
+            board.pop()
+            net.planes([board, board.copy(), board.copy(stack=False), board.copy(stack=2)])
+
+
 def test_what_a_generator_raises_comes_through(net):
     def boards():
         yield chess.Board()
@@ -221,7 +256,9 @@ def test_what_a_generator_raises_comes_through(net):
 
 @pytest.mark.parametrize("arguments, expected", [
     ({"nodes": 0}, "nodes must be an integer from 1"), ({"nodes": -5}, "nodes must be"), ({"nodes": 1.5}, "nodes must be"),
-    ({"nodes": True}, "nodes must be"), ({"nodes": "10"}, "nodes must be"), ({"time": -1}, "time must be a number of 0 or more"),
+    ({"nodes": True}, "nodes must be"), ({"nodes": np.True_}, "nodes must be"), ({"nodes": np.array([1, 2])}, "nodes must be"),
+    ({"nodes": 1, "multipv": np.array([1])}, "multipv must be"), ({"time": np.array([1, 2])}, "time must be"),
+    ({"nodes": 1, "searchmoves": b"e2e4"}, "not bytes"), ({"nodes": "10"}, "nodes must be"), ({"time": -1}, "time must be a number of 0 or more"),
     ({"time": math.nan}, "time must be"), ({"time": "1"}, "time must be"), ({"depth": 0}, "depth must be"), ({"depth": -3}, "depth must be"),
     ({"nodes": 1, "multipv": 0}, "multipv must be an integer from 1 to 500"), ({"nodes": 1, "multipv": 501}, "multipv must be"), ({}, "limit"),
     ({"nodes": 1, "searchmoves": ["e2e5"]}, "'e2e5' is no legal move"), ({"nodes": 1, "searchmoves": [5]}, "a move is a chess.Move"),
@@ -237,6 +274,7 @@ def test_wrong_limits_are_named(net, arguments, expected):
     ({"weights": 5}, "path of a network file, not int"), ({"backend": 5}, "backend is text"), ({"backend_options": {"threads": 1}}, "not dict"),
     ({"history_fill": None}, "history_fill is text"), ({"history_fill": "maybe"}, "no, fen_only or always"), ({"backend": "gpu"}, "no back end 'gpu'"),
     ({"weights": str(NET.parent)}, None), ({"weights": bytes(NET)}, ""), ({"weights": str(NET)}, ""),
+    ({"weights": "a\0b"}, "cannot be read"),
 ])
 def test_a_network_says_what_it_wants(arguments, expected):
     arguments = {"weights": NET, "backend": "cpu"} | arguments
@@ -270,7 +308,8 @@ def test_large_limits_are_limits(net):
     assert engine.search(FEN, nodes=10, depth=10**30, time=1e300).best_move
 
 
-@pytest.mark.parametrize("moves", [["e2e4"], "e2e4", [chess.Move.from_uci("e2e4")], chess.Move.from_uci("e2e4"), ["e4"]])
+@pytest.mark.parametrize("moves", [["e2e4"], "e2e4", [chess.Move.from_uci("e2e4")], chess.Move.from_uci("e2e4"), ["e4"],
+                                   np.array(["e2e4", "e4"]), np.array([chess.Move.from_uci("e2e4")] * 2, dtype=object), {"e2e4": 1}.keys()])
 def test_searchmoves_may_be_text(net, moves):
     assert lc0rocm.Engine(net).search(chess.Board(), nodes=10, searchmoves=moves).best_move.uci() == "e2e4"
 
@@ -319,6 +358,26 @@ def test_moves_and_indices_are_inverse(net, board):
         net.index_to_move(board, next(i for i in range(1858) if i not in net.move_indices(board)[0].values()))
     with pytest.raises(lc0rocm.Error, match="no legal move"):
         net.move_to_index(board, chess.Move.from_uci("a3a4"))
+
+
+@pytest.mark.parametrize("index", [-1, "5", None, True, np.array([1, 2]), 10**30])
+def test_what_is_no_index_of_a_legal_move_is_an_error(net, index):
+    with pytest.raises(lc0rocm.Error, match="policy index"):
+        net.index_to_move(chess.Board(), index)
+
+
+@pytest.mark.parametrize("copied", [pickle.dumps, copy.copy, copy.deepcopy])
+def test_what_cannot_be_copied_says_what_to_do(net, copied):
+    for thing, words in ((net, "make an lc0rocm.Network there"), (lc0rocm.Engine(net), "make an lc0rocm.Engine there")):
+        with pytest.raises(lc0rocm.Error, match=words):
+            copied(thing)
+
+
+def test_results_can_be_sent_to_other_processes(net):
+    results = lc0rocm.Engine(net).search(chess.Board(), nodes=3), net.info, lc0rocm.Error("text")
+    assert [repr(result) for result in pickle.loads(pickle.dumps(results))] == [repr(result) for result in results]
+    evaluation = net.evaluate(chess.Board())
+    assert evaluation == evaluation and pickle.loads(pickle.dumps(evaluation)).q == evaluation.q
 
 
 def test_what_is_known_of_a_network(net):

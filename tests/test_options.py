@@ -172,3 +172,42 @@ def test_the_core_takes_what_it_declares_and_no_more(row):
     for bad in [*beyond, "wrong", float("nan"), None]:
         with pytest.raises(Error, match=row["name"]):
             start(bad)
+
+
+NAMES = {"NNCacheSize": st.integers(0, 3000), "Hash": st.integers(0, 3), "MoveOverheadMs": st.integers(0, 3), "Move Overhead": st.integers(0, 3),
+         "Slowmover": st.sampled_from([0, 0.5, 1, 1.004, 2]), "Slow Mover": st.integers(99, 101)}
+
+
+@given(st.lists(st.sampled_from(list(NAMES)).flatmap(lambda name: st.tuples(st.just(name), NAMES[name]))),
+       st.lists(st.sampled_from(list(NAMES)).flatmap(lambda name: st.tuples(st.just(name), NAMES[name])), max_size=3),
+       st.randoms(use_true_random=False))
+def test_only_what_a_gui_says_anew_counts(before, wishes, dice):
+    """A GUI that sends back all that it was told, and among it in any order what its user has changed."""
+    present = options.Settings(options.ENGINE)
+
+    def say(name, value):
+        present.set(present.option(name), options.value_text(value))
+
+    for name, value in before:
+        say(name, value)
+    told, kept = dict(present.tell()), dict(present.values)
+    wishes = {name: value for name, value in wishes if value != told[name]}
+    lines = [(name, wishes.get(name, told[name])) for name in NAMES]
+    dice.shuffle(lines)
+    for name, value in lines * dice.randrange(1, 3):
+        say(name, value)
+    for name, value in lines:  # the last wish for an option holds
+        option = BY_NAME[name]
+        if name in wishes and not option.alias:
+            kept[name] = value
+        elif name in wishes and value != option.alias.back(kept[option.alias.target]):  # else it says so already
+            kept[option.alias.target] = option.alias.into(value)
+    assert {name: pytest.approx(value) if isinstance(value, float) else value for name, value in kept.items()} == present.values
+
+
+def test_a_wish_may_be_taken_back():
+    present = options.Settings(options.ENGINE)
+    told = present.tell()["Hash"]
+    for value, positions in ((1, 7489), (told, BY_NAME["Hash"].alias.into(told)), (1, 7489)):
+        present.set(BY_NAME["Hash"], str(value))
+        assert present["NNCacheSize"] == positions

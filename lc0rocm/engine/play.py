@@ -245,9 +245,9 @@ def _clock(request: Request, position: Position) -> "timeman.Clock | None":
 
 
 def _legal(moves: Sequence[str], game: _core.Game) -> list[str]:
-    """Those that are legal, in either castling notation, as the core writes them."""
+    """Those that are legal, in either castling notation and in capitals or not, as the core writes them."""
     known = {name: move for move in game.legal_moves() for name in (game.uci(move, False), move)}
-    return list(dict.fromkeys(known[move] for move in moves if move in known))
+    return list(dict.fromkeys(known[move] for move in map(str.lower, moves) if move in known))
 
 
 def check_settings(settings: Settings) -> None:

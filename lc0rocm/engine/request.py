@@ -41,8 +41,8 @@ _NUMBERS = set(Request._fields) - {"infinite", "ponder", "searchmoves"}
 
 def read_go(text: str) -> tuple[Request, list[str]]:
     """The request, and lines about what was not understood. Numbers may have decimals and any size. If no limit can be
-    read where one was meant, one visit is the limit: a clock may be running."""
-    words, unknown, remarks, unread = text.split(), [], [], False
+    read where one may have been meant, one visit is the limit: a clock may be running."""
+    words, unknown, remarks = text.split(), [], []
     found: dict[str, Any] = {}
     while words:
         word = words.pop(0)
@@ -60,13 +60,12 @@ def read_go(text: str) -> tuple[Request, list[str]]:
                 pass  # movetime infinite
             else:
                 remarks.append(f"go {word} needs a whole number, not '{value[:60]}'")
-                unread = True
         else:
             unknown.append(word)
     if unknown:
         remarks.append(f"go does not know '{' '.join(unknown)[:60]}'; it knows {', '.join(Request._fields)}")
     request = Request(**found)
-    return request._replace(nodes=1) if unread and not (request.ends or request.waits) else request, remarks
+    return request._replace(nodes=1) if remarks and not (request.ends or request.waits) else request, remarks
 
 
 def _number(text: str) -> int | None:
@@ -83,7 +82,7 @@ def read_position(text: str) -> tuple[str, list[str]]:
     words = text.split()
     at = words.index("moves") if "moves" in words else len(words)
     start, moves = words[:at], words[at + 1:]
-    if start == ["startpos"]:
+    if start in (["startpos"], ["fen", "startpos"]):
         return _core.STARTPOS, moves
     if start[:1] == ["fen"]:
         return " ".join(start[1:]) or _core.STARTPOS, moves

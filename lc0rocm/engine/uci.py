@@ -85,11 +85,14 @@ class Uci:
 
     def handle(self, line: str, arrived: float) -> bool:
         """Acts on one line, which came at `arrived` by time.monotonic(); False for quit."""
-        command, rest = (line.split(None, 1) + ["", ""])[:2]
-        if not command:
+        if not line.strip():
             return True
         with self._lock:
             self._log.write(">", [line])
+        match = self._COMMAND.match(line)
+        before, command, rest = match.groups() if match else (line, "", "")
+        if before.strip():  # UCI: an unknown word is skipped, and the rest of the line is read
+            self._complain(f"unknown command '{line[:60]}'; there are {', '.join(self._COMMANDS)}, go, ponderhit, quit")
         if command == "quit":
             return False
         try:
@@ -97,10 +100,8 @@ class Uci:
                 self._go(rest, arrived)
             elif command == "ponderhit":
                 self.player.ponderhit(arrived)
-            elif action := self._COMMANDS.get(command):
-                action(self, rest)
-            else:
-                raise Error(f"unknown command '{line[:60]}'; there are {', '.join(self._COMMANDS)}, go, ponderhit, quit")
+            elif command:
+                self._COMMANDS[command](self, rest)
         except Error as error:
             self._complain(str(error))
         except Exception as error:  # a mistake of ours must not lose somebody's game
@@ -115,9 +116,10 @@ class Uci:
 
     def _uci(self, rest: str) -> None:
         lines = [f"id name lc0rocm {VERSION} (Lc0-compatible)", "id author the lc0rocm authors"]
+        values = self.settings.tell()
         for option in self.settings.options:
             if option.name and (self.show_hidden or option.show != HIDDEN):
-                lines.append(option.uci_line(self.settings.value(option)))
+                lines.append(option.uci_line(values[option.key]))
         self.send([*lines, "uciok"])
 
     def _isready(self, rest: str) -> None:
@@ -169,3 +171,4 @@ class Uci:
                  "wait": lambda self, rest: self.player.wait(),
                  "debug": lambda self, rest: None,  # of UCI, without a use here
                  "register": lambda self, rest: None}
+    _COMMAND = re.compile(rf"(.*?)(?<!\S)({'|'.join(_COMMANDS)}|go|ponderhit|quit)(?!\S)\s*(.*)", re.DOTALL)

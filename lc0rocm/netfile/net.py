@@ -35,8 +35,8 @@ def load(path) -> "NetFile":
         if path.exists() and not path.is_file():
             raise Error(f"{path}: is no regular file, expected a net (.pb or .pb.gz)")
         data = _read(path)
-    except OSError as error:
-        raise Error(f"{path}: cannot be read: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:  # ValueError: no path holds a NUL
+        raise Error(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not data:
         raise Error(f"{path}: is empty, expected a net (.pb or .pb.gz)")
     if data[:2] in (b"1\n", b"2\n"):

@@ -115,6 +115,15 @@ chess::Move move_of(const chess::Board& board, const py::handle& move) {
   throw Error("the move stack holds the illegal move " + std::string(py::str(move)));
 }
 
+// All but what can be taken in passing, which a placement says also where no pawn could.
+bool look_alike(const chess::Position& a, const chess::Position& b) {
+  bool alike = a.rule50 == b.rule50 && a.board.black_to_move() == b.board.black_to_move() && a.board.castling() == b.board.castling() &&
+               a.board.ours() == b.board.ours() && a.board.theirs() == b.board.theirs();
+  for (const PieceType type : {chess::kPawn, chess::kKnight, chess::kBishop, chess::kRook, chess::kQueen, chess::kKing})
+    alike = alike && a.board.men(type) == b.board.men(type);
+  return alike;
+}
+
 // The start is the last position before everything that the network can see: seven plies back, from there to the last capture or pawn
 // move, because repetitions count, and one more, so that what can be taken in passing is ours to say. Without python-chess's earlier
 // states it is the start of the game.
@@ -135,6 +144,22 @@ void replay(const py::handle& board, bool chess960, chess::History& history) {
   }
   for (std::ptrdiff_t i = start; i < count; ++i) __builtin_prefetch(PyList_GET_ITEM(moves.ptr(), i));  // they lie anywhere
   for (std::ptrdiff_t i = start; i < count; ++i) history.push(move_of(history.last().board, moves[i]));
+  if (!look_alike(make_position(placement_of(board, false, chess960)), history.last()))
+    throw Error("the board was changed after its last move; board.clear_stack() makes it a position without a history");
+}
+
+// A chess.Board into a history; whether it castles as Chess960 does.
+bool read_board(const py::handle& board, chess::History& history) {
+  py::object variant;
+  try {
+    variant = attribute(board, names().uci_variant);
+  } catch (const py::error_already_set&) {
+    throw Error(std::string("a position is a chess.Board or the text of a FEN, not ") + Py_TYPE(board.ptr())->tp_name);
+  }
+  if (!variant.equal(py::str("chess"))) throw Error("lc0rocm plays chess and Chess960, not " + std::string(py::str(variant)));
+  const bool chess960 = is_true(attribute(board, names().chess960));
+  replay(board, chess960, history);
+  return chess960;
 }
 
 // "FEN" or "FEN moves e2e4 ...".
@@ -156,16 +181,7 @@ class Reader {
     if (PyUnicode_Check(item.ptr())) {
       read(py::cast<std::string>(item), history_);
     } else {
-      py::object variant;
-      try {
-        variant = attribute(item, names().uci_variant);
-      } catch (const py::error_already_set&) {
-        throw Error(std::string("a position is a chess.Board or the text of a FEN, not ") + Py_TYPE(item.ptr())->tp_name);
-      }
-      if (!variant.equal(py::str("chess")))
-        throw Error("lc0rocm plays chess and Chess960, not " + std::string(py::str(variant)));
-      chess960 = is_true(attribute(item, names().chess960));
-      replay(item, chess960, history_);
+      chess960 = read_board(item, history_);
     }
     inputs_.planes.push_back(encode(history_, format_, fill_));
     if (with_moves_) add_moves(chess960);
@@ -228,6 +244,13 @@ py::array_t<float> expanded(const Inputs& self) {
 
 void bind_inputs(py::module_& m) {
   using py::arg;
+  m.def(
+      "check_board",
+      [](const py::object& board) {
+        chess::History history{chess::kStartFen};
+        read_board(board, history);
+      },
+      arg("board"));
   py::class_<Inputs>(m, "Inputs")
       .def(py::init(&read_all), arg("positions"), arg("input_format"), arg("history_fill") = "fen_only", arg("moves") = true)
       .def("__len__", &Inputs::size)

@@ -173,7 +173,8 @@ FORMS = ["nodes {n}", "nodes {n} searchmoves {moves}", "searchmoves {moves} node
          "depth 1", "wtime {n} btime {n}", "wtime 9{n}.0 btime 9{n}.7 winc 1 binc 1 movestogo 40 foo 3", "btime {n}",
          "infinite", "infinite nodes {n}", "movetime infinite", "ponder nodes {n}", "ponder wtime {n} btime {n}", "ponder",
          "", "frobnicate nodes {n}", "mate 1 movetime {n}", "mate 1 nodes {n}", "depth", "nodes x", "nodes -{n}",
-         "nodes {n} searchmoves a1a1", "infinite searchmoves {moves}", "wtime -{n} btime -{n}"]
+         "nodes {n} searchmoves a1a1", "infinite searchmoves {moves}", "wtime -{n} btime -{n}", "perft {n}", "movetime={n}"]
+UNREADABLE = ("nodes x", "depth", "nodes -{n}", "perft {n}", "movetime={n}")  # one visit each
 
 
 # the machine ----------------------------------------------------------------------------------------------------------
@@ -249,6 +250,7 @@ class Gui(RuleBasedStateMachine):
         self.settle()
         if how == "ucinewgame":
             self.say_a_word(how, True)
+            self.position(n, 10, True)  # the same again: a tree that was kept would go on
         else:
             number = self.number = (getattr(self, "number", 0) + 1) % 4  # another value than the last one
             self.setoption(how, number, False)
@@ -307,9 +309,9 @@ class Gui(RuleBasedStateMachine):
         if "{moves}" in form and legal != NOTHING:
             legal = {notation: {self.board.uci(move, chess960=notation) for move in kept} for notation in (False, True)}
         waits = "infinite" in form or "ponder" in form
-        exact = self.exact and self.fresh and form in ("nodes {n}", "nodes\t{n}.4", "frobnicate nodes {n}", "nodes x", "depth", "nodes -{n}",
+        exact = self.exact and self.fresh and form in ("nodes {n}", "nodes\t{n}.4", "frobnicate nodes {n}", *UNREADABLE,
                                                        "nodes {n} searchmoves {moves}", "searchmoves {moves} nodes {n}")
-        nodes = (1 if form in ("nodes x", "depth", "nodes -{n}") else n) if exact else None
+        nodes = (1 if form in UNREADABLE else n) if exact else None
         self.go = Go(text, legal, waits=waits, ends=form != "" and not waits, nodes=nodes, chess960=self.chess960, multipv=self.multipv,
                      wdl=self.wdl)
         self.go.pondering = "ponder" in form

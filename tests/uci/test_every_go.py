@@ -39,7 +39,8 @@ def test_what_follows_in_the_same_write(engine, first, then):
 
 @pytest.mark.parametrize("go", ["go wtime 1000 btime 1000 foo 3", "go wtime 600.0 btime 600.0", "go\tnodes 3", "\tgo \t nodes\t3", "go nodes 3.0",
                                 "go nodes 3 nodes 4", "go foo bar nodes 3", "go movetime 1e3", "go nodes many", "go depth", "go wtime x btime 500",
-                                "go searchmoves", "go searchmoves nodes 3", "go nodes 3 searchmoves e2e5", "go wtime -1000", "go movetime 0"])
+                                "go searchmoves", "go searchmoves nodes 3", "go nodes 3 searchmoves e2e5", "go wtime -1000", "go movetime 0", "go perft 3",
+                                "go movetime=100", "go wtime:1000 btime:1000", "go nodes 1,000", "go wtime null btime null", "joho go depth 1"])
 def test_a_go_that_is_hard_to_read_is_answered(engine, go):
     engine.send("position startpos", go)
     if go == "go searchmoves":  # no limit at all
@@ -190,12 +191,12 @@ def test_without_time_the_tree_answers(engine):
 
 
 def test_with_next_to_no_time_a_position_that_the_tree_does_not_know_needs_no_network(start):
-    engine = start("--backend=random", "--backend-opts=delay=1500", "--threads=1")
+    engine = start("--backend=random", "--backend-opts=delay=6000", "--threads=1")
     before = time.monotonic()
     lines = engine.ask("position startpos moves e2e4 d7d5", "go wtime 50 btime 50")
-    assert time.monotonic() - before < 1.4 and any("without the network" in line for line in lines)
+    assert time.monotonic() - before < 5.5 and any("without the network" in line for line in lines)
     assert moves(lines)[0] == "e4d5", "captures first"
-    assert nodes(engine.ask("go nodes 2")) == 2 and time.monotonic() - before > 2, "nothing of it is in the tree"
+    assert nodes(engine.ask("go nodes 1", seconds=60)) == 1 and time.monotonic() - before > 6, "nothing of it is in the tree"
 
 
 # the end of the input -------------------------------------------------------------------------------------------------

@@ -65,7 +65,10 @@ def test_an_option_that_another_makes_idle_is_named_once(engine):
     assert sentence not in engine.ask("go nodes 9")
 
 
-def test_every_option_at_its_default_costs_no_word(engine):
+@pytest.mark.parametrize("flags", [[], ["--nncache=1000", "--move-overhead=37", "--slowmover=1.004", "--temperature=1.00000001"]])
+def test_every_option_sent_back_changes_nothing_and_costs_no_word(start, flags):
+    engine = start("--backend=random", "--show-hidden", *flags)
+    engine.sync()
     engine.send("uci")
     lines = [line for line in engine.until("uciok") if line.startswith("option name ")]
     for line in lines:
@@ -74,8 +77,7 @@ def test_every_option_at_its_default_costs_no_word(engine):
     assert engine.sync() == []
     assert len(engine.ask("position startpos", "go nodes 20")) >= 2
     engine.send("uci")
-    again = [line for line in engine.until("uciok") if line.startswith("option name ")]
-    assert [line for line in again if "NNCacheSize" not in line] == [line for line in lines if "NNCacheSize" not in line]
+    assert [line for line in engine.until("uciok") if line.startswith("option name ")] == lines
 
 
 def test_names_of_other_engines_act(engine):
@@ -88,6 +90,19 @@ def test_names_of_other_engines_act(engine):
 
 def visits(lines):
     return int(re.search(r" nodes (\d+)", [line for line in lines if line.startswith("info depth")][-1])[1])
+
+
+@pytest.mark.parametrize("line,words", [("joho isready", "unknown command 'joho isready'"), ("1128 12:10 >> isready", "unknown command"),
+                                        ("\x07\x1b isready now", "unknown command")])
+def test_words_before_a_command_are_skipped(engine, line, words):
+    engine.send(line)
+    said = engine.until("readyok")
+    assert len(said) == 2 and words in said[0]
+    assert move_of(engine.ask("joho position startpos moves e2e4", "go joho nodes 3"))[1] in "78"
+
+
+def test_searchmoves_in_capitals(engine):
+    assert move_of(engine.ask("position fen startpos", "go nodes 9 searchmoves A2A3")) == "a2a3"
 
 
 def test_a_memory_limit_below_the_cache_leaves_room_to_search(engine):
