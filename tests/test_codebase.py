@@ -1,5 +1,6 @@
 """The code as text: what a linter finds, folders that know only what is below them, files that the build knows, and lazy imports."""
 import ast
+import graphlib
 import pathlib
 import re
 import subprocess
@@ -53,6 +54,17 @@ def test_folders_include_what_is_below_them():
                 if goal in BELOW and goal != folder and goal not in BELOW.get(folder, ()):
                     faults.append(f"{path.relative_to(ROOT)} includes {name}")
     assert not faults
+
+
+def test_folders_do_not_include_each_other():
+    """Inside the parts, too: rocm is over rocm/linear, which is over rocm/device."""
+    src = ROOT / "src"
+    below = {folder: {src / name.rpartition("/")[0] for path in folder.iterdir() if path.suffix in (".h", ".cc", ".hip")
+                      for name in includes(path)} - {folder} for folder in src.rglob("*") if folder.is_dir()}
+    try:
+        graphlib.TopologicalSorter(below).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" includes ".join(str(folder.relative_to(src)) for folder in reversed(error.args[1])))
 
 
 def test_back_ends_do_not_know_each_other():

@@ -4,8 +4,8 @@
 #include <memory>
 #include <string>
 
+#include "backends/rocm/device/stream.h"
 #include "backends/rocm/linear/planner.h"
-#include "backends/rocm/stream.h"
 
 namespace calls {
 

@@ -1,6 +1,6 @@
 #include "backends/rocm/graph.h"
 
-#include "backends/rocm/device.h"
+#include "backends/rocm/device/device.h"
 
 namespace rocm {
 

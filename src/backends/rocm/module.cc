@@ -5,7 +5,7 @@
 #include <climits>
 #include <vector>
 
-#include "backends/rocm/device.h"
+#include "backends/rocm/device/device.h"
 #include "backends/rocm/session.h"
 
 namespace py = pybind11;

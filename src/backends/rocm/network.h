@@ -3,8 +3,8 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "backends/rocm/stream.h"
-#include "backends/rocm/weights.h"
+#include "backends/rocm/device/stream.h"
+#include "backends/rocm/device/weights.h"
 #include "nn/description.h"
 
 namespace rocm {

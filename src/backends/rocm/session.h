@@ -4,10 +4,10 @@
 #include <map>
 #include <optional>
 
-#include "backends/rocm/device.h"
+#include "backends/rocm/device/device.h"
+#include "backends/rocm/device/stream.h"
 #include "backends/rocm/graph.h"
 #include "backends/rocm/network.h"
-#include "backends/rocm/stream.h"
 #include "nn/backend.h"
 
 namespace rocm {

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "backends/rocm/stream.h"
+#include "backends/rocm/device/stream.h"
 
 namespace rocm {
 

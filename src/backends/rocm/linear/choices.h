@@ -16,9 +16,9 @@
 #include <utility>
 #include <vector>
 
+#include "backends/rocm/device/stream.h"
 #include "backends/rocm/linear/auction.h"
 #include "backends/rocm/linear/planner.h"
-#include "backends/rocm/stream.h"
 
 namespace rocm {
 

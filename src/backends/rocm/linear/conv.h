@@ -1,9 +1,9 @@
 // 3x3 convolutions of residual towers behind one call: Winograd F(4x4, 3x3) over batched products, rows of patches times the weights in one
 // product, or MIOpen, whichever won the shape's auction. Activations lie as rows of squares, (batch * 64, channels), which is NHWC.
 #pragma once
+#include "backends/rocm/device/stream.h"
+#include "backends/rocm/device/weights.h"
 #include "backends/rocm/kernels/kernels.h"
-#include "backends/rocm/stream.h"
-#include "backends/rocm/weights.h"
 #include "nn/description.h"
 
 namespace rocm {

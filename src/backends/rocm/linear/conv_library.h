@@ -2,7 +2,7 @@
 #pragma once
 #include <memory>
 
-#include "backends/rocm/stream.h"
+#include "backends/rocm/device/stream.h"
 
 namespace rocm {
 

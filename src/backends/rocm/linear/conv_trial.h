@@ -3,9 +3,9 @@
 #include <functional>
 #include <vector>
 
+#include "backends/rocm/device/stream.h"
 #include "backends/rocm/kernels/kernels.h"
 #include "backends/rocm/linear/shapes.h"
-#include "backends/rocm/stream.h"
 
 namespace rocm {
 

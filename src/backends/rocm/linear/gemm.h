@@ -1,6 +1,6 @@
 // Products of matrices behind one call: rocBLAS, hipBLASLt or our own kernel (kernels/gemm.hip), whichever won the shape's auction.
 #pragma once
-#include "backends/rocm/stream.h"
+#include "backends/rocm/device/stream.h"
 #include "nn/activation.h"
 
 namespace rocm {

@@ -2,8 +2,8 @@
 #pragma once
 #include <memory>
 
+#include "backends/rocm/device/stream.h"
 #include "backends/rocm/linear/shapes.h"
-#include "backends/rocm/stream.h"
 
 namespace rocm {
 

@@ -9,7 +9,7 @@
 #include <set>
 #include <string>
 
-#include "backends/rocm/device.h"
+#include "backends/rocm/device/device.h"
 
 namespace rocm {
 

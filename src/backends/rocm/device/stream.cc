@@ -1,4 +1,4 @@
-#include "backends/rocm/stream.h"
+#include "backends/rocm/device/stream.h"
 
 #include <algorithm>
 #include <thread>

@@ -1,5 +1,5 @@
 // One array at a time is decoded, converted and copied, so that the host never holds more than the file and the largest of them.
-#include "backends/rocm/weights.h"
+#include "backends/rocm/device/weights.h"
 
 #include <algorithm>
 #include <bit>

@@ -1,4 +1,4 @@
-#include "backends/rocm/device.h"
+#include "backends/rocm/device/device.h"
 
 #include <unistd.h>
 

@@ -12,7 +12,7 @@
 #include <typeindex>
 #include <vector>
 
-#include "backends/rocm/device.h"
+#include "backends/rocm/device/device.h"
 
 namespace rocm {
 

@@ -6,7 +6,7 @@
 #include <string>
 #include <unordered_map>
 
-#include "backends/rocm/device.h"
+#include "backends/rocm/device/device.h"
 #include "nn/description.h"
 
 namespace rocm {
