@@ -150,109 +150,138 @@ def save(path: pathlib.Path, state: dict) -> None:
     partial.rename(path)
 
 
-def train(rank: int, options: argparse.Namespace) -> None:
-    team = Team(rank, options.processes, options.device, options.out / "meeting")
-    torch.manual_seed(options.seed)
-    torch.set_float32_matmul_precision("high")
-    share = Share(options.data, team, options.device)
+class Run:
+    """One process's part of a training: the net and its average, the data that it draws from, the step it is at, and the log of all."""
 
-    checkpoint = options.out / "checkpoint.pt"
-    state = torch.load(checkpoint, map_location=options.device, weights_only=True) if checkpoint.exists() else None
-    if state and state["config"] != dataclasses.asdict(options.config):
-        raise SystemExit(f"{checkpoint} is of another network size: choose another --out or the same sizes")
-    net = model.Net(options.config, torch.from_numpy(np.load(options.data / "move_map.npy").astype(np.int64)))
-    net.to(options.device)
-    average = model.Net(options.config, net.policy.move_map).to(options.device)
-    average.load_state_dict(net.state_dict())
-    average.requires_grad_(False)
-    optimizer = make_optimizer(net, options)
-    step, log = 0, {"data": [], "training": [], "held_out": []}
-    if state:
-        net.load_state_dict(state["net"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        step, log = state["step"], state["log"]
-    run = torch.compile(net) if options.compile else net
+    def __init__(self, rank: int, options: argparse.Namespace) -> None:
+        self.options = options
+        self.team = Team(rank, options.processes, options.device, options.out / "meeting")
+        torch.manual_seed(options.seed)
+        torch.set_float32_matmul_precision("high")
+        self.share = Share(options.data, self.team, options.device)
+        self.net = model.Net(options.config, torch.from_numpy(np.load(options.data / "move_map.npy").astype(np.int64)))
+        self.net.to(options.device)
+        self.average = model.Net(options.config, self.net.policy.move_map).to(options.device)
+        self.average.load_state_dict(self.net.state_dict())
+        self.average.requires_grad_(False)
+        self.weights, self.averages = list(self.net.parameters()), list(self.average.parameters())
+        self.fresh = [weight.detach() for weight in self.weights]  # the same memory, as the averages see it
+        self.optimizer = make_optimizer(self.net, options)
+        self.step, self.log = 0, {"data": [], "training": [], "held_out": []}
+        self.checkpoint = options.out / "checkpoint.pt"
+        self.resume()
+        self.compiled = torch.compile(self.net) if options.compile else self.net
+        self.say(f"{sum(p.numel() for p in self.net.parameters()):,} parameters, {options.config.flops() / 1e6:.0f} MFLOP a position; "
+                 f"{self.team.size} processes; from step {self.step} of {options.steps}; loaded in {self.seconds():.0f} s")
+        self.look_at_data()
+        self.sums: dict[str, Tensor] = {}  # of the losses since last_step
+        self.last_time, self.last_step = time.monotonic(), self.step
 
-    def say(text: str) -> None:
-        if rank == 0:
+    def resume(self) -> None:
+        """Goes on from the checkpoint, if there is one."""
+        if not self.checkpoint.exists():
+            return
+        state = torch.load(self.checkpoint, map_location=self.options.device, weights_only=True)
+        if state["config"] != dataclasses.asdict(self.options.config):
+            raise SystemExit(f"{self.checkpoint} is of another network size: choose another --out or the same sizes")
+        for name in ("net", "average", "optimizer"):
+            getattr(self, name).load_state_dict(state[name])
+        self.step, self.log = state["step"], state["log"]
+
+    def say(self, text: str) -> None:
+        if self.team.rank == 0:
             print(text, file=sys.stderr, flush=True)
 
-    def seconds() -> float:
-        return time.monotonic() - options.started
+    def seconds(self) -> float:
+        return time.monotonic() - self.options.started
 
-    def elapsed() -> float:
+    def elapsed(self) -> float:
         """The share of this call that is over, as rank 0 sees it."""
-        return team.first_ones(seconds() / (60 * options.minutes)) if options.minutes else 0.0
+        minutes = self.options.minutes
+        return self.team.first_ones(self.seconds() / (60 * minutes)) if minutes else 0.0
 
-    def samplers() -> list[Sampler]:
-        """Of positions and children. Also says what there is."""
-        totals = dict(zip(("positions", "children", "held_out", "held_out_children"), share.totals()))
-        log["data"].append({"step": step} | totals)
-        say(f"step {step}: data: " + ", ".join(f"{name} {total:,}" for name, total in totals.items()) + f", {seconds():.0f} s")
-        return [Sampler(store.size, size, options.seed, options.device)
-                for store, size in ((share.positions, options.batch), (share.children, options.children_batch))]
+    def look_at_data(self) -> None:
+        """Notes how much there is, and draws from all of it from now on."""
+        totals = dict(zip(("positions", "children", "held_out", "held_out_children"), self.share.totals()))
+        self.log["data"].append({"step": self.step} | totals)
+        self.say(f"step {self.step}: data: " + ", ".join(f"{name} {total:,}" for name, total in totals.items()) + f", {self.seconds():.0f} s")
+        self.positions, self.children = (
+            Sampler(store.size, size, self.options.seed, self.options.device)
+            for store, size in ((self.share.positions, self.options.batch), (self.share.children, self.options.children_batch)))
 
-    say(f"{sum(p.numel() for p in net.parameters()):,} parameters, {options.config.flops() / 1e6:.0f} MFLOP a position; "
-        f"{team.size} processes; from step {step} of {options.steps}; loaded in {seconds():.0f} s")
-
-    sample, sample_children = samplers()
-    sums: dict[str, Tensor] = {}
-    weights, averages = list(net.parameters()), list(average.parameters())
-    fresh = [weight.detach() for weight in weights]
-    over, last_time, last_step = elapsed(), time.monotonic(), step
-    while step < options.steps:
-        for group in optimizer.param_groups:
-            group["lr"] = learning_rate(step, over, options)
-        batch = batches.make_batch(share.positions, sample(step), options.targets, share.children, sample_children(step))
-        with autocast(options):
-            outputs = run(batch.planes, len(batch.policy))
+    def learn(self, rate: float) -> int:
+        """A step of the optimizer; returns how many positions and children it saw."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = rate
+        batch = batches.make_batch(self.share.positions, self.positions(self.step), self.options.targets,
+                                   self.share.children, self.children(self.step))
+        with autocast(self.options):
+            outputs = self.compiled(batch.planes, len(batch.policy))
         parts = losses(outputs, batch)
         sum(WEIGHTS[name] * loss for name, loss in parts.items()).backward()
-        team.average_gradients(weights)
-        torch.nn.utils.clip_grad_norm_(weights, options.clip)
-        optimizer.step()
-        optimizer.zero_grad()
-        step += 1
-        torch._foreach_lerp_(averages, fresh, max(1 - options.average, 1 / (step + 1)))
+        self.team.average_gradients(self.weights)
+        torch.nn.utils.clip_grad_norm_(self.weights, self.options.clip)
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.step += 1
+        torch._foreach_lerp_(self.averages, self.fresh, max(1 - self.options.average, 1 / (self.step + 1)))
         for name, loss in parts.items():
-            sums[name] = sums.get(name, 0) + loss.detach()
-        if step % CLOCK_EVERY == 0:
-            over = elapsed()
-        stop = step == options.steps or over >= 1
-        if step % LOG_EVERY == 0 or stop:
-            totals = team.sum(torch.stack(list(sums.values()))) / (team.size * (step - last_step))
-            means, now = dict(zip(sums, totals.tolist())), time.monotonic()
-            if not all(map(math.isfinite, means.values())):
-                raise SystemExit(f"step {step}: the loss is not finite; go on from {checkpoint} with a smaller --lr")
-            log["training"].append({"step": step} | means)
-            say(f"step {step}: {format_row(means)}, lr {learning_rate(step, over, options):.2e}, "
-                f"{(step - last_step) * len(batch.value) * team.size / (now - last_time):,.0f} positions/s")
-            sums, last_time, last_step = {}, now, step
-        if step % EVALUATE_EVERY == 0 or stop:
-            row = measure(average, share, team, options)
-            log["held_out"].append({"step": step} | row)
-            say(f"step {step}, held out, averaged weights: {format_row(row)}")
-            if rank == 0:
-                save(checkpoint, {"net": net.state_dict(), "average": average.state_dict(), "step": step, "log": log,
-                                  "optimizer": optimizer.state_dict(), "config": dataclasses.asdict(options.config)})
-            last_time = time.monotonic()
-        if stop:
-            break
-        if step % GROW_EVERY == 0 and share.grow():
-            sample, sample_children = samplers()
-            last_time = time.monotonic()
-    kept_apart = share.newest_held_out(options.held_out)
-    if rank == 0:
-        for name, records in zip(("held_out", "held_out_children"), kept_apart):
-            np.save(options.out / f"{name}.npy", records)
-        (options.out / "log.json").write_text(json.dumps(
-            log | {"processes": team.size, "batch": options.batch, "children_batch": options.children_batch,
-                   "config": dataclasses.asdict(options.config)}))
-        draw(log, options.out / "losses.png")
-    say(f"stopped at step {step} of {options.steps} after {seconds():.0f} s"
-        + (": call again to go on" if step < options.steps and not options.finish else ": done, export.py makes the net"))
-    team.leave()
+            self.sums[name] = self.sums.get(name, 0) + loss.detach()
+        return len(batch.value)
+
+    def report(self, rate: float, seen: int) -> None:
+        """Logs the mean losses since the last report, and the speed at `seen` positions a step."""
+        steps, now = self.step - self.last_step, time.monotonic()
+        totals = self.team.sum(torch.stack(list(self.sums.values()))) / (self.team.size * steps)
+        means = dict(zip(self.sums, totals.tolist()))
+        if not all(map(math.isfinite, means.values())):
+            raise SystemExit(f"step {self.step}: the loss is not finite; go on from {self.checkpoint} with a smaller --lr")
+        self.log["training"].append({"step": self.step} | means)
+        self.say(f"step {self.step}: {format_row(means)}, lr {rate:.2e}, {steps * seen * self.team.size / (now - self.last_time):,.0f} positions/s")
+        self.sums, self.last_time, self.last_step = {}, now, self.step
+
+    def measure(self) -> None:
+        """Logs what the averaged net does on held-out positions, and keeps the state of the run."""
+        row = measure(self.average, self.share, self.team, self.options)
+        self.log["held_out"].append({"step": self.step} | row)
+        self.say(f"step {self.step}, held out, averaged weights: {format_row(row)}")
+        if self.team.rank == 0:
+            save(self.checkpoint, {name: getattr(self, name).state_dict() for name in ("net", "average", "optimizer")}
+                 | {"step": self.step, "log": self.log, "config": dataclasses.asdict(self.options.config)})
+        self.last_time = time.monotonic()
+
+    def finish(self) -> None:
+        """Leaves the log, its picture and the held-out positions beside the checkpoint."""
+        options = self.options
+        kept_apart = self.share.newest_held_out(options.held_out)
+        if self.team.rank == 0:
+            for name, records in zip(("held_out", "held_out_children"), kept_apart):
+                np.save(options.out / f"{name}.npy", records)
+            (options.out / "log.json").write_text(json.dumps(
+                self.log | {"processes": self.team.size, "batch": options.batch, "children_batch": options.children_batch,
+                            "config": dataclasses.asdict(options.config)}))
+            draw(self.log, options.out / "losses.png")
+        self.say(f"stopped at step {self.step} of {options.steps} after {self.seconds():.0f} s"
+                 + (": call again to go on" if self.step < options.steps and not options.finish else ": done, export.py makes the net"))
+        self.team.leave()
+
+
+def train(rank: int, options: argparse.Namespace) -> None:
+    run = Run(rank, options)
+    over, stop = run.elapsed(), run.step >= options.steps
+    while not stop:
+        seen = run.learn(learning_rate(run.step, over, options))
+        if run.step % CLOCK_EVERY == 0:
+            over = run.elapsed()
+        stop = run.step == options.steps or over >= 1
+        if run.step % LOG_EVERY == 0 or stop:
+            run.report(learning_rate(run.step, over, options), seen)
+        if run.step % EVALUATE_EVERY == 0 or stop:
+            run.measure()
+        if run.step % GROW_EVERY == 0 and not stop and run.share.grow():
+            run.look_at_data()
+            run.last_time = time.monotonic()
+    run.finish()
 
 
 def format_row(row: dict[str, float]) -> str:
