@@ -12,22 +12,38 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from typing import NamedTuple
 
-# Registers of a lane in a SIMD's file, allocation granule, most waves a SIMD; LDS pool in bytes, granule, SIMDs that share it.
-GCN, CDNA, CDNA4 = (256, 4, 10, 65536, 512, 4), (512, 8, 8, 65536, 512, 4), (512, 8, 8, 163840, 1280, 4)
-RDNA_SMALL, RDNA_LARGE = (1024, 16, 16, 131072, 1024, 4), (1536, 24, 16, 131072, 1024, 4)
-RESOURCES = {"gfx906": GCN, "gfx908": GCN, "gfx90a": CDNA, "gfx942": CDNA, "gfx950": CDNA4, "gfx1030": RDNA_SMALL,
-             "gfx1100": RDNA_LARGE, "gfx1101": RDNA_LARGE, "gfx1102": RDNA_SMALL, "gfx1103": RDNA_SMALL, "gfx1150": RDNA_SMALL,
-             "gfx1151": RDNA_LARGE, "gfx1152": RDNA_SMALL, "gfx1200": RDNA_LARGE, "gfx1201": RDNA_LARGE,
-             "gfx9-generic": GCN, "gfx9-4-generic": CDNA, "gfx10-3-generic": RDNA_SMALL, "gfx11-generic": RDNA_SMALL, "gfx12-generic": RDNA_LARGE}
-FRAGMENT = {"gfx908": (32, 4), "gfx90a": (32, 4), "gfx942": (32, 4), "gfx950": (32, 2), "gfx9-4-generic": (32, 4)}  # rows, instructions of one mma() of mma.h
+TABLE = pathlib.Path(__file__).resolve().parents[1] / "src/backends/rocm/device/targets.def"
+
+
+class Target(NamedTuple):
+    """A line of the table, whose head says what the columns are."""
+    stands_for: str
+    fragment_rows: int
+    instructions: int
+    registers: int
+    granule: int
+    most_waves: int
+    lds: int
+    lds_granule: int
+    lds_simds: int
+    weak: str
+
+
+def read_table() -> dict[str, Target]:
+    rows = [[cell.strip() for cell in row.split(",")] for row in re.findall(r"^TARGET\((.*)\)$", TABLE.read_text(), re.M)]
+    return {name: Target(*(int(cell) if cell.isdigit() else cell for cell in cells)) for name, *cells in rows}
+
+
+TARGETS = read_table()
 
 
 def attention_half(target, dim, threads):
-    rows, instructions = FRAGMENT.get(target, (16, 1))
+    rows = target.fragment_rows
     wave = 2 * rows
     tiles, key_tiles, dim_tiles = 64 // 16 * wave // threads, 64 // rows, dim // rows
-    return 2 * tiles * key_tiles * dim_tiles * instructions  # K Q^T and V^T P^T
+    return 2 * tiles * key_tiles * dim_tiles * target.instructions  # K Q^T and V^T P^T
 
 
 GEMM_TILES = [(16, 64, 64, 64), (32, 64, 64, 128), (64, 64, 3 * 32, 128), (128, 64, 32, 128), (128, 128, 3 * 32, 256)]
@@ -35,10 +51,10 @@ GEMM_TILES = [(16, 64, 64, 64), (32, 64, 64, 128), (64, 64, 3 * 32, 128), (128, 
 
 
 def gemm_half(target, tile):
-    rows, instructions = FRAGMENT.get(target, (16, 1))
+    rows = target.fragment_rows
     tile_rows, tile_cols, depth, threads = GEMM_TILES[tile]
     fragments = tile_rows * tile_cols // (rows * 16) * (2 * rows) // threads  # of a wave
-    return fragments * depth // rows * instructions
+    return fragments * depth // rows * target.instructions
 
 
 # A kernel's demangled name and the number of matrix instructions it must have, from its template arguments.
@@ -47,7 +63,6 @@ MATRIX_INSTRUCTIONS = [
      lambda target, match: attention_half(target, int(match[1]), int(match[2]))),
     (re.compile(r"gemm_half<(\d), \w+>"), lambda target, match: gemm_half(target, int(match[1]))),
 ]
-NO_MATRIX = {"gfx906", "gfx1030", "gfx9-generic", "gfx10-3-generic"}
 COLUMNS = ("target", "vgprs", "agprs", "sgprs", "lds", "waves", "matrix", "stores", "instructions", "kernel")
 
 
@@ -73,8 +88,8 @@ def code_objects(path, folder):
     for entry in run("clang-offload-bundler", "--list", "--type=o", f"--input={fat}").split():
         if "amdgcn" in entry:
             target = entry.rsplit("--", 1)[1]  # hipv4-amdgcn-amd-amdhsa--gfx9-4-generic
-            if target not in RESOURCES:
-                sys.exit(f"kernel_report: {path.name} has code for {target}, whose registers and LDS are not in RESOURCES")
+            if target not in TARGETS:
+                sys.exit(f"kernel_report: {path.name} has code for {target}, which is not in {TABLE.name}")
             run("clang-offload-bundler", "--unbundle", "--type=o", f"--targets={entry}", f"--input={fat}", f"--output={folder / target}")
             yield target, folder / target
 
@@ -93,13 +108,14 @@ def instructions(code):
 
 def occupancy(target, vgprs, agprs, lds, waves_per_block):
     """Waves a SIMD can hold; dynamic LDS is not known here."""
-    file, granule, most, pool, lds_granule, simds = RESOURCES[target]
+    of = TARGETS[target]
+
     def up(value, to):
         return -(-value // to) * to
-    registers = up(vgprs, granule) if file != 256 else up(max(vgprs, agprs), granule)  # 908: a file for each kind
-    by_registers = file // max(registers, granule)
-    by_lds = pool // up(lds, lds_granule) * waves_per_block / simds if lds else most
-    return int(min(most, by_registers, by_lds))
+    registers = up(vgprs, of.granule) if of.registers != 256 else up(max(vgprs, agprs), of.granule)  # 908: a file for each kind
+    by_registers = of.registers // max(registers, of.granule)
+    by_lds = of.lds // up(lds, of.lds_granule) * waves_per_block / of.lds_simds if lds else of.most_waves
+    return int(min(of.most_waves, by_registers, by_lds))
 
 
 def examine(path, target, code):
@@ -120,8 +136,8 @@ def examine(path, target, code):
         if not stores:
             defects.append("no global store: it computes nothing")
         for pattern, expected in MATRIX_INSTRUCTIONS:
-            if (match := pattern.search(name)) and target not in NO_MATRIX and matrix != expected(target, match):
-                defects.append(f"{matrix} matrix instructions instead of {expected(target, match)}")
+            if (match := pattern.search(name)) and TARGETS[target].instructions and matrix != (wanted := expected(TARGETS[target], match)):
+                defects.append(f"{matrix} matrix instructions instead of {wanted}")
         yield ((target, value["vgpr_count"], value["agpr_count"], value["sgpr_count"], lds, waves, matrix, stores, len(body), name),
                [f"{path.name}: {target} {name}: {d}" for d in defects])
 

@@ -86,6 +86,16 @@ def test_architectures_have_their_places():
     assert not faults
 
 
+def test_names_of_gpus_stand_in_one_table():
+    """As values of code: comments, and text for people, may give one as an example."""
+    places = [*CPP, *(ROOT / "src").rglob("meson.build"), *MODULES.values(), ROOT / "meson.build", ROOT / "scripts/kernel_report.py"]
+    faults = [f"{path.relative_to(ROOT)}: {name}" for path in places
+              if path.is_relative_to(ROOT / "src/backends") and path.name not in KNOW_ARCHITECTURES or path.suffix not in (".h", ".cc", ".hip")
+              for line in path.read_text().splitlines() for name in re.findall(r"""["']gfx[0-9][\w-]*["']|__gfx\w+""", line.partition("// ")[0])]
+    assert not faults
+    assert (ROOT / "src/backends/rocm/device/targets.def").read_text().count("\nTARGET(gfx") >= 20
+
+
 def test_the_build_knows_every_file():
     """A file that no meson.build names is neither compiled nor installed."""
     faults = []

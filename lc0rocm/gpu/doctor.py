@@ -153,7 +153,7 @@ def _screen(here: machine.Machine, found: dict, libraries: list[machine.Library]
                for index, device in enumerate(found["devices"])]
     for device in devices:
         kind = "emulated" if device.emulated else "integrated" if device.integrated else "discrete"
-        units = "work-group processors" if device.architecture.startswith("gfx1") else "compute units"
+        units = "work-group processors" if device.architecture.startswith("gfx") and device.wave == 32 else "compute units"
         lines.append(("GPU", f"{str(device).removeprefix('GPU ')}, {kind}, {device.compute_units} {units}, waves of {device.wave}"))
     for card in here.cards if not devices else ():
         lines.append(("GPU", f"{card.name} ({card.architecture}), {card.memory / 2**30:.1f} GiB, as the driver says; ROCm does not see it"))

@@ -9,17 +9,17 @@
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
+#include <string_view>
 
 namespace rocm {
 namespace {
 
-// The only names of GPUs outside kernels/wave.h and mma.h.
 constexpr struct {
-  const char *library, *architecture;
-} kWeak[] = {
-    {"rocblas", "gfx1200"},  // no tuned kernels
-    {"rocblas", "gfx1201"},
-    {"hipblaslt", "gfx908"},  // one kernel a layout
+  std::string_view architecture, weak;
+} kTargets[] = {
+#define TARGET(name, stands_for, rows, instructions, registers, granule, waves, lds, lds_granule, simds, weak) {#name, #weak},
+#include "backends/rocm/device/targets.def"
+#undef TARGET
 };
 
 }  // namespace
@@ -48,7 +48,7 @@ bool has_kernels(const Library& library, const std::string& architecture) {
 }
 
 bool is_weak(const std::string& library, const std::string& architecture) {
-  return std::ranges::any_of(kWeak, [&](const auto& weak) { return library == weak.library && architecture == weak.architecture; });
+  return std::ranges::any_of(kTargets, [&](const auto& target) { return architecture == target.architecture && library == target.weak; });
 }
 
 }  // namespace rocm
