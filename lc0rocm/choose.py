@@ -1,9 +1,10 @@
 """Which back end evaluates: what is built, what can run here, and what `auto` takes."""
 from typing import NamedTuple
 
-from lc0rocm import _core
-from lc0rocm.gpu import rocm
+from lc0rocm import _core, gpu
 from lc0rocm._core import Error
+from lc0rocm.gpu import rocm
+from lc0rocm.options import backend_names
 
 
 class BackendChoice(NamedTuple):
@@ -17,14 +18,9 @@ def backends() -> dict[str, BackendChoice]:
     return {name: find(name) for name in backend_names()[1:]}
 
 
-def backend_names() -> tuple[str, ...]:
-    """What the option Backend takes. Asks no GPU: GUIs want the list at once."""
-    return ("auto", *sorted({entry[0] for entry in _core.registered_backends()} | set(rocm.NAMES)))
-
-
 def find(name: str) -> BackendChoice:
     """The back end of that name. Raises Error if there is none."""
-    if name in rocm.NAMES:
+    if name in gpu.NAMES:
         return BackendChoice(name, rocm.load().why_not, True)
     for entry in _core.registered_backends():
         if entry[0] == name:
@@ -62,7 +58,7 @@ def backends_report() -> tuple[list[str], list[list]]:
     rows = []
     for entry in backends().values():
         state = "no: " + entry.why_not if entry.why_not else "yes"
-        if entry.name in rocm.NAMES and not entry.why_not:
+        if entry.name in gpu.NAMES and not entry.why_not:
             state += ", on " + "; ".join(map(str, rocm.load().devices))
         if entry.name == auto:
             state += ", and the choice of auto"

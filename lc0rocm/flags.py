@@ -1,6 +1,4 @@
 """Command line flags to settings: --name=value, --name value, --name, --no-name, -x value; and the help text."""
-import difflib
-import textwrap
 from typing import Sequence
 
 from lc0rocm._core import Error
@@ -52,6 +50,7 @@ def _next(words: list[str], word: str, option: Option) -> str:
 
 
 def _unknown(word: str, by_flag: dict[str, Option]) -> Error:
+    import difflib
     name = word.lstrip("-").partition("=")[0]
     by_name = {option.name.lower(): flag for flag, option in by_flag.items()}
     near = [by_name[name.lower()]] if name.lower() in by_name else difflib.get_close_matches(name, by_flag, 1)
@@ -60,6 +59,7 @@ def _unknown(word: str, by_flag: dict[str, Option]) -> Error:
 
 def help_text(options: Sequence[Option], show_hidden: bool) -> str:
     """The options by group, each with its flags, meaning, default and range."""
+    import textwrap
     lines = []
     shown = [option for option in options if option.flag and (show_hidden or not (option.show == HIDDEN or option.when == NEVER))]
     for title in dict.fromkeys(option.group for option in shown):

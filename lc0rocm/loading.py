@@ -5,10 +5,9 @@ import functools
 import threading
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
-from lc0rocm import _core, backend_options, choose, config, report
-from lc0rocm.gpu import rocm
+from lc0rocm import _core, backend_options, choose, config, gpu, report
 from lc0rocm._core import Error
-from lc0rocm.options import Settings
+from lc0rocm.options import Settings, backend_names
 from lc0rocm.report import Progress
 
 if TYPE_CHECKING:
@@ -119,7 +118,7 @@ class _Request:
 
     def _prepare(self, name: str, options: dict) -> tuple[str, dict, list[str]]:
         """Makes the GPU back ends that are named, also those that another one combines, into what this machine runs."""
-        if name in rocm.NAMES:
+        if name in gpu.NAMES:
             from lc0rocm.gpu import auto
             return auto.prepare(name, options, str(self.network()[0].path), self.heads, self.tell, self.stop)
         notes: list[str] = []
@@ -170,13 +169,13 @@ def _needs_network(name: str, options: dict) -> bool:
     """Whether a back end, or one that it combines, evaluates a network."""
     parts = {key: part for key, part in options.items() if isinstance(part, dict)}
     return any(_needs_network(part.get("backend", key), part) for key, part in parts.items()) or (
-        name in choose.backend_names()[1:] and choose.find(name).needs_network)
+        name in backend_names()[1:] and choose.find(name).needs_network)
 
 
 def _names_gpu(name: str, options: dict) -> bool:
     """Whether a GPU is asked for, or may be found."""
-    return name in ("auto", *rocm.NAMES) or any(_names_gpu(part.get("backend", key), part)
-                                                for key, part in options.items() if isinstance(part, dict))
+    return name in ("auto", *gpu.NAMES) or any(_names_gpu(part.get("backend", key), part)
+                                               for key, part in options.items() if isinstance(part, dict))
 
 
 # while a game waits ---------------------------------------------------------------------------------------------------

@@ -4,14 +4,15 @@ core() add what people see of it."""
 import warnings
 from typing import Any, Callable, Mapping
 
-from lc0rocm._core import Error, search_options
+from lc0rocm import gpu
+from lc0rocm._core import Error, registered_backends, search_options
 from lc0rocm.engine import contempt
 from lc0rocm.option import ALWAYS, GO, HIDDEN, NEVER, NOW, POSITION, START, Alias, Option, Settings, value_text
 
 
-def _backends() -> tuple[str, ...]:
-    from lc0rocm.choose import backend_names
-    return backend_names()
+def backend_names() -> tuple[str, ...]:
+    """What the option Backend takes. Asks no GPU: GUIs want the list at once."""
+    return ("auto", *sorted({entry[0] for entry in registered_backends()} | set(gpu.NAMES)))
 
 
 def check(name: str, flag: str, default: bool, help: str, **more) -> Option:
@@ -171,7 +172,7 @@ NETWORK = _group(
           "When to make up positions before the first known one.", in_nodes=True),
     path("WeightsFile", "weights", "<autodiscover>", "Network file (.pb or .pb.gz); <autodiscover> takes the newest in the usual folders.",
          short="w", show=ALWAYS, when=POSITION, in_nodes=True),
-    combo("Backend", "backend", "auto", _backends, "What evaluates the network; auto takes the best that runs here.",
+    combo("Backend", "backend", "auto", backend_names, "What evaluates the network; auto takes the best that runs here.",
           short="b", when=POSITION, in_nodes=True),
     string("BackendOptions", "backend-opts", "",
            "Parameters of the back end, like threads=2 or policy_head=optimistic.", short="o", when=POSITION, in_nodes=True),

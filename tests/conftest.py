@@ -1,4 +1,5 @@
 """Where the reference data lies: tests/reference (networks, Lc0's outputs for them, vectors of the specification)."""
+import importlib.util
 import pathlib
 
 import pytest
@@ -9,6 +10,32 @@ REFERENCE = pathlib.Path(__file__).parent / "reference"
 @pytest.fixture(scope="session")
 def reference() -> pathlib.Path:
     return REFERENCE
+
+
+@pytest.fixture(scope="session")
+def emulated_gpu() -> pathlib.Path:
+    """The library that is a GPU; what asks for it is skipped where the package was built without."""
+    library = pathlib.Path(importlib.util.find_spec("lc0rocm").origin).parent / "librocm_emulated.so"
+    if not library.exists():
+        pytest.skip("built without -Drocm=emulated")
+    return library
+
+
+@pytest.fixture(scope="session")
+def make_net():
+    """The module scripts/make_net.py."""
+    spec = importlib.util.spec_from_file_location("make_net", pathlib.Path(__file__).resolve().parents[1] / "scripts/make_net.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def tiny_net(make_net, tmp_path_factory) -> pathlib.Path:
+    """A network that the emulated GPU evaluates in no time."""
+    path = tmp_path_factory.mktemp("net") / "net.pb"
+    make_net.write_net(make_net.make_net(embedding=32, encoders=1, heads=2, dff=48, value_size=8, head_hidden=8), path)
+    return path
 
 
 def pytest_generate_tests(metafunc):

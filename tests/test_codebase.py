@@ -134,7 +134,7 @@ def test_modules_do_not_import_in_a_circle():
 DOORS = {
     "lc0rocm.__main__": "the core, after what could keep it from loading has been looked at",
     "lc0rocm.cli": "a command's module when the command is given",
-    "lc0rocm.options": "the back ends' names when they are listed",
+    "lc0rocm.flags": "what wraps help and finds near names",
     "lc0rocm.config": "gzip when a network is looked for",
     "lc0rocm.report": "rich when something is counted on a terminal",
     "lc0rocm.loading": "network files, and the GPU where one is named",
@@ -156,7 +156,7 @@ def test_uci_loads_no_folder_but_the_engine():
         if (name := todo.pop()) not in seen and name in MODULES:
             seen.add(name)
             todo += [goal for _, goal in imports_of(ast.parse(MODULES[name].read_text()), False)]
-    assert not {name for name in seen if name.startswith(("lc0rocm.gpu", "lc0rocm.netfile", "lc0rocm.api", "lc0rocm.loading"))}
+    assert not {name for name in seen if name.startswith(("lc0rocm.gpu.", "lc0rocm.netfile", "lc0rocm.api", "lc0rocm.loading"))}
 
 
 def test_slow_tests_are_where_conftest_says():

@@ -14,19 +14,15 @@ import time
 import numpy as np
 import pytest
 
-from lc0rocm import _core, choose, loading
+from lc0rocm import _core, choose, gpu, loading
 from lc0rocm.gpu import auto, child, examine, probe, remember, rocm
 from lc0rocm.report import Progress
 from lc0rocm._core import Error
 
-ROOT = pathlib.Path(__file__).resolve().parents[1]
 PACKAGE = pathlib.Path(importlib.util.find_spec("lc0rocm").origin).parent
-_spec = importlib.util.spec_from_file_location("make_net", ROOT / "scripts/make_net.py")
-make_net = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(make_net)
 SMALL = "max_batch=2,streams=1,warm_up=false"
 
-pytestmark = pytest.mark.skipif(not (PACKAGE / "librocm_emulated.so").exists(), reason="built without -Drocm=emulated")
+pytestmark = pytest.mark.usefixtures("emulated_gpu")
 
 
 @pytest.fixture(autouse=True)
@@ -39,10 +35,8 @@ def machine(tmp_path, monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory):
-    path = tmp_path_factory.mktemp("net") / "net.pb"
-    make_net.write_net(make_net.make_net(embedding=32, encoders=1, heads=2, dff=48, value_size=8, head_hidden=8), path)
-    return str(path)
+def weights(tiny_net):
+    return str(tiny_net)
 
 
 def lc0rocm(*arguments, settings="", text="", package=None):
@@ -55,7 +49,7 @@ def rows(done):
     """What `backends` says of each GPU back end, and of cpu."""
     assert done.returncode == 0, done.stderr
     lines = {line.split()[0]: line for line in done.stdout.splitlines()}
-    return [lines[name] for name in rocm.NAMES], lines["cpu"]
+    return [lines[name] for name in gpu.NAMES], lines["cpu"]
 
 
 def test_no_device():
@@ -151,7 +145,7 @@ def test_a_changed_network_is_probed_again(tmp_path):
     assert probe._fingerprint(str(path)) not in prints
 
 
-def test_rocm_auto_takes_single_precision_where_half_overflows(weights, tmp_path):
+def test_rocm_auto_takes_single_precision_where_half_overflows(make_net, tmp_path):
     message = make_net.make_net(embedding=32, encoders=1, heads=2, dff=48, value_size=8, head_hidden=8, encoding="float32")
     make_net.set_array(message.weights.ip2_val_b, [1e5, 0, 0], "float32")
     make_net.write_net(message, tmp_path / "large.pb")
@@ -174,11 +168,11 @@ def test_a_library_that_ends_processes_is_left_out(weights):
     assert "runs on emulated GPU" in done.stdout and done.returncode == 0
 
 
-def test_a_failure_under_load_is_no_speed(weights):
+def test_a_failure_under_load_is_no_speed(weights, emulated_gpu):
     backend = loading.load_backend(weights, "rocm", SMALL).backend
     planes = [part[None] for part in _core.Game().planes(1)]
     assert examine.positions_per_second(backend, planes, 1) > 0  # its graph is there now
-    configure = ctypes.CDLL(str(PACKAGE / "librocm_emulated.so")).hip_emulated_configure
+    configure = ctypes.CDLL(str(emulated_gpu)).hip_emulated_configure
     configure(b"fail=launch:5")  # three runs find out how long one takes
     with pytest.raises(Error, match="launching a graph"):
         examine.positions_per_second(backend, planes, 1)

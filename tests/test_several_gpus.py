@@ -1,25 +1,22 @@
 """Several GPUs: rocm-auto uses all that pass their check, each for its share, and one that fails in a game leaves the others playing."""
 import ctypes
-import importlib.util
-import pathlib
 
 import pytest
 
 from lc0rocm import _core, loading
 from lc0rocm.gpu import probe, rocm
 
-PACKAGE = pathlib.Path(importlib.util.find_spec("lc0rocm").origin).parent
 SMALL = "max_batch=8,streams=1,warm_up=false"
 
-pytestmark = pytest.mark.skipif(not (PACKAGE / "librocm_emulated.so").exists(), reason="built without -Drocm=emulated")
+pytestmark = pytest.mark.usefixtures("emulated_gpu")
 
 
 @pytest.fixture
-def machine(tmp_path, monkeypatch):
+def machine(tmp_path, monkeypatch, emulated_gpu):
     """configure(words): a machine of three emulated GPUs, with what else is asked of it."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setenv("ROCM_EMULATED", "devices=3")
-    library = ctypes.CDLL(str(PACKAGE / "librocm_emulated.so"))
+    library = ctypes.CDLL(str(emulated_gpu))
     library.hip_emulated_configure(b"devices=3")
     rocm._load.cache_clear()
     yield lambda words: library.hip_emulated_configure(f"devices=3 {words}".encode())
@@ -33,12 +30,8 @@ def machine(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def weights(tmp_path):
-    spec = importlib.util.spec_from_file_location("make_net", pathlib.Path(__file__).resolve().parents[1] / "scripts/make_net.py")
-    make_net = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_net)
-    make_net.write_net(make_net.make_net(embedding=32, encoders=1, heads=2, dff=48, value_size=8, head_hidden=8), tmp_path / "net.pb")
-    return str(tmp_path / "net.pb")
+def weights(tiny_net):
+    return str(tiny_net)
 
 
 @pytest.fixture

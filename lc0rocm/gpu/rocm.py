@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 from lc0rocm.gpu import child, libraries, remember
 from lc0rocm._core import Error
 
-NAMES = ("rocm", "rocm-auto", "rocm-fp16")
 LIBRARIES = ("hipblaslt", "rocblas", "miopen")  # that the back end can do without
 _PATIENCE_S = 60  # for a driver that wakes up; one that hangs takes longer
 _MODULE = "lc0rocm._rocm"

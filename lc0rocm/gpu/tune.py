@@ -5,7 +5,7 @@ import functools
 import threading
 from concurrent.futures import Future
 
-from lc0rocm import backend_options, loading, report
+from lc0rocm import backend_options, gpu, loading, report
 from lc0rocm.gpu import auto, child, probe, remember, rocm
 from lc0rocm._core import Error
 from lc0rocm.options import Settings
@@ -13,8 +13,8 @@ from lc0rocm.options import Settings
 
 def tune(settings: Settings) -> int:
     name = "rocm-auto" if settings["Backend"] == "auto" else settings["Backend"]
-    if name not in rocm.NAMES:
-        raise Error(f"only the GPU back ends are tuned, {', '.join(rocm.NAMES)}, not {name}")
+    if name not in gpu.NAMES:
+        raise Error(f"only the GPU back ends are tuned, {', '.join(gpu.NAMES)}, not {name}")
     options = backend_options.parse(settings["BackendOptions"])
     path, _ = loading.find_network(settings["WeightsFile"], unplayable=True)
     heads = [str(options.get("policy_head", "vanilla")), str(options.get("value_head", "winner"))]

@@ -6,9 +6,10 @@
 
 #include "chess/encode.h"
 
+void bind_backend(pybind11::module_& m);
 void bind_chess(pybind11::module_& m);
 void bind_inputs(pybind11::module_& m);
-void bind_nn(pybind11::module_& m);
+void bind_network(pybind11::module_& m);
 void bind_search(pybind11::module_& m);
 void bind_syzygy(pybind11::module_& m);
 

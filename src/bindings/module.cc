@@ -8,7 +8,8 @@ PYBIND11_MODULE(_core, m) {
   pybind11::register_exception<Error>(m, "Error", PyExc_RuntimeError);
   bind_chess(m);
   bind_inputs(m);
-  bind_nn(m);
+  bind_network(m);
+  bind_backend(m);
   bind_search(m);
   bind_syzygy(m);
   // After this nothing of ours runs while the interpreter and then the static objects of back ends go.

@@ -6,16 +6,14 @@ import numpy as np
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parent))  # emulated.py, for the tests of this folder
-from emulated import NETS, PACKAGE, Machine, write_net
+from emulated import NETS, Machine, write_net
 from lc0rocm import _core
 from lc0rocm.netfile import net
 
 
 @pytest.fixture
-def machine():
+def machine(emulated_gpu):
     """The emulated machine; fails a test that leaves something on it."""
-    if not (PACKAGE / "librocm_emulated.so").exists():
-        pytest.skip("built without -Drocm=emulated")
     importlib.import_module("lc0rocm._rocm")
     m = Machine()
     m.reset()

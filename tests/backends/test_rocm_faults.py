@@ -8,7 +8,7 @@ import chess
 import numpy as np
 import pytest
 
-from emulated import PACKAGE, write_net
+from emulated import write_net
 from lc0rocm import _core
 
 SMALL = {"max_batch": 4, "streams": 1, "warm_up": False}
@@ -79,12 +79,11 @@ GAMES = {"fail=fault:2500": "cpu", "fail=launch:150+": "cpu", "fail=copy:120+": 
          "fail=gemm:40+": "gpu", "fail=capture:1+": "gpu", "fail=plan:20+": "gpu", "fail=launch:150": "either"}
 
 
+@pytest.mark.usefixtures("emulated_gpu")
 @pytest.mark.parametrize("words", GAMES)
 def test_a_game_goes_on(tmp_path, words):
     """Each move is legal and comes, at most one error is told, and the process ends when it is told to."""
     write_net("attention", tmp_path / "net.pb")
-    if not (PACKAGE / "librocm_emulated.so").exists():
-        pytest.skip("built without -Drocm=emulated")
     board = chess.Board()
     engine = subprocess.Popen([sys.executable, "-m", "lc0rocm", "--config=", f"--weights={tmp_path}/net.pb", "--backend=rocm",
                                "--minibatch-size=4", "--backend-opts=max_batch=4,warm_up=false"], cwd=tmp_path, text=True,

@@ -6,7 +6,7 @@ import threading
 import numpy as np
 import pytest
 
-from emulated import PACKAGE, ROOT, write_net
+from emulated import ROOT, write_net
 from lc0rocm import _core
 from lc0rocm.netfile import net
 
@@ -142,11 +142,10 @@ def test_an_integrated_gpu_goes_beyond_its_carve_out(machine, tmp_path, words, l
             _core.Backend("rocm", network, {"max_batch": 4})
 
 
+@pytest.mark.usefixtures("emulated_gpu")
 @pytest.mark.parametrize("memory", [2, 8])
 def test_moves_on_a_small_gpu(reference, reference_net, memory):
     """The short form of scripts/memory_games.py."""
-    if not (PACKAGE / "librocm_emulated.so").exists():
-        pytest.skip("built without -Drocm=emulated")
     run = subprocess.run([sys.executable, ROOT / "scripts/memory_games.py", reference / "nets" / f"{reference_net}.pb.gz", "--moves=2",
                           "--nodes=8", f"--memory={memory}", "--max-batch=4096", "--backend=rocm"], capture_output=True, text=True)
     assert run.returncode == 0 and ("batches of up to" in run.stdout or "memory" in run.stdout), run.stdout + run.stderr

@@ -1,26 +1,19 @@
 """A GPU in a game: at the first start it is checked and measured while the CPU plays, then it takes over; and it may fail."""
-import importlib.util
-import pathlib
 import time
 
 import chess
 import pytest
 
-PACKAGE = pathlib.Path(importlib.util.find_spec("lc0rocm").origin).parent
 SMALL = "--backend-opts=max_batch=2,streams=1,warm_up=false"
 
-pytestmark = pytest.mark.skipif(not (PACKAGE / "librocm_emulated.so").exists(), reason="built without -Drocm=emulated")
+pytestmark = pytest.mark.usefixtures("emulated_gpu")
 
 
 @pytest.fixture
-def weights(tmp_path, monkeypatch):
+def weights(tiny_net, tmp_path, monkeypatch):
     """A net that this machine has never met."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    spec = importlib.util.spec_from_file_location("make_net", pathlib.Path(__file__).resolve().parents[2] / "scripts/make_net.py")
-    make_net = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(make_net)
-    make_net.write_net(make_net.make_net(embedding=32, encoders=1, heads=2, dff=48, value_size=8, head_hidden=8), tmp_path / "net.pb")
-    return f"--weights={tmp_path / 'net.pb'}"
+    return f"--weights={tiny_net}"
 
 
 def test_a_slow_gpu_keeps_nobody_waiting(start, weights, monkeypatch):
