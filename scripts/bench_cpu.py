@@ -85,7 +85,7 @@ def operations(file) -> int:
     """Of one position: twice the multiply-adds. A dense weight is used once a position or once a square, a
     convolution's weight once a square; attention adds its two products, the attention policy its one."""
     architecture, arrays = file.read()
-    size = {name: len(data) // (4 if encoding == 4 else 2) for name, (encoding, data, _, _) in arrays.items()}
+    size = {name: len(data) // (4 if encoding == 4 else 2) for name, (encoding, data, *_) in arrays.items()}
     once = ("se.w1", "se.w2", "ip1_val_w", "ip2_val_w", "ip1_mov_w", "ip2_mov_w", "ip_emb_preproc_w")
     total = 0
     for name, count in size.items():
