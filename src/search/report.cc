@@ -72,6 +72,29 @@ const char* flag_of(const Node& node) {
   return "";
 }
 
+// The last row: the root itself, whose policy is that of its visited moves.
+MoveStats root_stats(const Shared& shared, float visited_policy) {
+  const Node* root = shared.situation.tree->root();
+  const float draw_score = shared.situation.draw_score.at(0);
+  MoveStats total;
+  total.move = "node";
+  total.index = root->edge_count;
+  total.visits = root->n;
+  total.in_flight = root->in_flight;
+  total.p = visited_policy;
+  if (root->n > 0) {
+    double wl = -root->wl, d = root->d;
+    transform_for_display(shared, wl, d);
+    total.wl = wl;
+    total.d = d;
+    total.m = root->m;
+    total.q = wl + static_cast<double>(draw_score) * d;
+  }
+  nn::Value value;
+  if (shared.evaluation.cache->find(cache_key(shared.game.last()), 0, &value, nullptr)) total.v = value.q;
+  return total;
+}
+
 }  // namespace
 
 Update make_update(const Shared& shared, Castling castling) {
@@ -145,23 +168,7 @@ std::vector<MoveStats> make_move_stats(const Shared& shared) {
   }
   std::ranges::stable_sort(all, {}, [](const MoveStats& s) { return std::pair(s.visits, s.q + s.u); });
 
-  MoveStats total;
-  total.move = "node";
-  total.index = root->edge_count;
-  total.visits = root->n;
-  total.in_flight = root->in_flight;
-  total.p = visited_policy;
-  if (root->n > 0) {
-    double wl = -root->wl, d = root->d;
-    transform_for_display(shared, wl, d);
-    total.wl = wl;
-    total.d = d;
-    total.m = root->m;
-    total.q = wl + static_cast<double>(draw_score) * d;
-  }
-  nn::Value value;
-  if (shared.evaluation.cache->find(cache_key(shared.game.last()), 0, &value, nullptr)) total.v = value.q;
-  all.push_back(std::move(total));
+  all.push_back(root_stats(shared, visited_policy));
   return all;
 }
 
