@@ -16,6 +16,7 @@ stamp = $(venv)/.ready-$(kind)
 sources = $(shell find src lc0rocm nets -type f -not -path '*/__pycache__/*') meson.build meson_options.txt pyproject.toml \
           $(wildcard tests/*/*.cc tests/*/*.h tests/*/meson.build)
 
+# pip is brought up to date: the one that comes with Python 3.10 and Debian 12 takes only the last of several settings of a name.
 # Scripts in .venv and files in build hold the checkout's path: one that was copied or renamed makes its own.
 moved = $(if $(filter-out $(CURDIR),$(file < $(venv)/.tools)),moved)
 
@@ -55,7 +56,7 @@ $(venv)/.tools: pyproject.toml $(moved)
 	test -e $(venv) || $(PYTHON) -m venv $(venv)
 	@rm -f $@
 	$(python) scripts/requirements.py > $(venv)/requirements.txt
-	$(python) -m pip install --quiet -r $(venv)/requirements.txt
+	$(python) -m pip install --quiet -r $(venv)/requirements.txt 'pip>=23.1'
 	@echo '$(CURDIR)' > $@
 
 $(venv)/.tools-%: pyproject.toml | $(venv)/.tools

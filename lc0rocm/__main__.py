@@ -17,7 +17,7 @@ def main() -> int:
     except ModuleNotFoundError as error:
         sentence = f"the Python package {error.name} is missing; `pip install lc0rocm` brings all that is needed"
     except ImportError as error:  # of the core: a library that it was built with is gone
-        sentence = f"the installation is damaged, install it again: {error}"
+        sentence = f"the installation is damaged, install it again: {str(error).strip().splitlines()[-1]}"
     print("lc0rocm:", sentence, file=sys.stderr)
     return 2
 

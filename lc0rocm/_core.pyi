@@ -133,8 +133,8 @@ class Backend:
         """Evaluates the batch, split by max_batch, `count` times on a session of its own; seconds since the call at which each ended.
         moves: policy indices that every position asks for; without any, no policy is computed."""
 
-def registered_backends() -> list[tuple[str, str, bool]]:
-    """(name, why it cannot run here or "", needs a network)."""
+def registered_backends() -> list[tuple[str, str, bool, str]]:
+    """(name, why it cannot run here or "", needs a network, what it would run on or "")."""
 
 # search ---------------------------------------------------------------------------------------------------------------
 

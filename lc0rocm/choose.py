@@ -11,6 +11,7 @@ class BackendChoice(NamedTuple):
     name: str
     why_not: str  # "" where it can run here
     needs_network: bool
+    where: str  # what it would run on; "": nothing to say
 
 
 def backends() -> dict[str, BackendChoice]:
@@ -21,12 +22,12 @@ def backends() -> dict[str, BackendChoice]:
 def find(name: str) -> BackendChoice:
     """The back end of that name. Raises Error if there is none."""
     if name in gpu.NAMES:
-        return BackendChoice(name, rocm.load().why_not, True)
+        return BackendChoice(name, rocm.load().why_not, True, "; ".join(map(str, rocm.load().devices)))
     for entry in _core.registered_backends():
         if entry[0] == name:
             return BackendChoice(*entry)
     if name == "cpu":
-        return BackendChoice(name, "this package was built without it", True)
+        return BackendChoice(name, "this package was built without it", True, "")
     raise Error(f"there is no back end '{name}'; there are {', '.join(backend_names())}")
 
 
@@ -57,9 +58,7 @@ def backends_report() -> tuple[list[str], list[list]]:
         auto = ""
     rows = []
     for entry in backends().values():
-        state = "no: " + entry.why_not if entry.why_not else "yes"
-        if entry.name in gpu.NAMES and not entry.why_not:
-            state += ", on " + "; ".join(map(str, rocm.load().devices))
+        state = "no: " + entry.why_not if entry.why_not else "yes" + (f", on {entry.where}" if entry.where else "")
         if entry.name == auto:
             state += ", and the choice of auto"
         rows.append([entry.name, "yes" if entry.needs_network else "no", state])

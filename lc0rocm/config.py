@@ -40,7 +40,7 @@ def find_config() -> pathlib.Path | None:
     """The first lc0rocm.config or lc0.config in the usual folders."""
     folders = _folders("XDG_CONFIG_HOME", "~/.config", "~/Library/Preferences", "XDG_CONFIG_DIRS", "/etc/xdg")
     candidates = (folder / name for folder in folders for name in ("lc0rocm.config", "lc0.config"))
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    return next((candidate for candidate in candidates if os.path.isfile(candidate)), None)  # is_file() raises where it may not look
 
 
 def config_flags(file: pathlib.Path) -> list[list[str]]:

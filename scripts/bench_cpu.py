@@ -34,7 +34,7 @@ def measure(arguments):
                               for name in ("maia-1900", "ab-pemap-128x3")]
     matrix = np.random.default_rng(0).random((1024, 1024), np.float32)
     game = _core.Game(moves=["e2e4", "c7c5", "g1f3"])
-    backends = {name: why_not for name, why_not, _ in _core.registered_backends() if name in ("cpu", "cpu-bf16")}
+    backends = {name: why_not for name, why_not, *_ in _core.registered_backends() if name in ("cpu", "cpu-bf16")}
 
     candidates = {("numpy 1024^3", ""): (lambda: matrix @ matrix, 2 * 1024**3, 1, 1)}
     for path in map(pathlib.Path, nets):

@@ -76,7 +76,7 @@ def test_every_command_explains_itself(command, capsys):
 def test_backends(capsys):
     assert cli.main(["backends", "--json"]) == 0
     listed = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
-    assert listed["random"] == {"name": "random", "why_not": "", "needs_network": False}
+    assert listed["random"] == {"name": "random", "why_not": "", "needs_network": False, "where": ""}
     assert cli.main(["backends"]) == 0
     assert "choice of auto" in capsys.readouterr().out
 

@@ -76,6 +76,13 @@ def test_order_of_folders(home):
     assert config.config_flags(config.find_config()) == [["--threads=2"]]
 
 
+def test_a_folder_that_cannot_be_looked_into_has_nothing(home, monkeypatch):
+    """Another user's home, which `sudo` and `su` leave in HOME; here by a name that no file system takes, as root may look anywhere."""
+    monkeypatch.setenv("XDG_CONFIG_HOME", "/" + "x" * 300)
+    monkeypatch.setenv("XDG_DATA_HOME", "/" + "x" * 300)
+    assert config.find_config() is None and config.discover_network() is None
+
+
 def test_files_that_cannot_be_read(home):
     with pytest.raises(Error, match="nowhere"):
         config.config_flags(home / "nowhere")

@@ -72,7 +72,7 @@ def diagnose(here: machine.Machine, found: dict, libraries: list[machine.Library
         if check.get("why_not"):
             mend = "lc0rocm tune --again"
             if "NoBinaryForGpu" in check["why_not"] or "invalid device function" in check["why_not"]:
-                mend = "pip install . -Csetup-args=-Drocm=amd -Csetup-args=-Damd_gfx=native"
+                mend = "pip install . --config-settings=setup-args=-Drocm=amd"
             problems.append(Problem(f"{check['backend']} fails its check on GPU {check['gpu']}: {check['why_not']}", mend))
     return problems
 
@@ -136,7 +136,7 @@ def _of_rocm(here: machine.Machine, found: dict, libraries: list[machine.Library
     if not found["why_not"] or not (here.cards or here.amd_displays):
         return problems
     if "built without it" in found["why_not"]:
-        problems.append(Problem("this package was built without the GPU back end", "pip install . -Csetup-args=-Drocm=amd"))
+        problems.append(Problem("this package was built without the GPU back end", "pip install . --config-settings=setup-args=-Drocm=amd"))
     elif not here.roots and "cannot open shared object" in found["why_not"]:
         problems.append(Problem(f"ROCm 7 is not installed, or not found: {found['why_not']}", "ldconfig -p | grep amdhip64"))
     else:

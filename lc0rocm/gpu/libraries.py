@@ -35,7 +35,7 @@ def _with_libraries(action, asked: tuple[str, ...]):
             missing = re.match(r"(\S+\.so[.\d]*): cannot open shared object file", str(error))
             if not missing or missing[1] in asked:
                 raise
-            file = next((file for folder in _folders() if (file := folder / missing[1]).is_file()), None)
+            file = next((file for folder in _folders() if os.path.isfile(file := folder / missing[1])), None)
             if not file:
                 raise ImportError(f"ROCm 7 is not installed, or ROCM_PATH does not say where: {missing[1]} is missing") from None
             asked = (*asked, missing[1])

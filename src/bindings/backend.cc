@@ -241,9 +241,9 @@ void bind_backend(py::module_& m) {
            py::arg("moves") = std::vector<std::uint16_t>());
 
   m.def("registered_backends", [] {
-    std::vector<std::tuple<std::string, std::string, bool>> all;
+    std::vector<std::tuple<std::string, std::string, bool, std::string>> all;
     for (const auto& entry : nn::registered_backends())
-      all.emplace_back(entry.name, entry.why_not, entry.needs_network);
+      all.emplace_back(entry.name, entry.why_not, entry.needs_network, entry.where);
     return all;
   });
 }

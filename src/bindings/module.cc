@@ -5,7 +5,14 @@
 
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The compiled core of lc0rocm; types in _core.pyi.";
-  pybind11::register_exception<Error>(m, "Error", PyExc_RuntimeError);
+  static const auto& error = pybind11::register_exception<Error>(m, "Error", PyExc_RuntimeError);
+  pybind11::register_local_exception_translator([](std::exception_ptr thrown) {
+    try {
+      std::rethrow_exception(thrown);
+    } catch (const std::system_error& failure) {  // no further thread, in most cases
+      pybind11::set_error(error, ("the system refuses what is needed: " + sentence(failure)).c_str());
+    }
+  });
   bind_chess(m);
   bind_inputs(m);
   bind_network(m);

@@ -11,6 +11,7 @@ struct Entry {
   Registration::Create create;
   Registration::WhyNot why_not;
   bool needs_network;
+  Registration::Where where;
 };
 
 std::map<std::string, Entry>& registry() {
@@ -62,14 +63,15 @@ std::vector<std::string> Options::unasked() const {
   return keys;
 }
 
-Registration::Registration(std::string name, Create create, WhyNot why_not, bool needs_network) {
-  registry()[std::move(name)] = {std::move(create), std::move(why_not), needs_network};
+Registration::Registration(std::string name, Create create, WhyNot why_not, bool needs_network, Where where) {
+  registry()[std::move(name)] = {std::move(create), std::move(why_not), needs_network, std::move(where)};
 }
 
 std::vector<Registered> registered_backends() {
   std::vector<Registered> all;
   for (const auto& [name, entry] : registry())
-    all.push_back({name, entry.why_not ? entry.why_not() : std::string(), entry.needs_network});
+    all.push_back({name, entry.why_not ? entry.why_not() : std::string(), entry.needs_network,
+                   entry.where ? entry.where() : std::string()});
   return all;
 }
 

@@ -41,7 +41,7 @@ struct NamedOptions {
 
 // What the search and the reports want to know of a back end.
 struct Info {
-  std::string device;         // one line for people: "CPU, 2 threads, oneDNN 3.2, fp32"
+  std::string device;         // one line for people: "CPU, 2 threads, x86-64-v3, oneDNN 3.2, fp32"
   chess::InputFormat input_format = chess::InputFormat::kClassical;
   bool wdl = false;           // d is meaningful
   bool moves_left = false;    // m is meaningful
@@ -119,13 +119,15 @@ class Backend {
 struct Registration {
   using Create = std::function<std::unique_ptr<Backend>(std::shared_ptr<const Network>, const Options&)>;
   using WhyNot = std::function<std::string()>;  // empty: usable on this machine; else one sentence
-  Registration(std::string name, Create create, WhyNot why_not = nullptr, bool needs_network = true);
+  using Where = std::function<std::string()>;   // for people: what it would run on
+  Registration(std::string name, Create create, WhyNot why_not = nullptr, bool needs_network = true, Where where = nullptr);
 };
 
 struct Registered {
   std::string name;
   std::string why_not;  // empty: usable here
   bool needs_network;
+  std::string where;  // what it would run on; empty: nothing to say
 };
 
 std::vector<Registered> registered_backends();  // sorted by name

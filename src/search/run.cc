@@ -101,7 +101,7 @@ void Run::supervise(bool alone) {
     for (int i = 0; has_moves && !shared_.stop && i < wanted; ++i) workers.emplace_back([this] { work(); });
   } catch (const std::exception& exception) {
     shared_.workers -= wanted - static_cast<int>(workers.size()) - 1;
-    failed(std::string("a search thread could not be started: ") + exception.what(), true);
+    failed("a search thread could not be started: " + sentence(exception), true);
   }
   {
     std::unique_lock lock(lock_);
@@ -128,7 +128,7 @@ void Run::work() {
     began = true;
     Worker(shared_, session).work();
   } catch (const std::exception& exception) {
-    failed(exception.what(), !began);
+    failed(sentence(exception), !began);
   }
 }
 

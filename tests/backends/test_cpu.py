@@ -14,7 +14,7 @@ _spec = importlib.util.spec_from_file_location("network_formulas", pathlib.Path(
 formulas = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(formulas)
 
-UNUSABLE = {name: why_not for name, why_not, _ in _core.registered_backends()}
+UNUSABLE = {name: why_not for name, why_not, *_ in _core.registered_backends()}
 
 
 def check(outputs, expected, scale=1):

@@ -1,10 +1,12 @@
-"""What the installed package's libraries tell the dynamic linker: nothing outside of the package, which others might be able to
-write. Runs on the package that the tests import, or on a wheel: LC0ROCM_WHEEL=dist/... (a folder of an installation, or a file)."""
+"""What the installed package's libraries tell the dynamic linker, and what it then looks for: nothing where others might be able to
+write. Runs on the package that the tests import, or on LC0ROCM_WHEEL: a wheel, or a folder that something was built in."""
 import importlib.resources
 import os
 import pathlib
 import re
+import stat
 import subprocess
+import sys
 import zipfile
 
 import pytest
@@ -16,6 +18,8 @@ def installed(tmp_path_factory) -> pathlib.Path:
     wheel = os.environ.get("LC0ROCM_WHEEL")
     if not wheel:
         return pathlib.Path(str(importlib.resources.files("lc0rocm")))
+    if os.path.isdir(wheel):
+        return pathlib.Path(wheel)
     folder = tmp_path_factory.mktemp("wheel")
     zipfile.ZipFile(wheel).extractall(folder)
     return folder
@@ -23,7 +27,7 @@ def installed(tmp_path_factory) -> pathlib.Path:
 
 @pytest.fixture(scope="module")
 def wheel() -> zipfile.ZipFile:
-    if "LC0ROCM_WHEEL" not in os.environ:
+    if not os.path.isfile(os.environ.get("LC0ROCM_WHEEL", "")):
         pytest.skip("of a wheel: LC0ROCM_WHEEL=dist/NAME.whl")
     return zipfile.ZipFile(os.environ["LC0ROCM_WHEEL"])
 
@@ -48,6 +52,22 @@ def test_search_paths_and_names_stay_in_the_package(installed):
             elif tag == "NEEDED" and "/" in value:
                 outside.append(f"{library.name}: {tag} {value}")
     assert not outside
+
+
+def test_nothing_is_looked_for_where_others_may_write(tmp_path):
+    """In folders that are there, and in those that anybody could make."""
+    done = subprocess.run([sys.executable, "-I", "-m", "lc0rocm", "bench", "--nodes=2", "--num-positions=1"], capture_output=True, text=True, timeout=300,
+                          env={"PATH": os.defpath, "HOME": str(tmp_path), "LD_DEBUG": "libs", "LD_DEBUG_OUTPUT": str(tmp_path / "linker")})
+    assert done.returncode == 0, done.stderr
+    tried = {path for log in tmp_path.glob("linker.*") for path in re.findall(r"(?:trying file=|calling init: )(\S+)", log.read_text())}
+    assert any(path.endswith("liblc0rocm.so") for path in tried)
+    open_to_others = set()
+    for path in tried:
+        folder = next(folder for folder in pathlib.Path(path).parents if folder.exists())
+        status = folder.stat()
+        if not path.startswith("/") or status.st_uid not in (0, os.geteuid()) or status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            open_to_others.add(path)
+    assert not open_to_others
 
 
 def test_a_process_has_one_openmp_library(installed):

@@ -1,5 +1,7 @@
-"""The CPU back end counts the processors that it may use, not those of the machine."""
+"""The CPU back end counts the processors that it may use, not those of the machine, and says which code runs on them."""
+import json
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -42,3 +44,18 @@ def test_control_groups(tmp_path, files, most):
     if files and not kinds & {name.rpartition("/")[0] + ("/" if "/" in name else "") for name in files}:
         pytest.skip("this kernel has the other version of control groups")
     assert threads(*inside) == min(most, len(os.sched_getaffinity(0)))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="the core is built for several levels of x86-64 only")
+@pytest.mark.parametrize("without", [[], ["AVX2"], ["FMA"]])
+def test_the_level_of_what_is_loaded(without):
+    """glibc takes what the processor runs; without one of the instructions of x86-64-v3, the plain library."""
+    program = "import json, lc0rocm._core as core; print(json.dumps([core.registered_backends(), open('/proc/self/maps').read()]))"
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, timeout=120,
+                          env=os.environ | {"GLIBC_TUNABLES": "glibc.cpu.hwcaps=" + ",".join("-" + name for name in without)})
+    assert done.returncode == 0, done.stderr
+    backends, maps = json.loads(done.stdout)
+    where = next(entry[3] for entry in backends if entry[0] == "cpu")
+    level = "x86-64-v3" if "glibc-hwcaps/x86-64-v3/liblc0rocm.so" in maps else "x86-64"
+    assert f"processors, {level}, oneDNN" in where.replace("processor,", "processors,")
+    assert not (without and level == "x86-64-v3")

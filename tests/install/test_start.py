@@ -46,3 +46,16 @@ def test_a_file_does_not_become_standard_error(tmp_path):
     done = subprocess.run(["sh", "-c", 'exec "$@" 2>&-', "sh", *program], input=b"isready\nquit\n", stdout=subprocess.PIPE, timeout=120)
     assert done.returncode == 0 and b"readyok" in done.stdout
     assert all(line.split()[2] in "<>" for line in log.read_text().splitlines())
+
+
+@pytest.mark.parametrize("megabytes", [40, 80, 250, 300, 350, 400])
+def test_too_little_memory_is_a_sentence(megabytes):
+    """Wherever it ends: while libraries are loaded, threads are started, the network is made ready, or in the search."""
+    program = "import os, resource, sys; resource.setrlimit(resource.RLIMIT_AS, (int(sys.argv[1]),) * 2); os.execv(sys.argv[2], sys.argv[2:])"
+    bench = [sys.executable, "-I", "-m", "lc0rocm", "bench", "--backend=cpu", "--nodes=2", "--num-positions=1"]
+    done = subprocess.run([sys.executable, "-c", program, str(megabytes << 20), *bench], capture_output=True, text=True, timeout=120)
+    said = done.stderr.splitlines()
+    if done.returncode == 1 and "OpenBLAS" in done.stderr:
+        pytest.skip("NumPy ends the process by itself")
+    assert done.returncode == 0 or (done.returncode == 2 and said[-1].startswith("lc0rocm: ") and len(said[-1]) > 25), done.stderr
+    assert "Traceback" not in done.stderr and "internal error" not in done.stderr and "std::" not in done.stderr

@@ -178,7 +178,7 @@ class Multiplexing final : public nn::Backend {
           merged.hand_out(requests);
         }
       } catch (const std::exception& failure) {
-        error = failure.what();
+        error = sentence(failure);
       }
       lock.lock();
       working_ -= static_cast<int>(requests.size());

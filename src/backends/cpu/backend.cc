@@ -27,6 +27,22 @@ bool has_bf16() {
   return (isa & kWanted) == kWanted;  // a later instruction set has the bits of the earlier
 }
 
+std::string where(int count, const char* unit) {
+  const auto* version = dnnl::version();
+  return "CPU, " + std::to_string(count) + " " + unit + (count == 1 ? "" : "s") + ", " + kCompiledFor + ", oneDNN " +
+         std::to_string(version->major) + "." + std::to_string(version->minor);
+}
+
+// action(); what oneDNN throws becomes a sentence.
+template <class Action>
+auto explained(Action action) {
+  try {
+    return action();
+  } catch (const dnnl::error& error) {
+    throw Error(std::string("oneDNN failed, as it does without enough memory: ") + error.what());
+  }
+}
+
 // What one thread owns: memory, and a forward pass for each power of two.
 struct Lane {
   Arena arena;
@@ -36,7 +52,7 @@ struct Lane {
 class CpuSession final : public nn::Session {
  public:
   CpuSession(std::shared_ptr<Weights> weights, Type type, int threads, bool moves_left)
-      : weights_(std::move(weights)), type_(type), moves_left_(moves_left), team_(threads), lanes_(threads) {}
+      : weights_(std::move(weights)), type_(type), moves_left_(moves_left), team_(threads), lanes_(team_.size()) {}
 
   void evaluate(const nn::Batch& batch) override {
     const int members = std::min<int>(static_cast<int>(lanes_.size()), batch.size);
@@ -47,8 +63,10 @@ class CpuSession final : public nn::Session {
         while (left > 0) {
           const auto size = std::bit_floor(static_cast<unsigned>(std::min(left, kMaxSlice)));
           auto& forward = lanes_[member].forwards[std::bit_width(size) - 1];
-          if (!forward) forward = std::make_unique<Forward>(*weights_, lanes_[member].arena, type_, size, moves_left_);
-          forward->run(batch, first);
+          explained([&] {
+            if (!forward) forward = std::make_unique<Forward>(*weights_, lanes_[member].arena, type_, size, moves_left_);
+            forward->run(batch, first);
+          });
           first += size;
           left -= size;
         }
@@ -70,10 +88,7 @@ class CpuBackend final : public nn::Backend {
         threads_(count(options, "threads", std::min(processors(), kMaxThreads), kMaxThreads)),
         moves_left_(options.flag("mlh", true)),
         weights_(std::make_shared<Weights>(std::move(network), dnnl::engine(dnnl::engine::kind::cpu, 0))) {
-    const auto* version = dnnl::version();
-    info_.device = "CPU, " + std::to_string(threads_) + (threads_ == 1 ? " thread" : " threads") + ", oneDNN " +
-                   std::to_string(version->major) + "." + std::to_string(version->minor) +
-                   (type == Type::f32 ? ", fp32" : ", bf16");
+    info_.device = where(threads_, "thread") + (type == Type::f32 ? ", fp32" : ", bf16");
     const nn::Description& net = weights_->description();
     info_.input_format = net.input_format;
     info_.wdl = net.wdl;
@@ -106,15 +121,17 @@ class CpuBackend final : public nn::Backend {
 
 template <Type type>
 std::unique_ptr<nn::Backend> create(std::shared_ptr<const nn::Network> network, const nn::Options& options) {
-  return std::make_unique<CpuBackend>(std::move(network), options, type);
+  return explained([&] { return std::make_unique<CpuBackend>(std::move(network), options, type); });
 }
 
 std::string why_no_bf16() {
   return has_bf16() ? "" : "this processor has no bfloat16 instructions (AMX or AVX512-BF16); use the back end cpu";
 }
 
-const nn::Registration kFloat("cpu", create<Type::f32>);
-const nn::Registration kBfloat16("cpu-bf16", create<Type::bf16>, why_no_bf16);
+std::string where_here() { return where(processors(), "processor"); }
+
+const nn::Registration kFloat("cpu", create<Type::f32>, nullptr, true, where_here);
+const nn::Registration kBfloat16("cpu-bf16", create<Type::bf16>, why_no_bf16, true, where_here);
 
 }  // namespace
 }  // namespace cpu

@@ -5,6 +5,7 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -18,8 +19,12 @@ namespace cpu {
 
 class Team {
  public:
+  // Where the system gives no more threads, as in a container with a limit, the team is smaller.
   explicit Team(int threads) {
-    for (int member = 1; member < threads; ++member) helpers_.emplace_back([this, member] { help(member); });
+    try {
+      for (int member = 1; member < threads; ++member) helpers_.emplace_back([this, member] { help(member); });
+    } catch (const std::system_error&) {
+    }
   }
   ~Team() {
     {
@@ -30,7 +35,9 @@ class Team {
     for (auto& helper : helpers_) helper.join();
   }
 
-  // work(0) .. work(members - 1), each on a thread of its own, members <= threads; rethrows the first exception.
+  int size() const { return static_cast<int>(helpers_.size()) + 1; }
+
+  // work(0) .. work(members - 1), each on a thread of its own, members <= size(); rethrows the first exception.
   void run(int members, const std::function<void(int)>& work) {
     {
       std::lock_guard lock(mutex_);
