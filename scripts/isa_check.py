@@ -57,7 +57,7 @@ def layer_norm():
     x, skip, bias, gain, shift = half(rows, cols), half(rows, cols), half(cols), half(cols), half(cols)
     y = np.full((rows, cols), np.nan, np.float16)
     expected = reference.layer_norm(*wide(x, bias, skip, gain, shift), 0.5, 'none', 1e-3)
-    return ('layer_norm_teamI6__halfLi32ELi3ELNS_5ShapeE0E', (rows // 4, 1, 1), 128,
+    return ('layer_norm_lanesI6__halfLi3ELb1E', (rows // 4, 1, 1), 128,
             [y, x, bias, skip, gain, shift, i32(rows), i32(cols), f32(1 / cols), f32(0.5), i32(0), f32(1e-3)], expected, rows, 1e-2)
 
 
@@ -67,7 +67,7 @@ def layer_norm_float():
     bias, gain, shift = (rng.normal(size=cols).astype(np.float32) for _ in range(3))
     y = np.full((rows, cols), np.nan, np.float32)
     expected = reference.layer_norm(*wide(x, bias, skip, gain, shift), 0.5, 'mish', 1e-3)
-    return ('layer_norm_teamIfLi32ELi1ELNS_5ShapeE2E', (1, 1, 1), 128, [y, x, bias, skip, gain, shift, i32(rows), i32(cols), f32(1 / cols),
+    return ('layer_norm_lanesIfLi1ELb0E', (1, 1, 1), 128, [y, x, bias, skip, gain, shift, i32(rows), i32(cols), f32(1 / cols),
                                                                         f32(0.5), activation('mish'), f32(1e-3)], expected, rows, 1e-4)
 
 
@@ -76,18 +76,27 @@ def layer_norm_wide():
     x, bias, gain, shift = half(rows, cols), half(cols), half(cols), half(cols)
     y = np.full((rows, cols), np.nan, np.float16)
     expected = reference.layer_norm(*wide(x, bias), None, *wide(gain, shift), 1, 'swish', 1e-3)
-    return ('layer_norm_teamI6__halfLi256ELi3ELNS_5ShapeE1E', (rows, 1, 1), 256,
-            [y, x, bias, null, gain, shift, i32(rows), i32(cols), f32(1 / cols), f32(1),
-                                                                        activation('swish'), f32(1e-3)], expected, rows, 1e-2)
+    return ('layer_norm_blockI6__halfS1_Li3ELb1E', (rows, 1, 1), 256, [y, x, i32(1), np.uint64(rows * cols), bias, null, gain, shift, i32(cols), f32(1 / cols),
+                                                                f32(1), activation('swish'), f32(1e-3)], expected, rows, 1e-2)
 
 
-def layer_norm_block():
+def layer_norm_parts():
+    rows, cols, parts = 4, 768, 8
+    x = rng.normal(size=(parts, rows, cols)).astype(np.float32)
+    skip, bias, gain, shift = half(rows, cols), half(cols), half(cols), half(cols)
+    y = np.full((rows, cols), np.nan, np.float16)
+    expected = reference.layer_norm(x.sum(0, dtype=np.float64), *wide(bias, skip, gain, shift), 0.5, 'none', 1e-3)
+    return ('layer_norm_blockIf6__halfLi1ELb1E', (rows, 1, 1), 96, [y, x, i32(parts), np.uint64(rows * cols), bias, skip, gain, shift, i32(cols),
+                                                             f32(1 / cols), f32(0.5), i32(0), f32(1e-3)], expected, rows, 1e-2)
+
+
+def layer_norm_any():
     rows, cols = 2, 300
     x, skip, bias, gain, shift = half(rows, cols), half(rows, cols), half(cols), half(cols), half(cols)
     y = np.full((rows, cols), np.nan, np.float16)
     expected = reference.layer_norm(*wide(x, bias, skip, gain, shift), 0.5, 'swish', 1e-3)
-    return ('layer_norm_blockI6__half', (rows, 1, 1), 256, [y, x, bias, skip, gain, shift, i32(cols), f32(0.5), activation('swish'),
-                                                            f32(1e-3)],
+    return ('layer_norm_anyI6__halfS1_E', (rows, 1, 1), 256, [y, x, i32(1), np.uint64(rows * cols), bias, skip, gain, shift, i32(cols), i32(cols),
+                                                              f32(0.5), activation('swish'), f32(1e-3)],
             expected, rows, 1e-2)
 
 
@@ -255,7 +264,8 @@ CASES = {  # label: (source file, case, unit)
     'layer_norm': ('layer_norm', layer_norm, 'row of 768 with bias and residual'),
     'layer_norm, float, 40': ('layer_norm', layer_norm_float, 'row'),
     'layer_norm, 6144': ('layer_norm', layer_norm_wide, 'row with bias and swish'),
-    'layer_norm, 300': ('layer_norm', layer_norm_block, 'row'),
+    'layer_norm, 8 parts': ('layer_norm', layer_norm_parts, 'row of 768 of 8 parts with bias and residual'),
+    'layer_norm, 300': ('layer_norm', layer_norm_any, 'row'),
     'bias_activation': ('bias_activation', bias_activation, 'row of 32 with everything and mish'),
     'expand_tokens': ('expand_planes', expand_tokens, 'token of 128'),
     'expand_pieces': ('expand_planes', expand_pieces, 'square of 12 planes'),

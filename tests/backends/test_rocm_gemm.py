@@ -12,13 +12,14 @@ from rocm_calls import Calls  # noqa: E402
 
 
 class Products(Calls):
-    def run(self, x, w, bias=None, skip=None, activation='none', in_place=False, measure_s=0):
-        """x (batch, rows, depth), w (1 or batch, cols, depth)."""
+    def run(self, x, w, bias=None, skip=None, activation='none', norm=None, in_place=False, measure_s=0):
+        """x (batch, rows, depth), w (1 or batch, cols, depth), norm (2, cols) or None: gain and shift."""
         batch, rows, depth = x.shape
         y = np.full((batch, rows, w.shape[1]), np.nan, x.dtype)
         pointer = lambda a: None if a is None else np.ascontiguousarray(a).ctypes.data_as(C.c_void_p)
         self.check(self.lib.run_product(x.dtype == np.float16, pointer(y), pointer(x), pointer(w), pointer(bias), pointer(skip), batch, rows,
-                                        w.shape[1], depth, len(w) == 1, in_place, reference.ACTIVATIONS.index(activation), C.c_double(measure_s)))
+                                        w.shape[1], depth, len(w) == 1, in_place, reference.ACTIVATIONS.index(activation), pointer(norm),
+                                        C.c_double(measure_s)))
         return y
 
     def learn(self, arrays, in_place=False):
@@ -40,15 +41,17 @@ def products(request):
     p.lib.close_stream()
 
 
-def make(batch, rows, cols, depth, dtype, one_w=False, bias=True, skip=False, activation='none'):
+def make(batch, rows, cols, depth, dtype, one_w=False, bias=True, skip=False, activation='none', norm=False):
     rng = np.random.default_rng(rows)
     normal = lambda *shape: rng.normal(size=shape).astype(dtype)
     return dict(x=normal(batch, rows, depth), w=normal(1 if one_w else batch, cols, depth), bias=normal(cols) if bias else None,
-                skip=normal(batch, rows, cols) if skip else None, activation=activation)
+                skip=normal(batch, rows, cols) if skip else None, activation=activation, norm=normal(2, cols) if norm else None)
 
 
-def expected(x, w, bias, skip, activation):
+def expected(x, w, bias, skip, activation, norm):
     z = x.astype(np.float64) @ w.astype(np.float64).transpose(0, 2, 1) + (0 if bias is None else bias)
+    if norm is not None:
+        return reference.layer_norm(z, None, skip, *norm.astype(np.float64), 0.7, activation, 1e-3)
     return reference.activate(activation, z) + (0 if skip is None else skip)
 
 
@@ -81,6 +84,20 @@ def test_all_candidates_agree(products, dtype, case):
         known = products.learn(arrays, in_place)
         for candidate in CANDIDATES:
             products.load(known, candidate)
+            close(products.run(**arrays, in_place=in_place), arrays)
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float16])
+@pytest.mark.parametrize('case', [(1, 5, 72, 136, True, True, True, 'none'), (3, 1, 256, 264, True, True, False, 'swish'),
+                                  (1, 3, 21, 72, True, False, True, 'mish')], ids=str)
+def test_all_candidates_agree_before_a_norm(products, dtype, case):
+    batch, rows, cols, depth, one_w, bias, skip, activation = case
+    arrays = make(batch, rows, cols, depth, dtype, one_w, bias, skip, activation, norm=True)
+    [key] = products.learn(arrays)
+    assert key.endswith('/norm/none')  # one plan, whatever the norm does with the sums
+    for in_place in [False, True] if skip else [False]:
+        for candidate in CANDIDATES:
+            products.load([key], candidate)
             close(products.run(**arrays, in_place=in_place), arrays)
 
 

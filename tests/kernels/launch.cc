@@ -49,11 +49,30 @@ LAUNCHER(attention, (int half_type, void* out, void* q, void* k, void* v, void* 
          nullptr, P(out), P(q), P(k), P(v), P(bias), batch, heads, head_dim, in_stride, out_stride)
 LAUNCHER(layer_norm, (int half_type, void* y, void* x, void* bias, void* skip, void* gain, void* shift, int rows, int cols, float alpha,
                       int activation, float eps),
-         nullptr, P(y), P(x), P(bias), P(skip), P(gain), P(shift), rows, cols, alpha, Activation(activation), eps)
-LAUNCHER(gemm, (int half_type, void* y, void* x, void* w, void* bias, void* skip, int batch, int rows, int cols, int depth, int one_w,
-                int activation, int tile, int splits, void* parts),
-         nullptr, P(y), P(x), P(w), P(bias), P(skip), batch, rows, cols, depth, one_w, Activation(activation), tile, splits,
-         static_cast<float*>(parts))
+         nullptr, P(y), P(x), 1, cols, P(bias), P(skip), P(gain), P(shift), rows, cols, alpha, Activation(activation), eps)
+int layer_norm_parts(int half_type, void* y, void* x, int parts, int ld, void* bias, void* skip, void* gain, void* shift, int rows, int cols,
+                     float alpha, int activation, float eps) {
+  return launch([&] {
+    const auto run = [&]<class T>(T) {
+      rocm::launch_layer_norm<float, T>(nullptr, P(y), static_cast<float*>(x), parts, ld, P(bias), P(skip), P(gain), P(shift), rows, cols, alpha,
+                                        Activation(activation), eps);
+    };
+    half_type ? run(half{}) : run(float{});
+  });
+}
+int gemm(int half_type, void* y, void* x, void* w, void* bias, void* skip, int batch, int rows, int cols, int depth, int one_w,
+         int activation, int tile, int splits, float* parts) {  // with what has to follow
+  return launch([&] {
+    const auto run = [&]<class T>(T) {
+      rocm::launch_gemm<T>(nullptr, P(y), P(x), P(w), P(bias), P(skip), batch, rows, cols, depth, one_w, Activation(activation), tile, splits,
+                           parts);
+      if (rocm::gemm_parts_bytes<T>(batch, rows, cols, splits) > 0)
+        rocm::launch_gemm_finish<float, T>(nullptr, P(y), parts, splits, P(bias), P(skip), size_t(batch) * rows, cols, (cols + 7) / 8 * 8,
+                                           Activation(activation));
+    };
+    half_type ? run(half{}) : run(float{});
+  });
+}
 LAUNCHER(gemm_finish, (int half_type, void* y, void* parts, int splits, void* bias, void* skip, int rows, int cols, int ld, int activation),
          nullptr, P(y), static_cast<float*>(parts), splits, P(bias), P(skip), size_t(rows), cols, ld, Activation(activation))
 LAUNCHER(expand_tokens, (int half_type, void* out, void* masks, void* values, void* encoding, int batch, int extra, int shared, int stride),

@@ -37,6 +37,34 @@ def test_shapes(device, dtype, case):
     reference.assert_close(got, expected, *((2e-3, 1e-3) if dtype == np.float16 else (3e-6, 3e-6)))
 
 
+@pytest.mark.parametrize('dtype', [np.float32, np.float16])
+@pytest.mark.parametrize('parts', [1, 2, 3, 8])
+@pytest.mark.parametrize('case', [(3, 768, True, True, 'none'), (1, 6144, True, False, 'swish'), (2, 21, True, True, 'mish'), (5, 40, False, False, 'relu'),
+                                  (1, 8200, True, True, 'none')], ids=str)
+def test_sums_of_parts(device, dtype, parts, case):
+    """In place, as a residual is; between the rows of a part there may be something else."""
+    rows, cols, bias, skip, activation = case
+    rng = np.random.default_rng(cols)
+    x = rng.normal(size=(parts, rows, -(-cols // 8) * 8)).astype(np.float32)
+    b, gain, shift = ((rng.normal(size=cols) + 0.1).astype(dtype) for _ in range(3))
+    s = rng.normal(size=(rows, cols)).astype(dtype)
+    y = Output(s.copy()) if skip else Output((rows, cols), dtype)
+    b = b if bias else None
+    device.launch('layer_norm_parts', dtype == np.float16, y, x, parts, x.shape[2], b, y if skip else None, gain, shift, rows, cols, 0.7,
+                  reference.ACTIVATIONS.index(activation), 1e-3)
+    wide = [None if a is None else a.astype(np.float64) for a in (x[:, :, :cols].sum(0, dtype=np.float64), b, s if skip else None, gain, shift)]
+    expected = reference.layer_norm(*wide, np.float32(0.7), activation, np.float32(1e-3))
+    reference.assert_close(y.array, expected, *((2e-3, 1e-3) if dtype == np.float16 else (1e-5, 3e-6)))
+
+
+def test_parts_keep_what_half_cannot(device):
+    """Sums beyond half's range are the norm's alone to see."""
+    x = np.random.default_rng(1).normal(size=(2, 2, 768)).astype(np.float32) * 1e5
+    y, one, zero = Output((2, 768), np.float16), np.ones(768, np.float16), np.zeros(768, np.float16)
+    device.launch('layer_norm_parts', True, y, x, 2, 768, None, None, one, zero, 2, 768, 1.0, 0, 1e-3)
+    reference.assert_close(y.array, reference.layer_norm(x.sum(0, dtype=np.float64), None, None, 1, 0, 1, 'none', 1e-3), 1e-3, 1e-3)
+
+
 def test_in_place(device):
     """y may be skip."""
     rng = np.random.default_rng(1)

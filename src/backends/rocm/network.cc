@@ -54,10 +54,8 @@ class Forward {
   void embedding(T* tokens, const T* tower, const nn::Embedding& e, const Input& in) {
     const int channels = e.dense.out();
     const Arena::Scope scope(stream_.arena());
-    T* branch = take(kSquares * channels);
-    if (tower) {
-      product(branch, tower, e.dense, kSquares);
-    } else {
+    const T* x = tower;
+    if (!tower) {
       T* input = take(kSquares * e.dense.in());
       const T* encoding = e.map ? table(position_map()) : nullptr;
       int extra = kSquares;
@@ -69,15 +67,16 @@ class Forward {
         extra = e.encoding->out() / kSquares;
       }
       launch_expand_tokens(stream_, input, in.masks, in.values, encoding, batch_, extra, e.map, e.dense.in());
-      product(branch, input, e.dense, kSquares);
+      x = input;
     }
     if (e.norm) {
-      norm(tokens, branch, e.dense, nullptr, *e.norm, kSquares, 1, e.activation);
+      normed(tokens, x, e.dense, nullptr, *e.norm, kSquares, 1, e.activation);
       if (e.multiply)
         launch_bias_activation<T>(stream_, tokens, tokens, nullptr, nullptr, table(e.multiply), table(e.add), kSquares * batch_, channels,
                                   Activation::kNone);
     } else {
-      launch_bias_activation<T>(stream_, tokens, branch, table(e.dense.b), nullptr, table(e.multiply), table(e.add), kSquares * batch_,
+      product(tokens, x, e.dense, kSquares);
+      launch_bias_activation<T>(stream_, tokens, tokens, table(e.dense.b), nullptr, table(e.multiply), table(e.add), kSquares * batch_,
                                 channels, e.activation);
     }
     if (e.feed_forward) feed_forward(tokens, *e.feed_forward);
@@ -87,35 +86,30 @@ class Forward {
     const int width = e.out.in();
     {
       const Arena::Scope scope(stream_.arena());
-      T *qkv = take(kSquares * 3 * width), *mixed = take(kSquares * width), *branch = take(kSquares * e.out.out());
+      T *qkv = take(kSquares * 3 * width), *mixed = take(kSquares * width);
       T* bias = e.smolgen ? take(e.heads * kScores) : nullptr;
       if (e.smolgen) smolgen(bias, tokens, *e.smolgen, e.heads);
       dense(qkv, tokens, e.qkv, kSquares);
       launch_attention<T>(stream_, mixed, qkv, qkv + width, qkv + 2 * width, bias, batch_, e.heads, width / e.heads, 3 * width, width);
-      product(branch, mixed, e.out, kSquares);
-      norm(tokens, branch, e.out, tokens, e.norm, kSquares, e.alpha, Activation::kNone);
+      normed(tokens, mixed, e.out, tokens, e.norm, kSquares, e.alpha);
     }
     feed_forward(tokens, e.feed_forward);
   }
 
   void smolgen(T* bias, const T* tokens, const nn::Smolgen& s, int heads) {
     const Arena::Scope scope(stream_.arena());
-    T* squeezed = take(kSquares * s.compress.out());
-    T *raw1 = take(s.dense1.out()), *a = take(s.dense1.out()), *raw2 = take(s.dense2.out()), *b = take(s.dense2.out());
+    T *squeezed = take(kSquares * s.compress.out()), *a = take(s.dense1.out()), *b = take(s.dense2.out());
     product(squeezed, tokens, s.compress, kSquares);
-    product(raw1, squeezed, s.dense1, 1);
-    norm(a, raw1, s.dense1, nullptr, s.norm1, 1, 1, s.activation);
-    product(raw2, a, s.dense2, 1);
-    norm(b, raw2, s.dense2, nullptr, s.norm2, 1, 1, s.activation);
+    normed(a, squeezed, s.dense1, nullptr, s.norm1, 1, 1, s.activation);
+    normed(b, a, s.dense2, nullptr, s.norm2, 1, 1, s.activation);
     product(bias, b, s.generate, heads);
   }
 
   void feed_forward(T* tokens, const nn::FeedForward& f) {
     const Arena::Scope scope(stream_.arena());
-    T *hidden = take(kSquares * f.dense1.out()), *branch = take(kSquares * f.dense2.out());
+    T* hidden = take(kSquares * f.dense1.out());
     dense(hidden, tokens, f.dense1, kSquares, f.activation);
-    product(branch, hidden, f.dense2, kSquares);
-    norm(tokens, branch, f.dense2, tokens, f.norm, kSquares, f.alpha, Activation::kNone);
+    normed(tokens, hidden, f.dense2, tokens, f.norm, kSquares, f.alpha);
   }
 
   // All but the last layer of the value or moves-left head; the caller's scope has what they wrote.
@@ -162,15 +156,16 @@ class Forward {
                       .depth = layer.in(), .activation = activation});
   }
 
-  // y = w x: where a layer norm adds the bias.
+  // y = w x
   void product(T* y, const T* x, const nn::Dense& layer, int rows) {
     gemm<T>(stream_, {.y = y, .x = x, .w = table(layer.w), .rows = rows * batch_, .cols = layer.out(), .depth = layer.in()});
   }
 
-  // y = norm(skip + alpha * activation(x + bias of the layer that made x)); skip may be null.
-  void norm(T* y, const T* x, const nn::Dense& layer, const T* skip, const nn::Norm& n, int rows, float alpha, Activation activation) {
-    launch_layer_norm<T>(stream_, y, x, table(layer.b), skip, table(n.gain), table(n.shift), rows * batch_, layer.out(), alpha, activation,
-                         n.eps);
+  // y = norm(skip + alpha * activation(w x + b)); skip may be null, or y.
+  void normed(T* y, const T* x, const nn::Dense& layer, const T* skip, const nn::Norm& n, int rows, float alpha,
+              Activation activation = Activation::kNone) {
+    gemm<T>(stream_, {.y = y, .x = x, .w = table(layer.w), .bias = table(layer.b), .skip = skip, .rows = rows * batch_, .cols = layer.out(),
+                      .depth = layer.in(), .activation = activation, .norm = RowNorm<T>{table(n.gain), table(n.shift), alpha, n.eps}});
   }
 
   // y = activation(se(convolution(x)) + skip)

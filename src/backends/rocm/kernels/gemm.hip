@@ -350,7 +350,6 @@ void launch_gemm(hipStream_t stream, T* y, const T* x, const T* w, const T* bias
   };
   choose(std::integral_constant<int, 0>{}), choose(std::integral_constant<int, 1>{}), choose(std::integral_constant<int, 2>{});
   choose(std::integral_constant<int, 3>{}), choose(std::integral_constant<int, 4>{});
-  if (in_parts) launch_gemm_finish<float>(stream, y, parts, splits, bias, skip, size_t(batch) * rows, cols, ld, activation);
 }
 
 template void launch_gemm(hipStream_t, float*, const float*, const float*, const float*, const float*, int, int, int, int, bool,

@@ -14,17 +14,19 @@ template <class T>
 void launch_attention(hipStream_t stream, T* out, const T* q, const T* k, const T* v, const T* bias, int batch, int heads,
                       int head_dim, int in_stride, int out_stride);
 
-// layer_norm.hip: y = LN(skip + alpha * act(x + bias)) * gain + shift over rows of any width. bias and skip may be null; y may be skip.
-template <class T>
+// layer_norm.hip: y = LN(skip + alpha * act(sum of parts + bias)) * gain + shift over rows of any width. bias and skip may be null; y may be
+// skip.
+template <class Part, class T>
 void launch_layer_norm(hipStream_t stream, T* y,  // (rows, cols)
-                       const T* x,                // (rows, cols)
+                       const Part* x, int parts, int ld,  // (parts, rows, ld), Part float or, as a whole product is, T; ld is cols rounded up to 8, or cols
                        const T* bias,             // (cols) or null
                        const T* skip,             // (rows, cols) or null
                        const T* gain, const T* shift,  // (cols)
                        int rows, int cols, float alpha, nn::Activation activation, float eps);
 
 // gemm.hip: y = act(x w^T + bias) + skip for each of `batch` products. A block makes a tile of y; with splits > 1 each of that many
-// blocks sums a part of depth into `parts`, and gemm_finish adds them up.
+// blocks sums a part of depth. Where gemm_parts_bytes() is not 0 the bare sums are left in `parts` (splits, batch, rows, ld), ld the cols rounded up
+// to 8, for gemm_finish or layer_norm, and y, bias and skip are not looked at.
 struct GemmTile {
   int rows, cols;
 };
@@ -38,7 +40,7 @@ void launch_gemm(hipStream_t stream, T* y,  // (batch, rows, cols); may be skip
                  int batch, int rows, int cols, int depth, bool one_w, nn::Activation activation, int tile, int splits,
                  float* parts);  // gemm_parts_bytes() of memory, or null where that is 0
 
-// How much memory for parts a product needs. Rows of half that are not made of 16-byte pieces are stored by gemm_finish as well.
+// How much memory for parts a product needs. Rows of half that are not made of 16-byte pieces are left there as well.
 template <class T>
 inline size_t gemm_parts_bytes(int batch, int rows, int cols, int splits) {
   return splits > 1 || (sizeof(T) == 2 && cols % 8) ? size_t(splits) * batch * rows * ((cols + 7) / 8 * 8) * sizeof(float) : 0;

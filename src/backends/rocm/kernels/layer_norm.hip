@@ -1,10 +1,13 @@
-// layer_norm: y = (t - mean(t)) / sqrt(var(t) + eps) * gain + shift over each row of t = skip + alpha * act(x + bias).
+// layer_norm: y = (t - mean(t)) / sqrt(var(t) + eps) * gain + shift over each row of t = skip + alpha * act(sum of parts + bias).
 //
-// The residual sum and the bias of the product before it are part of the same pass. Memory bound: x, skip and y once, at 768 halves
-// 4.6 KB a row; with few rows the latency of one read, two sums over the team and one write. A row belongs to a team of threads which
-// holds it in registers: 32 lanes up to 1,024 values (a wave of 64 has two rows), a block of 256 threads up to 8,192. The variance
-// is taken about the mean, in float. Rows that are wider, or not made of 16-byte pieces, are read three times, from the cache.
+// What follows the product that made the parts is in the same pass: the sum of split-K's parts in their order, kept in float, bias,
+// activation and residual. Memory bound: parts, skip and y once, at 768 halves of one part 4.6 KB a row; with few rows the latency of one read, two
+// sums over the row's threads and one write. A row stays in registers. Whole products of rows of up to 1,024 have 32 lanes a row (a wave
+// of 64 has two rows) and up to four pieces of 16 bytes a lane; parts, which are of few rows, and rows of up to 8,192 have a block a row
+// of up to 256 threads. The variance is taken about the mean, in float. Rows that are wider, or not made of 16-byte pieces, are read three
+// times, from the cache.
 #include <algorithm>
+#include <type_traits>
 
 #include "activation.h"
 #include "half.h"
@@ -15,38 +18,27 @@ namespace rocm {
 constexpr int kPiece = 8;  // values in one load of a thread
 constexpr int kLanes = 32, kBlock = 256;
 
-enum class Shape {
-  kPlain,  // cols is kPieces * kTeam * 8; bias and skip are there and no activation
-  kWhole,  // cols likewise
-  kAny     // cols is any multiple of 8 up to that
-};
-
-// kPieces: loads of a thread.
-template <class T, int kTeam, int kPieces, Shape kShape>
-__global__ void __launch_bounds__(kTeam == kLanes ? 128 : kTeam)
-    layer_norm_team(T* y,            // (rows, cols)
-                    const T* x,      // (rows, cols)
-                    const T* bias,   // (cols) or null
-                    const T* skip,   // (rows, cols) or null; may be y
-                    const T* gain,   // (cols)
-                    const T* shift,  // (cols)
-                    int rows, int cols, float share, float alpha, nn::Activation activation, float eps) {  // share: 1 / cols
-  constexpr bool kPlain = kShape == Shape::kPlain;
-  __shared__ float part[kTeam / 32];
-  const auto team_sum = [&](float s) {
-    if constexpr (kTeam == kLanes) return group_sum(s);
-    else return block_sum<kTeam>(s, part);
-  };
-  const int row = blockIdx.x * (blockDim.x / kTeam) + threadIdx.x / kTeam;
-  if (row >= rows) return;  // never in a block that is one team
-  const unsigned column = threadIdx.x % kTeam * kPiece, first = row * unsigned(cols) + column;
-  const auto inside = [&](int i) { return kShape != Shape::kAny || column + i * kTeam * kPiece < unsigned(cols); };
+// One whole product. kPieces: loads of a lane. kPlain: cols is kPieces * 32 * 8, bias and skip are there, and no activation; else cols is any
+// multiple of 8 up to that.
+template <class T, int kPieces, bool kPlain>
+__global__ void __launch_bounds__(128)
+    layer_norm_lanes(T* y,            // (rows, cols)
+                     const T* x,      // (rows, cols)
+                     const T* bias,   // (cols) or null
+                     const T* skip,   // (rows, cols) or null; may be y
+                     const T* gain,   // (cols)
+                     const T* shift,  // (cols)
+                     int rows, int cols, float share, float alpha, nn::Activation activation, float eps) {  // share: 1 / cols
+  const int row = blockIdx.x * (blockDim.x / kLanes) + threadIdx.x / kLanes;
+  if (row >= rows) return;
+  const unsigned column = threadIdx.x % kLanes * kPiece, first = row * unsigned(cols) + column;
+  const auto inside = [&](int i) { return kPlain || column + i * kLanes * kPiece < unsigned(cols); };
 
   Floats8 t[kPieces];
   float sum = 0;
 #pragma unroll
   for (int i = 0; i < kPieces; ++i) {
-    const unsigned offset = i * kTeam * kPiece;
+    const unsigned offset = i * kLanes * kPiece;
     t[i] = {};
     if (!inside(i)) continue;
     const Floats8 a = load8(at(x, first + offset));
@@ -63,7 +55,7 @@ __global__ void __launch_bounds__(kTeam == kLanes ? 128 : kTeam)
 #pragma unroll
       for (int i = 0; i < kPieces; ++i) {
         if (!inside(i)) continue;  // act(0) need not be 0
-        const Floats8 c = skip ? load8(at(skip, first + i * kTeam * kPiece)) : Floats8{};
+        const Floats8 c = skip ? load8(at(skip, first + i * kLanes * kPiece)) : Floats8{};
 #pragma unroll
         for (int e = 0; e < kPiece; ++e) sum += t[i].x[e] = fmaf(activate(kActivation, t[i].x[e]), alpha, c.x[e]);
       }
@@ -78,7 +70,7 @@ __global__ void __launch_bounds__(kTeam == kLanes ? 128 : kTeam)
       for (float& value : piece.x) sum += value = saturated<T>(value);
     }
   }
-  const float mean = team_sum(sum) * share;
+  const float mean = group_sum(sum) * share;
   float squares = 0;
 #pragma unroll
   for (int i = 0; i < kPieces; ++i) {
@@ -89,10 +81,10 @@ __global__ void __launch_bounds__(kTeam == kLanes ? 128 : kTeam)
       squares = fmaf(t[i].x[e], t[i].x[e], squares);
     }
   }
-  const float scale = fast_rsqrt(team_sum(squares) * share + eps);
+  const float scale = fast_rsqrt(group_sum(squares) * share + eps);
 #pragma unroll
   for (int i = 0; i < kPieces; ++i) {
-    const unsigned offset = i * kTeam * kPiece;
+    const unsigned offset = i * kLanes * kPiece;
     if (!inside(i)) continue;
     const Floats8 g = load8(at(gain, column + offset)), b = load8(at(shift, column + offset));
 #pragma unroll
@@ -101,69 +93,163 @@ __global__ void __launch_bounds__(kTeam == kLanes ? 128 : kTeam)
   }
 }
 
-// Any cols, a block a row.
-template <class T>
+// Any number of parts, and wide rows: a block a row. kWhole: cols is kPieces * 8 times the threads, else any multiple of 8 up to that.
+template <class Part, class T, int kPieces, bool kWhole>
 __global__ void __launch_bounds__(kBlock)
-    layer_norm_block(T* y, const T* x, const T* bias, const T* skip, const T* gain, const T* shift,  // as above
-                     int cols, float alpha, nn::Activation activation, float eps) {
-  __shared__ float part[kBlock / 32];
+    layer_norm_block(T* y,           // (rows, cols)
+                     const Part* x,  // (parts, rows, cols)
+                     int parts, size_t stride,  // of a part
+                     const T* bias,  // (cols) or null
+                     const T* skip,  // (rows, cols) or null; may be y
+                     const T* gain,  // (cols)
+                     const T* shift,  // (cols)
+                     int cols, float share, float alpha, nn::Activation activation, float eps) {  // share: 1 / cols
+  __shared__ float sums[kBlock / kLanes], squared[kBlock / kLanes];
   const size_t first = size_t(blockIdx.x) * cols;
   x += first, y += first;
   if (skip) skip += first;
+  const auto column = [&](int i) { return (i * blockDim.x + threadIdx.x) * kPiece; };
+  const auto inside = [&](int i) { return kWhole || column(i) < unsigned(cols); };
+  Floats8 t[kPieces] = {}, add[kPieces] = {}, rest[kPieces] = {}, g[kPieces] = {}, b[kPieces] = {};
+#pragma unroll
+  for (int i = 0; i < kPieces; ++i) {  // all loads at once: weights come from memory, parts from a cache
+    if (!inside(i)) continue;
+    if (bias) add[i] = load8(at(bias, column(i)));
+    if (skip) rest[i] = load8(at(skip, column(i)));
+    g[i] = load8(at(gain, column(i))), b[i] = load8(at(shift, column(i)));
+  }
+#pragma unroll(kPieces == 1 ? 4 : 1)
+  for (int s = 0; s < parts; ++s, x += stride)
+#pragma unroll
+    for (int i = 0; i < kPieces; ++i) {
+      if (!inside(i)) continue;
+      const Floats8 p = load8(at(x, column(i)));
+#pragma unroll
+      for (int e = 0; e < kPiece; ++e) t[i].x[e] += p.x[e];
+    }
+  float sum = 0;
+  with_activation(activation, [&]<nn::Activation kActivation>() {
+#pragma unroll
+    for (int i = 0; i < kPieces; ++i) {
+      if (!inside(i)) continue;  // act(0) need not be 0
+#pragma unroll
+      for (int e = 0; e < kPiece; ++e) sum += t[i].x[e] = fmaf(activate(kActivation, t[i].x[e] + add[i].x[e]), alpha, rest[i].x[e]);
+    }
+  });
+  if (sizeof(Part) == 2 && !(fabsf(sum) < INFINITY)) {  // a library's product was beyond half
+    sum = 0;
+#pragma unroll
+    for (Floats8& piece : t) {
+      keep_order();  // else all comparisons come first, whose results do not fit into the scalar registers
+#pragma unroll
+      for (float& value : piece.x) sum += value = saturated<T>(value);
+    }
+  }
+  const float mean = block_sum(sum, sums) * share;
+  float squares = 0;
+#pragma unroll
+  for (int i = 0; i < kPieces; ++i) {
+    if (!inside(i)) continue;
+#pragma unroll
+    for (int e = 0; e < kPiece; ++e) {
+      t[i].x[e] -= mean;
+      squares = fmaf(t[i].x[e], t[i].x[e], squares);
+    }
+  }
+  const float scale = fast_rsqrt(block_sum(squares, squared) * share + eps);
+#pragma unroll
+  for (int i = 0; i < kPieces; ++i) {
+    if (!inside(i)) continue;
+#pragma unroll
+    for (int e = 0; e < kPiece; ++e) t[i].x[e] = fmaf(t[i].x[e] * scale, g[i].x[e], b[i].x[e]);
+    store8(at(y, column(i)), t[i]);
+  }
+}
+
+// Any cols, a block a row.
+template <class Part, class T>
+__global__ void __launch_bounds__(kBlock)
+    layer_norm_any(T* y, const Part* x, int parts, size_t stride, const T* bias, const T* skip, const T* gain, const T* shift,  // as above
+                   int cols, int ld, float alpha, nn::Activation activation, float eps) {  // ld: from row to row of x
+  __shared__ float sums[kBlock / kLanes], squared[kBlock / kLanes];
+  const size_t first = size_t(blockIdx.x) * cols;
+  x += size_t(blockIdx.x) * ld, y += first;
+  if (skip) skip += first;
   const auto value = [&](int c) {
-    const float t = activate(activation, to_float(x[c]) + (bias ? to_float(bias[c]) : 0));
+    float t = 0;
+    for (int s = 0; s < parts; ++s) t += to_float(x[s * stride + c]);
+    t = activate(activation, t + (bias ? to_float(bias[c]) : 0));
     return saturated<T>(fmaf(t, alpha, skip ? to_float(skip[c]) : 0));
   };
   float sum = 0;
   for (int c = threadIdx.x; c < cols; c += kBlock) sum += value(c);
-  const float mean = block_sum<kBlock>(sum, part) / cols;
+  const float mean = block_sum(sum, sums) / cols;
   float squares = 0;
   for (int c = threadIdx.x; c < cols; c += kBlock) {
     const float d = value(c) - mean;
     squares = fmaf(d, d, squares);
   }
-  const float scale = fast_rsqrt(block_sum<kBlock>(squares, part) / cols + eps);
+  const float scale = fast_rsqrt(block_sum(squares, squared) / cols + eps);
   for (int c = threadIdx.x; c < cols; c += kBlock)
     put(y + c, fmaf((value(c) - mean) * scale, to_float(gain[c]), to_float(shift[c])));
 }
 
 // launcher --------------------------------------------------------------------
-template <class T>
-void launch_layer_norm(hipStream_t stream, T* y, const T* x, const T* bias, const T* skip, const T* gain, const T* shift, int rows,
-                       int cols, float alpha, nn::Activation activation, float eps) {
-  const auto pieces_of = [cols](int team) { return (cols + team * kPiece - 1) / (team * kPiece); };
-  const int few = pieces_of(kLanes), many = pieces_of(kBlock);
-  const auto teams = [&](auto* kernel, int team) {
-    const int a_block = std::max(128 / team, 1);
-    const int most = ((size_t{1} << 32) / (cols * sizeof(T)) - 1) / 4 * 4;  // rows a launch: the kernel counts bytes in 32 bits
-    for (int done = 0; done < rows; done += most) {
-      const int some = std::min(most, rows - done);
-      const size_t from = size_t(done) * cols;
-      hipLaunchKernelGGL(kernel, dim3((some + a_block - 1) / a_block), dim3(a_block * team), 0, stream, y + from, x + from, bias,
-                         skip ? skip + from : nullptr, gain, shift, some, cols, 1.0f / cols, alpha, activation, eps);
-    }
-  };
-  const bool plain = bias && skip && activation == nn::Activation::kNone && cols == few * kLanes * kPiece;
-  if (cols % kPiece != 0 || many > 4)
-    hipLaunchKernelGGL(layer_norm_block<T>, dim3(rows), dim3(kBlock), 0, stream, y, x, bias, skip, gain, shift, cols, alpha,
-                       activation, eps);
-  else if (plain && few == 1) teams(layer_norm_team<T, kLanes, 1, Shape::kPlain>, kLanes);
-  else if (plain && few == 2) teams(layer_norm_team<T, kLanes, 2, Shape::kPlain>, kLanes);
-  else if (plain && few == 3) teams(layer_norm_team<T, kLanes, 3, Shape::kPlain>, kLanes);
-  else if (plain && few == 4) teams(layer_norm_team<T, kLanes, 4, Shape::kPlain>, kLanes);
-  else if (few == 1) teams(layer_norm_team<T, kLanes, 1, Shape::kAny>, kLanes);
-  else if (few == 2) teams(layer_norm_team<T, kLanes, 2, Shape::kAny>, kLanes);
-  else if (few <= 4) teams(layer_norm_team<T, kLanes, 4, Shape::kAny>, kLanes);
-  else if (cols == kBlock * kPiece) teams(layer_norm_team<T, kBlock, 1, Shape::kWhole>, kBlock);
-  else if (cols == 2 * kBlock * kPiece) teams(layer_norm_team<T, kBlock, 2, Shape::kWhole>, kBlock);
-  else if (cols == 3 * kBlock * kPiece) teams(layer_norm_team<T, kBlock, 3, Shape::kWhole>, kBlock);
-  else if (cols == 4 * kBlock * kPiece) teams(layer_norm_team<T, kBlock, 4, Shape::kWhole>, kBlock);
-  else teams(layer_norm_team<T, kBlock, 4, Shape::kAny>, kBlock);
+template <class T, int kPieces, bool kPlain>
+void launch_lanes(hipStream_t stream, T* y, const T* x, const T* bias, const T* skip, const T* gain, const T* shift, int rows, int cols,
+                  float alpha, nn::Activation activation, float eps) {
+  constexpr int kRows = 128 / kLanes;  // of a block
+  const int most = ((size_t{1} << 32) / (cols * sizeof(T)) - 1) / kRows * kRows;  // rows a launch: the kernel counts bytes in 32 bits
+  for (int done = 0; done < rows; done += most) {
+    const int some = std::min(most, rows - done);
+    const size_t from = size_t(done) * cols;
+    hipLaunchKernelGGL((layer_norm_lanes<T, kPieces, kPlain>), dim3((some + kRows - 1) / kRows), dim3(128), 0, stream, y + from, x + from,
+                       bias, skip ? skip + from : nullptr, gain, shift, some, cols, 1.0f / cols, alpha, activation, eps);
+  }
 }
 
-template void launch_layer_norm(hipStream_t, float*, const float*, const float*, const float*, const float*, const float*, int, int,
+template <class Part, class T>
+void launch_layer_norm(hipStream_t stream, T* y, const Part* x, int parts, int ld, const T* bias, const T* skip, const T* gain,
+                       const T* shift, int rows, int cols, float alpha, nn::Activation activation, float eps) {
+  const int pieces = (cols + kLanes * kPiece - 1) / (kLanes * kPiece);  // of each of 32 lanes
+  const int block_pieces = (cols + kBlock * kPiece - 1) / (kBlock * kPiece);  // of each thread of a block
+  if (cols % kPiece != 0 || block_pieces > 4) {
+    hipLaunchKernelGGL((layer_norm_any<Part, T>), dim3(rows), dim3(kBlock), 0, stream, y, x, parts, size_t(rows) * ld, bias, skip, gain, shift,
+                       cols, ld, alpha, activation, eps);
+    return;
+  }
+  if constexpr (std::is_same_v<Part, T>) {
+    if (parts == 1 && pieces <= 4) {
+      const bool plain = bias && skip && activation == nn::Activation::kNone && cols == pieces * kLanes * kPiece;
+      const auto run = [&]<int kPieces>(std::integral_constant<int, kPieces>) {
+        (plain ? launch_lanes<T, kPieces, true> : launch_lanes<T, kPieces, false>)(stream, y, x, bias, skip, gain, shift, rows, cols, alpha,
+                                                                                  activation, eps);
+      };
+      if (pieces == 1) run(std::integral_constant<int, 1>{});
+      else if (pieces == 2) run(std::integral_constant<int, 2>{});
+      else if (pieces == 3) run(std::integral_constant<int, 3>{});
+      else run(std::integral_constant<int, 4>{});
+      return;
+    }
+  }
+  const bool whole = cols % (block_pieces * kLanes * kPiece) == 0;
+  const int held = whole ? block_pieces : 4, groups = (cols + held * kLanes * kPiece - 1) / (held * kLanes * kPiece);
+  const auto run = [&](auto* kernel) {
+    hipLaunchKernelGGL(kernel, dim3(rows), dim3(groups * kLanes), 0, stream, y, x, parts, size_t(rows) * cols, bias, skip, gain, shift, cols,
+                       1.0f / cols, alpha, activation, eps);
+  };
+  if (!whole) run(layer_norm_block<Part, T, 4, false>);
+  else if (held == 1) run(layer_norm_block<Part, T, 1, true>);
+  else if (held == 2) run(layer_norm_block<Part, T, 2, true>);
+  else if (held == 3) run(layer_norm_block<Part, T, 3, true>);
+  else run(layer_norm_block<Part, T, 4, true>);
+}
+
+template void launch_layer_norm(hipStream_t, float*, const float*, int, int, const float*, const float*, const float*, const float*, int, int,
                                 float, nn::Activation, float);
-template void launch_layer_norm(hipStream_t, half*, const half*, const half*, const half*, const half*, const half*, int, int, float,
-                                nn::Activation, float);
+template void launch_layer_norm(hipStream_t, half*, const half*, int, int, const half*, const half*, const half*, const half*, int, int,
+                                float, nn::Activation, float);
+template void launch_layer_norm(hipStream_t, half*, const float*, int, int, const half*, const half*, const half*, const half*, int, int,
+                                float, nn::Activation, float);
 
 }  // namespace rocm

@@ -81,26 +81,15 @@ __device__ inline float group_max(float x) {
   return fmaxf(x, lane_xor<16>(x));
 }
 
-// Sum and maximum over a block of kThreads threads; every thread gets the result. `part` is shared memory that nobody else uses.
-template <int kThreads>
-__device__ inline float block_sum(float x, float (&part)[kThreads / 32]) {
+// Sum over a block of up to 8 whole groups of 32 threads; every thread gets the result. `part` is shared memory that no other call uses.
+__device__ inline float block_sum(float x, float (&part)[8]) {
   x = group_sum(x);
-  __syncthreads();  // `part` may still be read from the call before
   if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = x;
   __syncthreads();
-  float sum = 0;
-  for (float p : part) sum += p;
-  return sum;
-}
-
-template <int kThreads>
-__device__ inline float block_max(float x, float (&part)[kThreads / 32]) {
-  x = group_max(x);
-  __syncthreads();
-  if (threadIdx.x % 32 == 0) part[threadIdx.x / 32] = x;
-  __syncthreads();
-  for (float p : part) x = fmaxf(x, p);
-  return x;
+  x = threadIdx.x % 8 < blockDim.x / 32 ? part[threadIdx.x % 8] : 0;
+  x += lane_xor<1>(x);
+  x += lane_xor<2>(x);
+  return x + lane_xor<7>(x);
 }
 
 // 2^x, 1 / x, 1 / sqrt(x) within about an ulp; results below the normal range may be 0.

@@ -20,8 +20,9 @@ constexpr int kLibraryRanks = 12;  // of hipBLASLt's algorithms
 
 template <class T>
 GemmShape shape_of(const Product<T>& p) {
-  GemmShape s{p.rows, p.cols, p.depth, p.batch, sizeof(T) == 2, p.one_w, p.bias != nullptr, p.skip != nullptr, p.y == p.skip, p.activation};
-  s.one_w |= s.batch == 1;
+  GemmShape s{.rows = p.rows, .cols = p.cols, .depth = p.depth, .batch = p.batch, .half = sizeof(T) == 2, .one_w = p.one_w || p.batch == 1};
+  if (p.norm) s.norm = true;
+  else s.bias = p.bias, s.skip = p.skip, s.in_place = p.y == p.skip, s.activation = p.activation;
   if (s.one_w) s.rows *= s.batch, s.batch = 1;  // the rows of all products lie one behind the other
   return s;
 }
@@ -58,6 +59,7 @@ std::string key_of(Stream& stream, const GemmShape& s) {
   for (const auto& [letter, size] : {std::pair{'b', bucket(s.batch)}, {'r', bucket(s.rows)}, {'c', s.cols}, {'d', s.depth}})
     key += std::string("/") + letter + std::to_string(size);
   key += s.one_w ? "/w1" : "/w";
+  if (s.norm) key += "/norm";
   if (s.bias) key += "/bias";
   if (s.skip) key += s.in_place ? "/in_place" : "/skip";
   return key + '/' + nn::kActivationNames[static_cast<int>(s.activation)];
@@ -79,7 +81,7 @@ double cost(const Device& device, const GemmShape& s, int tile, int splits) {
   const auto count = [](double size, double part) { return std::ceil(size / part); };
   const double blocks = count(s.rows, tile_rows) * count(s.cols, tile_cols) * s.batch * splits;
   const double block = kSlowness[tile] * tile_rows * tile_cols * count(s.depth, splits) + kLatency;
-  const double parts = splits > 1 ? kLaunch + 16.0 * splits * s.batch * s.rows * s.cols / device.compute_units : 0;
+  const double parts = splits > 1 ? (s.norm ? 0 : kLaunch) + 16.0 * splits * s.batch * s.rows * s.cols / device.compute_units : 0;
   return count(blocks, std::max(device.compute_units, 1)) * block + parts;
 }
 
@@ -122,29 +124,45 @@ std::optional<Way> make_way(Stream& stream, const GemmShape& s, const std::strin
   return way.library ? std::optional(std::move(way)) : std::nullopt;
 }
 
+// Queues what is left to do when the sums of p are there, in `parts` (splits, batch, rows, ld).
+template <class Part, class T>
+void finish(Stream& stream, const Product<T>& p, const Part* parts, int splits, int ld) {
+  const std::size_t rows = std::size_t(p.batch) * p.rows;
+  if (p.norm)
+    launch_layer_norm<Part, T>(stream, p.y, parts, splits, ld, p.bias, p.skip, p.norm->gain, p.norm->shift, rows, p.cols, p.norm->alpha,
+                               p.activation, p.norm->eps);
+  else
+    launch_gemm_finish<Part, T>(stream, p.y, parts, splits, p.bias, p.skip, rows, p.cols, ld, p.activation);
+}
+
 // Queues the product; false if the way's library refuses it.
 template <class T>
 bool run(Stream& stream, const GemmShape& s, const Way& way, const Product<T>& p) {
+  const Arena::Scope scope(stream.arena());
+  // Where a whole product goes: y, if that is not needed afterwards as the skip.
+  const auto whole = [&](bool skip_follows) {
+    const std::size_t bytes = std::size_t(s.batch) * s.rows * s.cols * sizeof(T);
+    return skip_follows && p.skip == p.y ? static_cast<T*>(stream.arena().take(bytes)) : p.y;
+  };
+  Product<T> rest = p;
   if (!way.library) {
-    auto* const parts = static_cast<float*>(stream.workspace(parts_bytes(s, way.splits)));
-    launch_gemm<T>(stream, p.y, p.x, p.w, p.bias, p.skip, s.batch, s.rows, s.cols, s.depth, s.one_w, s.activation, way.tile, way.splits,
-                   parts);
-    check(hipGetLastError(), "launching a matrix product");
-    return true;
+    const std::size_t bytes = parts_bytes(s, way.splits);
+    auto* const parts = bytes ? static_cast<float*>(stream.workspace(bytes)) : nullptr;
+    T* const d = whole(s.norm && !parts);
+    launch_gemm<T>(stream, d, p.x, p.w, s.bias ? p.bias : nullptr, s.skip ? p.skip : nullptr, s.batch, s.rows, s.cols, s.depth, s.one_w,
+                   s.activation, way.tile, way.splits, parts);
+    if (parts) finish(stream, rest, parts, way.splits, (s.cols + 7) / 8 * 8);
+    else if (s.norm) finish(stream, rest, d, 1, s.cols);
+  } else {
+    LibraryProduct& library = *way.library;
+    if (library.fuses_bias) rest.bias = nullptr;
+    if (library.fuses_skip) rest.skip = nullptr;
+    if (library.fuses_activation) rest.activation = Activation::kNone;
+    T* const d = whole(rest.skip);
+    if (!library.run(stream, {p.y, p.x, p.w, p.bias, p.skip}, d, stream.workspace(library.workspace))) return false;
+    if (rest.norm || rest.bias || rest.skip || rest.activation != Activation::kNone) finish(stream, rest, d, 1, s.cols);
   }
-  LibraryProduct& library = *way.library;
-  const bool finish = (s.bias && !library.fuses_bias) || (s.activation != Activation::kNone && !library.fuses_activation) ||
-                      (s.skip && !library.fuses_skip);
-  const bool aside = finish && s.in_place && !library.fuses_skip;  // the bare product must not overwrite the skip
-  const std::size_t size = std::size_t(s.batch) * s.rows * s.cols, d_bytes = aside ? (size * sizeof(T) + 255) / 256 * 256 : 0;
-  char* const workspace = static_cast<char*>(stream.workspace(d_bytes + library.workspace));
-  T* const d = aside ? reinterpret_cast<T*>(workspace) : p.y;
-  if (!library.run(stream, {p.y, p.x, p.w, p.bias, p.skip}, d, workspace + d_bytes)) return false;
-  if (finish) {
-    launch_gemm_finish<T, T>(stream, p.y, d, 1, library.fuses_bias ? nullptr : p.bias, library.fuses_skip ? nullptr : p.skip,
-                             std::size_t(s.batch) * s.rows, s.cols, s.cols, library.fuses_activation ? Activation::kNone : s.activation);
-    check(hipGetLastError(), "launching the end of a matrix product");
-  }
+  check(hipGetLastError(), "launching a matrix product");
   return true;
 }
 

@@ -1,12 +1,21 @@
 // Products of matrices behind one call: rocBLAS, hipBLASLt or our own kernel (kernels/gemm.hip), whichever won the shape's auction.
 #pragma once
+#include <optional>
+
 #include "backends/rocm/device/stream.h"
 #include "nn/activation.h"
 
 namespace rocm {
 
-// y = act(x w^T + bias) + skip for each of `batch` products. All row-major, dense and 16-byte aligned, none in the stream's workspace. y may
-// be skip.
+// The layer norm that ends a product, over each row.
+template <class T>
+struct RowNorm {
+  const T *gain, *shift;  // (cols)
+  float alpha, eps;
+};
+
+// y = act(x w^T + bias) + skip for each of `batch` products, with a norm y = LN(skip + alpha * act(x w^T + bias)) * gain + shift. All row-major,
+// dense and 16-byte aligned, none in the stream's workspace. y may be skip.
 template <class T>
 struct Product {
   T* y;           // (batch, rows, cols)
@@ -18,6 +27,7 @@ struct Product {
   int batch = 1;
   bool one_w = true;  // all products have the same w
   nn::Activation activation = nn::Activation::kNone;
+  std::optional<RowNorm<T>> norm = {};
 };
 
 // Queues the product. T: float or half, accumulated in float. Never waits for the device, except while the planner measures. Throws Error.

@@ -41,7 +41,7 @@ GemmTrial<T>::GemmTrial(Stream& stream, const GemmShape& shape) : stream_(stream
   x_ = DeviceMemory(std::size_t(s_.batch) * s_.rows * s_.depth * sizeof(T));
   w_ = DeviceMemory(copies_ * w_step_ * sizeof(T));
   y_ = DeviceMemory(y_size * sizeof(T));
-  if (s_.bias) bias_ = DeviceMemory(s_.cols * sizeof(T));
+  if (s_.bias || s_.norm) bias_ = DeviceMemory(s_.cols * sizeof(T));
   if (s_.skip && !s_.in_place) skip_ = DeviceMemory(y_size * sizeof(T));
   for (const DeviceMemory* memory : {&x_, &w_, &bias_, &skip_}) fill(*memory);
 }
@@ -62,7 +62,9 @@ Product<T> GemmTrial<T>::task() {
   const T* const w = w_.as<T>() + copy_ * w_step_;
   copy_ = (copy_ + 1) % copies_;
   T* const y = y_.as<T>();
-  return {y, x_.as<T>(), w, bias_.as<T>(), s_.in_place ? y : skip_.as<T>(), s_.rows, s_.cols, s_.depth, s_.batch, s_.one_w, s_.activation};
+  Product<T> p{y, x_.as<T>(), w, bias_.as<T>(), s_.in_place ? y : skip_.as<T>(), s_.rows, s_.cols, s_.depth, s_.batch, s_.one_w, s_.activation};
+  if (s_.norm) p.norm = {bias_.as<T>(), bias_.as<T>(), 1, 1e-3f};
+  return p;
 }
 
 template <class T>
@@ -70,7 +72,9 @@ bool GemmTrial<T>::good(const std::function<bool(const Product<T>&)>& run) {
   copy_ = 0;
   if (s_.in_place) fill(y_);
   else check(hipMemsetAsync(y_.as<void>(), 0xff, y_.bytes(), stream_), "filling memory");  // NaN: what is not written will be seen
-  const bool computed = run(task());
+  Product<T> p = task();
+  if (s_.norm) p.norm = {}, p.bias = nullptr;  // what follows is ours, and the same in all ways
+  const bool computed = run(p);
   stream_.wait();
   if (!computed) return false;
   if (samples_.empty())

@@ -10,6 +10,7 @@ struct GemmShape {
   int rows = 0, cols = 0, depth = 0, batch = 1;
   bool half = false, one_w = true, bias = false, skip = false, in_place = false;  // in_place: y is skip
   nn::Activation activation = nn::Activation::kNone;
+  bool norm = false;  // which does all that follows the sums: bias, skip and activation are not the product's
   auto operator<=>(const GemmShape&) const = default;
 };
 
