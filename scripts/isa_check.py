@@ -1,329 +1,408 @@
 #!/usr/bin/env python3
-"""Run the AMD machine code of kernels in an ISA emulator, instruction by instruction, and compare with NumPy.
+"""Runs the ROCm back end with every launch executed as AMD machine code, instruction by instruction, on this CPU.
 
-Prints one line a kernel and target: worst error, and the wave instructions executed for each unit of work. A line takes a minute.
+    scripts/isa_check.py --passes                  small nets of every family: passes, captures and replays, on gfx1100 gfx1201 gfx942
+    scripts/isa_check.py --pass net.pb.gz -t gfx1100 --kinds rocm-fp16
+    scripts/isa_check.py --kernel "attention or layer_norm"     tests/kernels, those that pytest's -k names; "" for all
+    scripts/isa_check.py --game -t gfx1100         20 moves at few nodes by rocm-fp16, through UCI
+    scripts/isa_check.py --mutations               what the checks must find: wrong copies of the kernels
+    scripts/isa_check.py --short                   one attention and one tower pass on gfx1100
+    scripts/isa_check.py --table                   all of it on all targets, and docs/amd_verification.md's table from it
 
-    scripts/isa_check.py                          all kernels, gfx1100 gfx1201 gfx942
-    scripts/isa_check.py attention -t gfx1151
+Outputs are compared with the back end cpu, and the memory that each launch writes with what the same source, compiled for this CPU, makes
+of the same memory. Waves run in another order in each of a net's three runs (plain, captured, replayed): a missing barrier shows.
+Any kernel that cannot be found among the code objects, is given other arguments than it takes, faults or differs ends the run.
 
-The emulator is tinygrad's, pinned, in $TINYGRAD_SRC:
-    git init tinygrad && cd tinygrad
-    git fetch --depth 1 https://github.com/tinygrad/tinygrad a9069c177a9da9cca18593edf55acd2e6073cca6 && git checkout FETCH_HEAD
-It needs clang on the PATH and the Python packages msgpack, numpy and pyelftools. Compiling and reading the machine code is ROCm's: hipcc
-and llvm-objdump, or the commands in $HIPCC and $LLVM_OBJDUMP. Without an installed ROCm (docs/build.md):
-    export HIPCC="scripts/rocm_sysroot /var/tmp/rocm run hipcc"
-    export LLVM_OBJDUMP="scripts/rocm_sysroot /var/tmp/rocm run llvm-objdump-22"
+Needs the package with the emulated GPU (make test) and what scripts/isa_translate.py --help says.
 """
 import argparse
+import collections
+import ctypes
+import importlib
+import importlib.util
+import json
 import os
 import re
-import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
-from types import SimpleNamespace
 
+import isa_translate
+import make_net
 import numpy as np
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / 'tests/kernels'))
-import reference  # noqa: E402
+ISA = ROOT / 'build/isa'
+TARGETS = ['gfx1100', 'gfx1201', 'gfx942']
+ONE_PASS = ['gfx1151', 'gfx90a', 'gfx11-generic', 'gfx12-generic', 'gfx9-4-generic', 'gfx9-generic']  # a pass of an attention net and of a tower
+OURS = {'streams': 1, 'warm_up': False, 'max_batch': 4, 'without': 'hipblaslt rocblas miopen'}  # no library: our own kernels do all
+ORDERS = 'forward', 'reverse', 'random:1'
 
-rng = np.random.default_rng(0)
-half = lambda *shape: rng.normal(size=shape).astype(np.float16)
-wide = lambda *arrays: [a.astype(np.float64) for a in arrays]
-i32, u32, f32 = np.int32, np.uint32, np.float32
-activation = lambda name: i32(reference.ACTIVATIONS.index(name))
-null = SimpleNamespace(ctypes=SimpleNamespace(data=0))
-kept = []  # arrays that a kernel reaches through a struct
+small = dict(embedding=32, encoders=1, heads=2, dff=48, value_size=8, head_hidden=16)
+NETS = {  # every family in miniature, and sizes that no kernel likes
+    'attention': small | dict(smolgen=(4, 16, 16)),
+    'tower': dict(body='tower', filters=32, blocks=1, se_ratio=4, policy='convolution', value_size=8, head_hidden=16),
+    'dense': small | dict(pe='dense', preprocessing=8, ffn_activation='relu2'),
+    'multihead': small | dict(multihead=True, heads=1, gates=True, policy_size=16),
+    'policy encoders': small | dict(policy_encoders=1, policy_heads=2, policy_size=32, moves_left=False),
+    'classical': dict(body='tower', filters=16, blocks=1, policy='classical', policy_size=8, value='classical', activation='relu'),
+    'tower with attention': dict(body='tower', filters=16, blocks=1, se_ratio=2, policy='attention', policy_size=24),
+    'both': dict(body='both', filters=24, blocks=1, se_ratio=4, embedding=40, encoders=1, heads=4, dff=40),
+    'odd attention': dict(embedding=36, encoders=1, heads=3, dff=50, smolgen=(3, 10, 7), policy_size=20, value_size=5, head_hidden=9),
+    'odd tower': dict(body='tower', filters=21, blocks=1, se_ratio=3, policy='convolution', value_size=3, head_hidden=7),
+}
 
-
-# Each case: kernel name pattern, grid, block, arguments (that of NaNs is the result), expected values, units of work, tolerance (0: the
-# same bits), and bytes of dynamic LDS where there is some. A unit may be less than a wave's work, so that its count is a fraction.
-def attention(threads):
-    heads, dim, width = 2, 32, 64
-    qkv, bias = half(64, 3 * width), half(1, heads, 64, 64)
-    out = np.full((64, width), np.nan, np.float16)
-    flat = qkv.reshape(-1)
-    q, k, v = (a[None] for a in np.split(qkv.astype(np.float64), 3, axis=1))
-    return (f'attention_halfILi32ELb1ELb1ELi{threads}E', (heads, 1, 1), threads,
-            [out, flat, flat[width:], flat[2 * width:], bias, i32(dim), i32(3 * width), i32(width), f32(dim ** -0.5)],
-            reference.attention(q, k, v, bias.astype(np.float64), heads)[0], heads, 3e-3)
-
-
-def layer_norm():
-    rows, cols = 8, 768
-    x, skip, bias, gain, shift = half(rows, cols), half(rows, cols), half(cols), half(cols), half(cols)
-    y = np.full((rows, cols), np.nan, np.float16)
-    expected = reference.layer_norm(*wide(x, bias, skip, gain, shift), 0.5, 'none', 1e-3)
-    return ('layer_norm_lanesI6__halfLi3ELb1E', (rows // 4, 1, 1), 128,
-            [y, x, bias, skip, gain, shift, i32(rows), i32(cols), f32(1 / cols), f32(0.5), i32(0), f32(1e-3)], expected, rows, 1e-2)
-
-
-def layer_norm_float():
-    rows, cols = 4, 40
-    x, skip = (rng.normal(size=(rows, cols)).astype(np.float32) for _ in range(2))
-    bias, gain, shift = (rng.normal(size=cols).astype(np.float32) for _ in range(3))
-    y = np.full((rows, cols), np.nan, np.float32)
-    expected = reference.layer_norm(*wide(x, bias, skip, gain, shift), 0.5, 'mish', 1e-3)
-    return ('layer_norm_lanesIfLi1ELb0E', (1, 1, 1), 128, [y, x, bias, skip, gain, shift, i32(rows), i32(cols), f32(1 / cols),
-                                                                        f32(0.5), activation('mish'), f32(1e-3)], expected, rows, 1e-4)
-
-
-def layer_norm_wide():
-    rows, cols = 2, 6144
-    x, bias, gain, shift = half(rows, cols), half(cols), half(cols), half(cols)
-    y = np.full((rows, cols), np.nan, np.float16)
-    expected = reference.layer_norm(*wide(x, bias), None, *wide(gain, shift), 1, 'swish', 1e-3)
-    return ('layer_norm_blockI6__halfS1_Li3ELb1E', (rows, 1, 1), 256, [y, x, i32(1), np.uint64(rows * cols), bias, null, gain, shift, i32(cols), f32(1 / cols),
-                                                                f32(1), activation('swish'), f32(1e-3)], expected, rows, 1e-2)
-
-
-def layer_norm_parts():
-    rows, cols, parts = 4, 768, 8
-    x = rng.normal(size=(parts, rows, cols)).astype(np.float32)
-    skip, bias, gain, shift = half(rows, cols), half(cols), half(cols), half(cols)
-    y = np.full((rows, cols), np.nan, np.float16)
-    expected = reference.layer_norm(x.sum(0, dtype=np.float64), *wide(bias, skip, gain, shift), 0.5, 'none', 1e-3)
-    return ('layer_norm_blockIf6__halfLi1ELb1E', (rows, 1, 1), 96, [y, x, i32(parts), np.uint64(rows * cols), bias, skip, gain, shift, i32(cols),
-                                                             f32(1 / cols), f32(0.5), i32(0), f32(1e-3)], expected, rows, 1e-2)
-
-
-def layer_norm_any():
-    rows, cols = 2, 300
-    x, skip, bias, gain, shift = half(rows, cols), half(rows, cols), half(cols), half(cols), half(cols)
-    y = np.full((rows, cols), np.nan, np.float16)
-    expected = reference.layer_norm(*wide(x, bias, skip, gain, shift), 0.5, 'swish', 1e-3)
-    return ('layer_norm_anyI6__halfS1_E', (rows, 1, 1), 256, [y, x, i32(1), np.uint64(rows * cols), bias, skip, gain, shift, i32(cols), i32(cols),
-                                                              f32(0.5), activation('swish'), f32(1e-3)],
-            expected, rows, 1e-2)
-
-
-def attention_float():
-    heads, dim = 2, 24
-    width = heads * dim
-    qkv, bias = rng.normal(size=(64, 3 * width)).astype(np.float32), rng.normal(size=(1, heads, 64, 64)).astype(np.float32)
-    flat, out = qkv.reshape(-1), np.full((64, width), np.nan, np.float32)
-    q, k, v = (a[None] for a in np.split(qkv.astype(np.float64), 3, axis=1))
-    return ('attention_floatILi32E', (heads, 1, 1), 256,
-            [out, flat, flat[width:], flat[2 * width:], bias, i32(dim), i32(3 * width), i32(width), f32(dim ** -0.5)],
-            reference.attention(q, k, v, bias.astype(np.float64), heads)[0], heads, 1e-5)
-
-
-def bias_activation():
-    rows, cols = 64, 32
-    x, skip, multiply, add, bias = *(half(rows, cols) for _ in range(4)), half(cols)
-    y = np.full((rows, cols), np.nan, np.float16)
-    expected = reference.activate('mish', x.astype(np.float64) + bias + skip) * multiply + add
-    return ('bias_activationI6__halfLi8E', (1, 1, 1), 256, [y, x, bias, skip, multiply, add, u32(rows * cols // 8), u32(cols // 8),
-                                                            activation('mish')],
-            expected, rows, 1e-2)
-
-
-def expand_tokens():
-    stride, extra = 128, 8
-    masks, values, encoding = rng.integers(0, 2 ** 63, (1, 112), np.uint64) * 2 + 1, rng.random((1, 112), np.float32), half(64, extra)
-    out = np.full((64, stride), np.nan, np.float16)
-    planes = (masks[0] >> np.arange(64, dtype=np.uint64)[:, None] & 1) * values[0]
-    return ('expand_tokensI6__halfLi8E', (64 * stride // 8 // 256, 1, 1), 256,
-            [out, masks, values, encoding, u32(64), u32(stride // 8), u32(extra), u32(64)],
-            np.concatenate([planes, encoding, np.zeros((64, stride - 112 - extra))], 1), 64, 1e-3)
-
-
-def expand_pieces():
-    batch = 2
-    masks, values = rng.integers(0, 2 ** 63, (batch, 112), np.uint64) * 2 + 1, rng.random((batch, 112), np.float32)
-    squares = (masks[:, :12, None] >> np.arange(64, dtype=np.uint64) & 1) * values[:, :12, None]
-    return ('expand_piecesI6__half', (batch * 64 * 12 // 256, 1, 1), 256, [np.full((batch, 64 * 12), np.nan, np.float16), masks, values,
-                                                                           i32(batch)],
-            squares.transpose(0, 2, 1).reshape(batch, -1), batch * 64, 1e-3)
-
-
-def policy_map():
-    batch, width = 2, 4288
-    logits, table = half(batch, width), rng.permutation(width)[:1858].astype(np.int32)
-    moves, first = rng.integers(0, 1858, 60, np.uint16), np.array([0, 25, 60], np.uint32)
-    return ('policy_mapI6__half', (batch, 1, 1), 128, [np.full(60, np.nan, np.float32), logits, table, moves, first, i32(width)],
-            np.array([logits[int(i >= 25), table[moves[i]]] for i in range(60)], np.float64), 60, 1e-6)
-
-
-def attention_policy():
-    depth, moves, first = 256, rng.integers(0, 1858, 20, np.uint16), np.array([0, 20], np.uint32)
-    queries_keys, w, places = half(64, 2, depth), half(4, depth), rng.permutation(4288)[:1858].astype(np.int32)
-    q, k = wide(queries_keys[:, 0], queries_keys[:, 1])
-    m, r = q @ k.T / depth ** 0.5, k[56:] @ w.astype(np.float64).T
-    flat = np.concatenate([m.reshape(-1), (m[48:56, 56:, None] + (r[:, :3] + r[:, 3:])[None]).reshape(-1)])
-    return ('attention_policyI6__halfLi8E', (1, 2, 1), 256, [np.full(20, np.nan, np.float32), queries_keys, w, places, moves, first,
-                                                             i32(depth), f32(depth ** -0.5)], flat[places[moves]], 20, 1e-3)
-
-
-def values():
-    batch, width = 2, 40
-    layers, y = [], []
-    for rows in (3, 1):
-        arrays = half(batch, width), half(rows, width), half(rows)
-        kept.extend(arrays)
-        layers.append(np.array([*(a.ctypes.data for a in arrays), width], np.uint64).view(np.uint8))
-        hidden, w, b = wide(*arrays)
-        y.append(hidden @ w.T + b)
-    p = reference.softmax(y[0])
-    return ('6valuesI6__half', (batch, 1, 1), 128, [np.full((batch, 3), np.nan, np.float32), *layers, np.bool_(True)],
-            np.stack([p[:, 0] - p[:, 2], p[:, 1], np.maximum(y[1][:, 0], 0)], 1), batch, 1e-4)
-
-
-def excitation(channels, width):
-    w1, b1, w2, b2 = half(width, channels), half(width), half(2 * channels, width), half(2 * channels)
-    w1, w2 = (w1 / channels ** 0.5).astype(np.float16), (w2 / width ** 0.5).astype(np.float16)
-    kept.extend([w1, b1, w2, b2])
-    packed = np.array([*(a.ctypes.data for a in (w1, b1, w2, b2)), width], np.uint64).view(np.uint8)
-    return packed, wide(w1, b1, w2, b2)
-
-
-def squeeze_excitation():
-    channels, width = 64, 8
-    x, skip, bias = half(1, 64, channels), half(1, 64, channels), half(channels)
-    packed, weights = excitation(channels, width)
-    z = reference.squeeze_excitation(x.astype(np.float64) + bias, *weights, 'relu')
-    return ('squeeze_excitationI6__halfLi2E', (1, 1, 1), 512, [np.full(x.shape, np.nan, np.float16), x, bias, skip, packed, i32(channels),
-                                                               activation('relu')],
-            np.maximum(z + skip, 0), 1, 2e-2, 4 * (4 * channels + width))
-
-
-def winograd_input():
-    channels = 64
-    x, v = half(1, 64, channels), np.full((36, 4, channels), np.nan, np.float16)
-    expected = np.einsum('ir,js,nrsc->ijnc', reference.B_T, reference.B_T, reference.tiles(x.astype(np.float64))) / 32
-    return ('winograd_inputI6__halfLi2E', (1, 4, 1), 128, [v, x, i32(1), i32(channels)], expected.reshape(v.shape), 4, 1e-3)
-
-
-def winograd_output(excited):
-    channels, width = 64, 8
-    m, skip, bias = (half(36, 4, channels) / 32).astype(np.float16), half(1, 64, channels), half(channels)
-    z = np.einsum('ri,sj,ijnc->nrsc', reference.A_T, reference.A_T, m.astype(np.float64).reshape(6, 6, 4, channels)) * 32
-    z = z.reshape(1, 2, 2, 4, 4, channels).transpose(0, 1, 3, 2, 4, 5).reshape(1, 64, channels) + bias
-    y, tail = np.full(z.shape, np.nan, np.float16), [i32(1), i32(channels), activation('relu')]
-    if not excited:
-        return ('winograd_outputI6__halfLi2E', (1, 4, 1), 128, [y, m, bias, skip, *tail], np.maximum(z + skip, 0), 4, 2e-2)
-    packed, weights = excitation(channels, width)
-    z = reference.squeeze_excitation(z, *weights, 'relu')
-    return ('winograd_output_excitedI6__halfLi2E', (1, 1, 1), 512, [y, m, bias, skip, packed, *tail], np.maximum(z + skip, 0), 1, 3e-2,
-            4 * (4 * channels + width))
-
-
-def patches():
-    channels = 16
-    x, out = half(1, 64, channels), np.full((1, 64, 9, channels), np.nan, np.float16)
-    pieces = channels // 8
-    return ('7patchesI6__halfLi8E', (-(-64 * 9 * pieces // 256), 1, 1), 256, [out, x, u32(64 * 9 * pieces), u32(pieces)],
-            reference.patches(x), 64, 0)
-
-
-def gemm(tile, tile_rows, tile_cols, threads, rows, cols, depth, splits=1, function='relu', dtype=np.float16):
-    """One matrix product; with splits its parts. The unit is a matrix instruction of 16 x 16 x 16, the least a tile can do with."""
-    x, w, bias, skip, y = (half(*shape).astype(dtype) for shape in ((rows, depth), (cols, depth), (cols,), (rows, cols), (rows, cols)))
-    parts = np.zeros((splits, rows, cols), np.float32)
-    if splits > 1:
-        steps = -(-depth // 32)  # of the tiles that are split here
-        ends = [min(depth, steps * i // splits * 32) for i in range(splits + 1)]
-        expected = np.stack([np.matmul(*wide(x[:, a:b], w[:, a:b].T)) for a, b in zip(ends, ends[1:])])
-        parts[:] = np.nan
-    else:
-        expected = reference.activate(function, np.matmul(*wide(x, w.T)) + bias) + skip
-        y[:] = np.nan
-    grid = (-(-cols // tile_cols), -(-rows // tile_rows), splits)
-    name = f'gemm_halfILi{tile}ELb{int(splits > 1)}E' if dtype == np.float16 else f'gemm_plainIfLi{tile}E'
-    return (name, grid, threads,
-            [y, null if dtype == np.float32 else parts, x, w, bias, skip, i32(1), i32(rows), i32(cols), i32(depth), i32(cols), np.uint64(0),
-             activation(function)], expected, grid[0] * grid[1] * tile_rows * tile_cols * depth / 4096, 1e-3 * depth ** 0.5)
-
-
-def gemm_finish():
-    rows, cols, splits = 12, 88, 4
-    parts, bias, skip = rng.normal(size=(splits, rows, cols)).astype(np.float32), half(cols), half(rows, cols)
-    expected = reference.activate('mish', parts.astype(np.float64).sum(0) + bias) + skip
-    return ('gemm_finishIf6__halfLb1E', (1, 1, 1), 256, [np.full((rows, cols), np.nan, np.float16), parts, i32(splits), bias, skip,
-            np.uint64(rows), i32(cols), i32(cols), activation('mish')], expected, rows * cols, 4e-3)
-
-
-TILE = 'tile of 64 channels'
-MMA = 'matrix instruction of 16 x 16 x 16'
-CASES = {  # label: (source file, case, unit)
-    'attention, 128 threads': ('attention', lambda: attention(128), '(position, head) of 64 x 32 with bias'),
-    'attention, 64 threads': ('attention', lambda: attention(64), '(position, head) of 64 x 32 with bias'),
-    'attention, float': ('attention', attention_float, '(position, head) of 64 x 24 with bias'),
-    'gemm, 16 x 64': ('gemm', lambda: gemm(0, 16, 64, 64, 16, 64, 512), MMA),
-    'gemm, 32 x 64': ('gemm', lambda: gemm(1, 32, 64, 128, 32, 64, 512), MMA),
-    'gemm, 64 x 64': ('gemm', lambda: gemm(2, 64, 64, 128, 64, 64, 512), MMA),
-    'gemm, 128 x 64': ('gemm', lambda: gemm(3, 128, 64, 128, 128, 64, 512), MMA),
-    'gemm, 128 x 128': ('gemm', lambda: gemm(4, 128, 128, 256, 128, 128, 512), MMA),
-    'gemm, odd sizes': ('gemm', lambda: gemm(2, 64, 64, 128, 67, 72, 104, function='mish'), MMA),
-    'gemm, parts of odd sizes': ('gemm', lambda: gemm(2, 64, 64, 128, 50, 56, 200, splits=3), MMA),
-    'gemm, float': ('gemm', lambda: gemm(0, 16, 64, 64, 17, 70, 50, function='mish', dtype=np.float32), MMA),
-    'gemm_finish': ('gemm_finish', gemm_finish, 'value'),
-    'layer_norm': ('layer_norm', layer_norm, 'row of 768 with bias and residual'),
-    'layer_norm, float, 40': ('layer_norm', layer_norm_float, 'row'),
-    'layer_norm, 6144': ('layer_norm', layer_norm_wide, 'row with bias and swish'),
-    'layer_norm, 8 parts': ('layer_norm', layer_norm_parts, 'row of 768 of 8 parts with bias and residual'),
-    'layer_norm, 300': ('layer_norm', layer_norm_any, 'row'),
-    'bias_activation': ('bias_activation', bias_activation, 'row of 32 with everything and mish'),
-    'expand_tokens': ('expand_planes', expand_tokens, 'token of 128'),
-    'expand_pieces': ('expand_planes', expand_pieces, 'square of 12 planes'),
-    'policy_map': ('policy_map', policy_map, 'move'),
-    'attention_policy': ('attention_policy', attention_policy, 'move of 256 channels'),
-    'values': ('values', values, 'position'),
-    'squeeze_excitation': ('squeeze_excitation', squeeze_excitation, 'position of 64 channels'),
-    'winograd_input': ('winograd', winograd_input, TILE),
-    'winograd_output': ('winograd', lambda: winograd_output(False), TILE),
-    'winograd_output_excited': ('winograd', lambda: winograd_output(True), 'position of 64 channels'),
-    'patches': ('patches', patches, 'square of 16 channels'),
+CLASSES = {  # of instructions, by the beginning of their names; the first that fits
+    'matrix': r'V_WMMA|V_MFMA|V_SMFMAC|V_SWMMAC', 'wait': r'S_WAIT|S_NOP|S_DELAY|S_SLEEP|S_CLAUSE|S_BARRIER|S_SETPRIO|BUFFER_GL|GLOBAL_INV|BUFFER_INV',
+    'LDS': r'DS_', 'memory': r'GLOBAL|FLAT|BUFFER|SCRATCH', 'scalar': r'S_', 'vector': r'V_',
 }
 
 
-FAMILIES = {'gfx9': 'cdna', 'gfx11': 'rdna3', 'gfx12': 'rdna4'}  # that the emulator knows
+# Copies of the kernels that the checks must refuse: what is wrong, file, text, its replacement, the kernel to compile anew, the family that
+# launches it.
+MUTATIONS = [
+    ('two arguments in each other\'s place', 'bias_activation.hip', r'bias,(.*?)skip,', r'skip,\1bias,', 'bias_activation', 'multihead'),
+    ('an argument of another size', 'kernels.h', r'(struct LastLayer.*?)int width', r'\1long width, more', 'values', 'attention'),
+    ('a missing barrier', 'values.hip', r'__syncthreads\(\);', '', 'values', 'attention'),
+    ('a missing barrier behind loads', 'attention.hip', r'scale\);\n  __syncthreads\(\);', 'scale);', 'attention', 'attention'),
+    ('a wrong lane in a sum', 'wave.h', '0x4e', '0xb1', 'values', 'attention'),
+    ('a wrong lane between two products', 'mma.h', r'lane_xor<16>\(mine.z\)', 'lane_xor<15>(mine.z)', 'attention', 'attention'),
+]
 
 
-def compile_kernels(source, target, folder):
-    command = shlex.split(os.environ.get('HIPCC', 'hipcc'))
-    result = Path(folder) / f'{source}-{target}.co'
-    flags = ['-x', 'hip', '-std=c++20', '-O3', f'-I{ROOT}/src', f'--offload-arch={target}', '--no-gpu-bundle-output', '--cuda-device-only']
-    code = subprocess.run([*command, *flags, ROOT / f'src/backends/rocm/kernels/{source}.hip', '-o', result], text=True,
-                          capture_output=True)
-    if code.returncode:
-        sys.exit(code.stderr)
-    return result
+class Failure(Exception):
+    pass
 
 
-def check(label, target, folder):
-    from isa_run import IsaDevice
-    source, case, unit = CASES[label]
-    device = IsaDevice(compile_kernels(source, target, folder), FAMILIES[re.match('gfx(9|1.)', target)[0]])
-    pattern, grid, threads, arguments, expected, units, tolerance, *lds = case()
-    name = next(n for n in device.meta if re.search(pattern, n))
-    result = next(a for a in arguments if isinstance(a, np.ndarray) and np.isnan(a).all())
-    device.launch(name, grid, (threads, 1, 1), arguments, *lds)
-    if tolerance:
-        reference.assert_close(result, expected, tolerance, 1e-2)
-    else:
-        assert (result == expected).all(), 'a copy differs'
-    worst = np.abs(result - expected).max()
-    work = sum(device.counts.values()) / units
-    print(f'{label:24} {target:8} worst error {worst:.2g}, {work:.4g} wave instructions a {unit}', flush=True)
+def class_of(instruction):
+    return next(name for name, pattern in CLASSES.items() if re.match(pattern, instruction))
+
+
+def translated(target):
+    """Makes target's machine code executable, if it is not yet, or its kernels changed."""
+    library = ISA / f'{target}.so'
+    sources = [*(ROOT / isa_translate.KERNELS).iterdir(), Path(isa_translate.__file__), isa_translate.STANDIN / 'isa.h']
+    if not library.exists() or library.stat().st_mtime < max(f.stat().st_mtime for f in sources):
+        isa_translate.translate(target, ISA)
+
+
+def suffix(target):
+    """Of the back end's name, for the wave width of a target."""
+    return '_wave64' if target.startswith('gfx9') else ''
+
+
+class Machine:
+    """The emulated machine of this process."""
+
+    def __init__(self):
+        package = Path(importlib.util.find_spec('lc0rocm').origin).parent
+        if not (package / 'librocm_emulated.so').exists():
+            raise Failure('this package has no emulated GPU: make test builds one that has')
+        self.library = ctypes.CDLL(str(package / 'librocm_emulated.so'))
+
+    def configure(self, words):
+        self.library.hip_emulated_configure(words.encode())
+
+
+def net_paths(names, folder):
+    """Files of nets: paths as they are, names of NETS made in a folder."""
+    for name in names:
+        if name in NETS:
+            path = Path(folder) / f'{name.replace(" ", "-")}.pb.gz'
+            make_net.write_net(make_net.make_net(seed=1, **NETS[name]), path)
+            yield name, path
+        else:
+            yield Path(name).stem.removesuffix('.pb'), Path(name)
+
+
+def within_bars(kind, outputs, expected):
+    """What tests/backends/test_rocm.py asks of a precision."""
+    half = 'fp16' in kind
+    policy, q, d, m = (np.asarray(x, float) for x in outputs)
+    right_policy, right_q, right_d, right_m = (np.asarray(x, float) for x in expected)
+    allowed = 0.03 * np.ptp(right_policy, axis=-1, keepdims=True) if half else 2e-3
+    return (all(np.isfinite(x).all() for x in (policy, q, d, m)) and (np.abs(policy - right_policy) <= allowed).all() and
+            np.allclose(q, right_q, atol=0.01 if half else 1e-4) and np.allclose(d, right_d, atol=0.01 if half else 1e-4) and
+            np.allclose(m, right_m, rtol=0.01 if half else 1e-3, atol=1e-3))
+
+
+def launches(path):
+    """What report= wrote of each launch."""
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+def run_passes(machine, target, name, path, kinds, batches):
+    """A net on a target: each batch plainly, captured and replayed. Yields a record a precision and batch."""
+    from lc0rocm import _core
+    from lc0rocm.netfile import net
+    importlib.import_module('lc0rocm._rocm' + suffix(target))
+    file = net.load(path)
+    moves = ['e2e4', 'e7e5', 'g1f3', 'b8c6']
+    planes = tuple(np.stack(a) for a in zip(*(_core.Game(moves=moves[:i + 1]).planes(file.architecture()['input_format'])
+                                              for i in range(max(batches)))))
+    core = file.core()
+    expected = _core.Backend('cpu', core, {}).evaluate(*planes)
+    for kind in kinds:
+        with tempfile.TemporaryDirectory() as folder:
+            configure = lambda report, order='forward': machine.configure(f'isa={target} compare=1 order={order} report={folder}/{report}')
+            try:
+                configure('loading')
+                backend = _core.Backend(kind + suffix(target), core, OURS | {'max_batch': max(batches)})
+                for batch in batches:
+                    began = time.monotonic()
+                    for order in ORDERS:
+                        configure(f'{batch}-{order}', order)
+                        outputs = backend.evaluate(*(a[:batch] for a in planes))
+                        if not within_bars(kind, outputs, [e[:batch] for e in expected]):
+                            raise Failure('outputs differ from those of the back end cpu')
+                    yield {'target': target, 'kind': kind, 'net': name, 'batch': batch, 'launches': launches(f'{folder}/{batch}-{ORDERS[-1]}'),
+                           'seconds': time.monotonic() - began}
+                del backend
+            except Exception as error:
+                raise Failure(f'{target} {kind} {name}: {error}') from error
+            finally:
+                machine.library.hipDeviceReset()
+                machine.configure('')
+
+
+def summary(record):
+    counts = collections.Counter()
+    for launch in record['launches']:
+        for name, n in launch['instructions'].items():
+            counts[class_of(name)] += n
+    worst = max(launch['worst'] for launch in record['launches'])
+    classes = ', '.join(f'{counts[c]:,} {c}' for c in CLASSES if counts[c])
+    return (f'{record["target"]} {record["kind"]} {record["net"]}, batch {record["batch"]}: {len(record["launches"])} launches, '
+            f'{counts.total():,} wave instructions ({classes}), worst {worst:.1e} ({record["seconds"]:.0f} s)')
+
+
+def run_nets(machine, target, nets, kinds, batches):
+    with tempfile.TemporaryDirectory() as folder:
+        return [record for name, path in net_paths(nets, folder) for record in run_passes(machine, target, name, path, kinds, batches)]
+
+
+def passes(targets, nets, kinds, batches):
+    machine, records = Machine(), []
+    for target in targets:
+        translated(target)
+        for net in nets:
+            for record in run_nets(machine, target, [net], kinds, batches):
+                print(summary(record), flush=True)
+                records.append(record)
+    return records
+
+
+def environment(words):
+    return os.environ | {'ROCM_EMULATED': words, 'ROCM_ISA': str(ISA)}
+
+
+def kernel_tests(targets, words):
+    """tests/kernels as machine code; returns a record a target."""
+    records = []
+    for target in targets:
+        translated(target)
+        with tempfile.NamedTemporaryFile() as file:
+            command = [sys.executable, '-I', '-m', 'pytest', '-q', '-x', '-p', 'no:cacheprovider', 'tests/kernels', '-k', words or 'test']
+            platform = {'KERNEL_PLATFORMS': 'emulated64' if suffix(target) else 'emulated32'}
+            run = subprocess.run(command, cwd=ROOT, env=environment(f'isa={target} compare=1 report={file.name}') | platform, capture_output=True,
+                                 text=True)
+            print(f'{target} tests/kernels: {run.stdout.strip().splitlines()[-1] if run.stdout.strip() else run.stderr}', flush=True)
+            if run.returncode:
+                raise Failure(f'{target}: {run.stdout[-3000:]}')
+            records.append({'target': target, 'launches': launches(file.name)})
+    return records
+
+
+def base_name(kernel):
+    """attention_half, layer_norm_team half ...: a kernel of the code objects without its other template arguments."""
+    text = subprocess.run(['c++filt'], input=kernel, text=True, capture_output=True, check=True).stdout
+    name, arguments = re.match(r'void rocm::(\w+)(?:<(.*?)>\()?', text).groups()
+    types = [{'__half': 'half'}.get(t, t) for t in (arguments or '').split(', ') if t in ('float', '__half')]
+    return ' '.join([name, *types])
+
+
+def compiled(target):
+    """Names of all kernels in a target's code objects."""
+    return {kernel['.name'] for path in sorted((ISA / target).glob('*.co')) for kernel in isa_translate.CodeObject(path).kernels}
+
+
+BIG = {'768x15, batch 1': dict(embedding=768, encoders=15, heads=24, dff=1024, smolgen=(32, 256, 256), value_size=32, head_hidden=128),
+       '256x10, batch 1': dict(body='tower', filters=256, blocks=10, se_ratio=8, policy='convolution')}
+
+
+def count(target, name, kind='rocm-fp16'):
+    """The launches of one pass of a net of BIG, nothing compared."""
+    from lc0rocm import _core
+    from lc0rocm.netfile import net
+    importlib.import_module('lc0rocm._rocm' + suffix(target))
+    translated(target)
+    machine = Machine()
+    with tempfile.TemporaryDirectory() as folder:
+        make_net.write_net(make_net.make_net(**BIG[name]), Path(folder) / 'net.pb')
+        try:
+            machine.configure('')
+            backend = _core.Backend(kind + suffix(target), net.load(Path(folder) / 'net.pb').core(), OURS | {'max_batch': 1, 'graphs': False})
+            machine.configure(f'isa={target} report={folder}/report')
+            backend.evaluate(*(a[None] for a in _core.Game().planes(1)))
+            return launches(f'{folder}/report')
+        finally:
+            machine.configure('')
+
+
+def by_kernel(launches):
+    """Of each base name: launches, waves, instructions by class."""
+    counts = collections.defaultdict(collections.Counter)
+    for launch in launches:
+        c = counts[base_name(launch['kernel'])]
+        c['launches'] += 1
+        c['waves'] += launch['waves']
+        for name, n in launch['instructions'].items():
+            c[class_of(name)] += n
+    return counts
+
+
+def executed_by(records, target, family=None):
+    """Instructions of a target's passes at batch 1 in fp16, of one family or all."""
+    return sum(n for r in records if (r['target'], r['kind'], r['batch']) == (target, 'rocm-fp16', 1) and family in (None, r['net'])
+               for launch in r['launches'] for n in launch['instructions'].values())
+
+
+def rows(head, lines):
+    return '\n'.join(['| ' + ' | '.join(line) + ' |' for line in [head, ['---'] * len(head), *lines]])
+
+
+def table():
+    """Runs everything and writes the generated part of docs/amd_verification.md. Raises Failure for a kernel that some pass launches and
+    that is not executed on a target."""
+    began = time.monotonic()
+    records = passes(TARGETS, NETS, ['rocm', 'rocm-fp16'], [1, 3])
+    others = passes(ONE_PASS, ['attention', 'tower'], ['rocm-fp16'], [1])
+    tests = kernel_tests(TARGETS, '')
+    games = [game('gfx1100')]
+    counts = {(target, name): count(target, name) for name in BIG for target in TARGETS}
+    in_passes = {t: {launch['kernel'] for r in records if r['target'] == t for launch in r['launches']} |
+                 {launch['kernel'] for (of, _), some in counts.items() if of == t for launch in some} for t in TARGETS}
+    executed = {r['target']: {launch['kernel'] for launch in r['launches']} | in_passes[r['target']] for r in tests}
+    launched = set().union(*in_passes.values())
+    missing = {t: sorted(launched - executed[t]) for t in TARGETS}
+    if any(missing.values()):
+        raise Failure('launched by a pass and never executed: ' + json.dumps(missing))
+    everything = collections.defaultdict(set)
+    for kernel in compiled(TARGETS[0]):
+        everything[base_name(kernel)].add(kernel)
+    lines = []
+    for name, variants in sorted(everything.items()):
+        cells = [f'{len(variants & executed[t])}, {len(variants & in_passes[t])} in passes' for t in TARGETS]
+        lines.append([name, str(len(variants)), *cells])
+    never = sorted(k for k in compiled(TARGETS[0]) if not any(k in executed[t] for t in TARGETS))
+    parts = ['Variants of each kernel (a variant is a set of template arguments): how many there are, and how many were executed as machine code, '
+             'by tests/kernels and by passes, each beside the same source in fibers.', '',
+             rows(['kernel', 'variants', *TARGETS], lines), '',
+             'Executed nowhere: ' + (', '.join(f'`{k}`' for k in never) or 'none') + '.', '',
+             'One pass of each family in miniature, fp16, batch 1: executed wave instructions (of 32 lanes, on gfx942 of 64):', '',
+             rows(['family', *TARGETS], [[family, *(f'{executed_by(records, t, family):,}' for t in TARGETS)] for family in NETS]), '',
+             'An attention net and a tower, likewise: ' + ', '.join(f'{t} {executed_by(others, t):,}' for t in ONE_PASS) + '.', '', *games, '']
+    for (target, name), some in counts.items():
+        kernels = sorted(by_kernel(some).items(), key=lambda item: -item[1].total())
+        lines = [[kernel, *(f'{c[k]:,}' for k in ('launches', 'waves', *CLASSES))] for kernel, c in kernels]
+        parts += [f'{name} on {target}, fp16, our own kernels alone: executed wave instructions by class.', '',
+                  rows(['kernel', 'launches', 'waves', *CLASSES], lines), '']
+    commit = subprocess.run(['git', 'describe', '--always', '--dirty'], cwd=ROOT, text=True, capture_output=True).stdout.strip()
+    minutes = (time.monotonic() - began) / 60
+    parts.append(f'Written by `scripts/isa_check.py --table` on {time.strftime("%Y-%m-%d")} at commit {commit}, in {minutes:.0f} minutes.')
+    document = ROOT / 'docs/amd_verification.md'
+    before, _, rest = document.read_text().partition('<!-- isa_check -->\n')
+    after = rest.partition('<!-- end of isa_check -->\n')[2]
+    document.write_text(f'{before}<!-- isa_check -->\n' + '\n'.join(parts) + f'\n<!-- end of isa_check -->\n{after}')
+
+
+def game(target, kind='rocm-fp16', plies=40, nodes=4):
+    """A game that the machine code plays against itself through UCI: `plies` half moves."""
+    import chess
+    import chess.engine
+    translated(target)
+    began = time.monotonic()
+    with tempfile.TemporaryDirectory() as folder, tempfile.NamedTemporaryFile() as report:
+        (_, path), = net_paths(['attention'], folder)
+        without = OURS['without']
+        command = [sys.executable, '-I', '-m', 'lc0rocm', '--config=', f'--weights={path}', f'--backend={kind}{suffix(target)}', '--threads=1',
+                   '--minibatch-size=4', f'--backend-opts=streams=1,max_batch=4,warm_up=false,without="{without}"']
+        with chess.engine.SimpleEngine.popen_uci(command, timeout=600, env=environment(f'isa={target} report={report.name}')) as engine:
+            board = chess.Board()
+            while len(board.move_stack) < plies and not board.is_game_over():
+                move = engine.play(board, chess.engine.Limit(nodes=nodes), info=chess.engine.INFO_ALL)
+                board.push(move.move)
+        executed = collections.Counter()
+        for launch in launches(report.name):
+            executed.update(launch['instructions'])
+    if not executed:
+        raise Failure(f'{target}: the game was not played by machine code')
+    said = (f'{target} {kind}: {len(board.move_stack)} half moves of {nodes} nodes against itself, {executed.total():,} wave instructions '
+            f'({time.monotonic() - began:.0f} s): {chess.Board().variation_san(board.move_stack)}')
+    print(said, flush=True)
+    return said
+
+
+def mutations(target='gfx1100'):
+    """Each copy of MUTATIONS, compiled by hipcc, must fail a pass."""
+    translated(target)
+    for what, file, text, replacement, kernel, family in MUTATIONS:
+        with tempfile.TemporaryDirectory(dir=ISA) as copy:
+            shutil.copytree(ROOT / 'src', Path(copy) / 'src', ignore=shutil.ignore_patterns('*.cc'))
+            source = Path(copy) / isa_translate.KERNELS / file
+            mutated, count = re.subn(text, replacement, source.read_text(), count=1, flags=re.S)
+            if not count:
+                raise Failure(f'{file} has no {text} any more: mend MUTATIONS')
+            source.write_text(mutated)
+            (Path(copy) / target).mkdir()
+            for unchanged in (ISA / target).glob('*.co'):
+                if unchanged.stem != kernel:
+                    shutil.copy(unchanged, Path(copy) / target)
+            isa_translate.translate(target, Path(copy), Path(copy))
+            os.environ['ROCM_ISA'] = copy
+            try:
+                run_nets(Machine(), target, [family], ['rocm-fp16'], [1])
+            except Failure as found:
+                print(f'{what}: found. {found}', flush=True)
+            else:
+                raise Failure(f'{what} ({file}) was not found')
+            finally:
+                os.environ['ROCM_ISA'] = str(ISA)
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument('kernels', nargs='*', help='words of labels; all without')
-    parser.add_argument('-t', '--targets', nargs='+', default=['gfx1100', 'gfx1201', 'gfx942'])
+    parser.add_argument('--passes', action='store_true')
+    parser.add_argument('--pass', dest='nets', metavar='NET', action='append', default=[], help='a file, or a family of --passes')
+    parser.add_argument('--kernel', metavar='NAME')
+    parser.add_argument('--game', action='store_true')
+    parser.add_argument('--mutations', action='store_true')
+    parser.add_argument('--short', action='store_true')
+    parser.add_argument('--table', action='store_true')
+    parser.add_argument('-t', '--targets', nargs='+', default=TARGETS)
+    parser.add_argument('--kinds', nargs='+', default=['rocm', 'rocm-fp16'])
+    parser.add_argument('--batches', nargs='+', type=int, default=[1, 3])
     options = parser.parse_args()
-    if not os.path.isdir(os.environ.get('TINYGRAD_SRC', '')):
-        parser.error('$TINYGRAD_SRC names no folder; --help says what the emulator is and where it comes from')
-    (ROOT / 'build').mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=ROOT / 'build') as folder:
-        for label in CASES:
-            if not options.kernels or any(word in label for word in options.kernels):
-                for target in options.targets:
-                    check(label, target, folder)
+    os.environ['ROCM_ISA'] = str(ISA)
+    try:
+        if options.short:
+            passes(['gfx1100'], ['attention', 'tower'], ['rocm-fp16'], [1])
+        if options.passes or options.nets:
+            passes(options.targets, options.nets or NETS, options.kinds, options.batches)
+        if options.kernel is not None:
+            kernel_tests(options.targets, options.kernel)
+        if options.mutations:
+            mutations()
+        if options.table:
+            table()
+        if options.game:
+            for target in options.targets:
+                game(target)
+    except (Failure, isa_translate.Failure) as error:
+        sys.exit(f'isa_check: {error}')
 
 
 if __name__ == '__main__':

@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "context.h"
+#include "machine_code.h"
 #include "memory.h"
 #include "settings.h"
 
@@ -345,7 +346,9 @@ void Engine::meet(Meeting& meeting, std::source_location where) {
 }
 
 void Engine::fail(hipError_t error, const std::string& what) {
-  failure_ = std::make_unique<DeviceFault>(error, here() + " thread " + text(fiber_->index) + ": " + what);
+  const std::string position = position_in_machine_code();
+  const std::string who = position.empty() ? " thread " + text(fiber_->index) : " wave " + std::to_string(index()) + ", " + position;
+  failure_ = std::make_unique<DeviceFault>(error, here() + who + ": " + what);
   leave();
   __builtin_unreachable();
 }
@@ -385,7 +388,12 @@ Engine& engine_of_thread() {
 
 }  // namespace
 
-void run(const Kernel& kernel) { engine_of_thread().run(kernel); }
+void run(const Kernel& kernel) {
+  const auto run = [](const Kernel& k) { engine_of_thread().run(k); };
+  settings().isa.empty() ? run(kernel) : run_machine_code(kernel, run);
+}
+
+void fail_thread(hipError_t error, const std::string& what) { engine->fail(error, what); }
 
 void* dynamic_lds() { return engine->dynamic_lds(); }
 

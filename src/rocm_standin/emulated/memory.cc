@@ -100,6 +100,12 @@ Place place_of(const void* pointer) {
   return it == allocations.end() ? Place::kPageable : it->second.place;
 }
 
+Area allocation_of(const void* pointer) {
+  const std::scoped_lock lock(mutex);
+  const auto it = find(pointer);
+  return it == allocations.end() ? Area{} : Area{const_cast<std::byte*>(it->first), it->second.bytes};
+}
+
 size_t free_memory(int device) {
   const std::scoped_lock lock(mutex);
   return settings().memory - std::min(device_use[device], settings().memory);

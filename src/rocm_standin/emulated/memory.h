@@ -22,6 +22,12 @@ void* allocate(size_t bytes, Place place, int device);  // nullptr: there is no 
 bool release(void* begin, bool pinned);            // false: not such an allocation; throws DeviceFault for a stray write
 Place place_of(const void* pointer);
 size_t free_memory(int device);
+
+struct Area {
+  std::byte* begin;
+  size_t bytes;
+};
+Area allocation_of(const void* pointer);           // that it points into; without a begin: none
 std::string describe(const void* address);         // where an address lies, for messages
 void check_stray_writes();                         // throws DeviceFault if the bytes behind an allocation changed
 

@@ -48,6 +48,9 @@ Settings parse(const std::string& words) {
     else if (key == "order" && value == "forward") s.order = Order::kForward;
     else if (key == "order" && value == "reverse") s.order = Order::kReverse;
     else if (key == "order" && value.starts_with("random:")) s.order = Order::kRandom, s.seed = std::stoul(value.substr(7));
+    else if (key == "isa") s.isa = value;
+    else if (key == "compare") s.compare = std::stoi(value);
+    else if (key == "report") s.report = value;
     else if (key == "blocks" && value != "1") s.blocks = std::stoull(value);
     else if (key == "streams" && value == "late") s.late = true;
     else if (key == "streams" && value == "eager") s.late = false;

@@ -6,6 +6,11 @@
 //   mapped=8192       MiB of the rest that it reaches as pinned and as fine-grained memory
 //   managed=8192      MiB of managed memory
 //   order=forward     of blocks, and of threads between barriers: forward, reverse, random:SEED
+//   isa=TARGET        launches run as machine code, the waves of a block as order= says for threads: that of gfx1100 ..., which
+//                     scripts/isa_translate.py made, in $ROCM_ISA/TARGET.so (build/isa). Its waves must be as wide as the program's.
+//   compare=0         1: with isa= each launch also runs as without, on the same memory; another result than that is a fault
+//   report=FILE       each launch with isa= appends a line of JSON: its kernel, blocks, waves, executed instructions by name, and with
+//                     compare=1 its worst error
 //   blocks=0          of each launch that run: all; N > 1: the first, the last and others at even distances
 //   hipblaslt=works   exits: creating its handle ends the process, as the real one does where it finds no kernels
 //   streams=late      late: work starts when the host waits for it; eager: at once
@@ -34,6 +39,8 @@ struct Settings {
   size_t mapped = size_t{8192} << 20, managed = mapped;
   Order order = Order::kForward;
   unsigned seed = 0;
+  std::string isa, report;
+  bool compare = false;
   size_t blocks = 0;
   bool late = true;
   int slow_us = 0;

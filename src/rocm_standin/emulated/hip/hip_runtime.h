@@ -11,6 +11,7 @@
 #include <source_location>
 #include <tuple>
 #include <type_traits>
+#include <vector>
 
 #if HIP_EMULATED_WAVE != 32 && HIP_EMULATED_WAVE != 64
 #error "compile with -DHIP_EMULATED_WAVE=32 or -DHIP_EMULATED_WAVE=64"
@@ -171,13 +172,33 @@ extern __thread int warpSize;
 
 namespace hip_emulated {
 
+enum class Written { kNothing, kFloats, kHalves, kOther };
+
+struct Argument {
+  std::vector<std::byte> bytes;
+  bool is_pointer;
+  Written writes;  // what a pointer to mutable memory leads to
+};
+
 struct Kernel {
   const void* address;
   dim3 grid, block;
   size_t dynamic_lds;  // bytes
   int wave;
   std::function<void()> thread;  // the kernel with its arguments, as one thread runs it
+  std::function<std::vector<Argument>()> arguments;  // for machine code, which takes them in its own order of bytes
 };
+
+template <class P>
+Argument describe_argument(const P& value) {
+  static_assert(std::is_trivially_copyable_v<P>);
+  using Target = std::remove_pointer_t<P>;
+  Written writes = Written::kNothing;
+  if constexpr (std::is_pointer_v<P> && !std::is_const_v<Target>)
+    writes = std::is_same_v<Target, float> ? Written::kFloats : std::is_class_v<Target> && sizeof(Target) == 2 ? Written::kHalves : Written::kOther;
+  const auto* bytes = reinterpret_cast<const std::byte*>(&value);
+  return {{bytes, bytes + sizeof value}, std::is_pointer_v<P>, writes};
+}
 
 void enqueue(Kernel kernel, hipStream_t stream);
 void* dynamic_lds();
@@ -211,7 +232,8 @@ template <class... P, class... A>
 void launch(void (*kernel)(P...), dim3 grid, dim3 block, size_t lds, hipStream_t stream, A&&... args) {
   std::tuple<P...> values(static_cast<P>(args)...);
   enqueue({reinterpret_cast<const void*>(kernel), grid, block, lds, HIP_EMULATED_WAVE,
-           [kernel, values] { std::apply(kernel, values); }}, stream);
+           [kernel, values] { std::apply(kernel, values); },
+           [values] { return std::apply([](const P&... v) { return std::vector{describe_argument(v)...}; }, values); }}, stream);
 }
 
 void device_properties(hipDeviceProp_t* properties, int wave);
