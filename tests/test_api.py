@@ -217,14 +217,14 @@ def test_an_illegal_move_of_the_game_is_named(net):
         net.evaluate([chess.Board(), board])
 
 
-@pytest.mark.parametrize("field, value", [("turn", chess.WHITE), ("castling_rights", chess.BB_EMPTY), ("halfmove_clock", 30), ("queens", 0),
-                                          ("bishops", chess.BB_B1 | chess.BB_C8)])
+@pytest.mark.parametrize("field, value", [("turn", chess.WHITE), ("castling_rights", chess.BB_EMPTY), ("halfmove_clock", 30),
+                                          ("castling_rights", chess.BB_A1)])
 def test_a_board_that_its_moves_do_not_lead_to_is_refused(net, field, value):
     board = played("Nf3", "e5", "a3", "e4", "d4")
     setattr(board, field, value)
-    with pytest.raises(lc0rocm.Error, match="position 0: .*(changed after its last move; board.clear_stack|cannot be played)"):
+    with pytest.raises(lc0rocm.Error, match="position 0: the board was changed after its last move; board.clear_stack"):
         net.evaluate(board)
-    with pytest.raises(lc0rocm.Error, match="changed after its last move; board.clear_stack|cannot be played"):
+    with pytest.raises(lc0rocm.Error, match="changed after its last move; board.clear_stack"):
         lc0rocm.Engine(net).search(board, nodes=1)
 
 

@@ -10,6 +10,7 @@
 
 #include "bindings/bindings.h"
 #include "bindings/gil.h"
+#include "chess/attacks.h"
 #include "chess/notation.h"
 #include "chess/placement.h"
 #include "chess/policy.h"
@@ -115,13 +116,18 @@ chess::Move move_of(const chess::Board& board, const py::handle& move) {
   throw Error("the move stack holds the illegal move " + std::string(py::str(move)));
 }
 
-// All but what can be taken in passing, which a placement says also where no pawn could.
-bool look_alike(const chess::Position& a, const chess::Position& b) {
-  bool alike = a.rule50 == b.rule50 && a.board.black_to_move() == b.board.black_to_move() && a.board.castling() == b.board.castling() &&
-               a.board.ours() == b.board.ours() && a.board.theirs() == b.board.theirs();
-  for (const PieceType type : {chess::kPawn, chess::kKnight, chess::kBishop, chess::kRook, chess::kQueen, chess::kKing})
-    alike = alike && a.board.men(type) == b.board.men(type);
-  return alike;
+// Whether the board stands where its moves have led. What its squares hold is not looked at, only which: python-chess drops the moves of
+// a board whose men are moved otherwise.
+bool is_at(const chess::Position& position, const py::handle& board, bool chess960) {
+  const Names& n = names();
+  const bool black = position.board.black_to_move();
+  const auto view = [black](Bitboard b) { return black ? chess::flip_ranks(b) : b; };
+  const py::list colours = attribute(board, n.occupied_co);
+  if (is_true(attribute(board, n.turn)) == black || integer(attribute(board, n.halfmove_clock)) != position.rule50 ||
+      bitboard(colours[black ? 0 : 1]) != view(position.board.ours()) || bitboard(colours[black ? 1 : 0]) != view(position.board.theirs()))
+    return false;
+  return bitboard(attribute(board, n.castling_rights)) == view(position.board.castling()) ||  // or it has rights without a meaning
+         make_position(placement_of(board, false, chess960)).board.castling() == position.board.castling();
 }
 
 // The start is the last position before everything that the network can see: seven plies back, from there to the last capture or pawn
@@ -144,7 +150,7 @@ void replay(const py::handle& board, bool chess960, chess::History& history) {
   }
   for (std::ptrdiff_t i = start; i < count; ++i) __builtin_prefetch(PyList_GET_ITEM(moves.ptr(), i));  // they lie anywhere
   for (std::ptrdiff_t i = start; i < count; ++i) history.push(move_of(history.last().board, moves[i]));
-  if (!look_alike(make_position(placement_of(board, false, chess960)), history.last()))
+  if (!is_at(history.last(), board, chess960))
     throw Error("the board was changed after its last move; board.clear_stack() makes it a position without a history");
 }
 
