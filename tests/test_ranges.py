@@ -30,8 +30,10 @@ def play(values, back_end="random", game=GAMES[0]):
         present.set(option, value_text(value))
     player = Player(Voice(present, lines.extend, lines.extend))
     player.set_position(*game)
-    player.go(Request(nodes=30, movetime=10000), time.monotonic())
+    begin = time.monotonic()
+    player.go(Request(nodes=30, movetime=60000), begin)
     player.wait()
+    assert time.monotonic() - begin < 50, "30 visits take no minute, whatever the values"
     move = lines[-1].removeprefix("bestmove ").split()[0]
     position = _core.Game(*game)
     assert move in position.legal_moves() + [position.uci(legal, False) for legal in position.legal_moves()], lines
@@ -43,6 +45,11 @@ def play(values, back_end="random", game=GAMES[0]):
 def test_both_ends(option):
     for value in ends(option):
         play({option: value})
+
+
+def test_collisions_have_an_end():
+    by_name = Settings(options.ENGINE)
+    play({by_name.option(name): value for name, value in (("MaxCollisionVisits", 10**8), ("MaxCollisionVisitsScalingEnd", 0))})
 
 
 @settings(deadline=None, max_examples=60)

@@ -11,6 +11,8 @@
 namespace search {
 namespace {
 
+constexpr int kMostBarren = 10000;  // descents of a batch that find no leaf, some 10 ms of them: MaxCollisionVisits may allow any number
+
 // Collisions are cheap for a big tree and ruinous for a small one.
 std::int64_t collision_allowance(const Situation& situation) {
   const FixedParams& params = situation.params;
@@ -73,6 +75,7 @@ void Worker::iterate() {
 void Worker::gather() {
   batch_.clear();
   waiting_ = out_of_order_ = 0;
+  barren_ = 0;
   max_prefetch_ = shared_.live.max_prefetch;
   target_ = shared_.batch_target();
   allowance_ = collision_allowance(shared_.situation);
@@ -102,7 +105,7 @@ std::uint32_t Worker::out_of_order_cap() const {
 }
 
 bool Worker::has_room() const {
-  if (shared_.stop || waiting_ >= target_ || out_of_order_ >= out_of_order_cap() || allowance_ == 0) return false;
+  if (shared_.stop || waiting_ >= target_ || out_of_order_ >= out_of_order_cap() || allowance_ == 0 || barren_ >= kMostBarren) return false;
   if (shared_.room() == 0) return false;
   return waiting_ == 0 || (batch_.queued() > 0 && !backend_is_idle());
 }
@@ -123,6 +126,7 @@ void Worker::expand() {
 void Worker::settle() {
   const auto leaves = std::span(batch_.leaves()).subspan(first_);
   waiting_ += static_cast<std::uint32_t>(leaves.size());
+  barren_ += leaves.empty();
   bool are_void = false;
   for (Leaf& leaf : leaves) {
     if (!shared_.situation.params.out_of_order_eval || !is_ready(leaf)) continue;

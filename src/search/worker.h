@@ -40,6 +40,7 @@ class Worker {
   Picks picks_;                 // of the latest descent, until it is settled
   std::size_t first_ = 0;       // leaf of it
   std::int64_t allowance_ = 0;  // collision visits left to this iteration
+  int barren_ = 0;              // its descents that found nothing but collisions
   std::uint32_t target_ = 1;    // leaves of this batch
   std::uint32_t waiting_ = 0;   // leaves to be backed up at its end
   std::uint32_t out_of_order_ = 0;
