@@ -44,15 +44,22 @@ def find_config() -> pathlib.Path | None:
 
 
 def config_flags(file: pathlib.Path) -> list[list[str]]:
-    """The words of each line of a configuration file, as the command line would have them. A line is a flag, like
-    `weights = "my net.pb.gz"  # the large one`: dashes, blanks around =, quotes, and comments are free. Raises Error if it cannot be
-    read."""
+    """The words of each flag of a configuration file, as the command line would have them. A line is a flag, like
+    `weights = "my net.pb.gz"  # the large one`, or several with dashes, like `-t 2 --minibatch-size=32`: dashes of one alone, blanks
+    around =, quotes, and comments are free. Raises Error if the file cannot be read."""
     try:
         data = file.read_bytes()
         text = data.decode("utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "surrogateescape")
     except (OSError, ValueError) as error:
         raise Error(f"cannot read the configuration {file}: {getattr(error, 'strerror', None) or error}") from None
-    return [_words(line) for line in map(str.strip, text.splitlines()) if line and not line.startswith(("#", ";", "//"))]
+    lines = (line for line in map(str.strip, text.splitlines()) if line and not line.startswith(("#", ";", "//")))
+    return [_words(flag) for line in lines for flag in _flags(line)]
+
+
+def _flags(line: str) -> list[str]:
+    """A line may hold several flags, each with its dashes, as a command line does; not where quotes tell something else."""
+    said = re.split(r"\s#", line)[0]
+    return re.split(r"\s+(?=--?[A-Za-z])", said) if line.startswith("-") and not re.search("[\"']", said) else [line]
 
 
 def _words(line: str) -> list[str]:

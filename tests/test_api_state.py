@@ -1,6 +1,7 @@
 """Any order of calls on networks and engines, from any thread and process, against what they promise.
 
 LC0ROCM_STEPS=200000 pytest tests/test_api_state.py takes so many steps in place of the short form's."""
+import contextlib
 import math
 import os
 import pathlib
@@ -25,8 +26,10 @@ NETWORKS: dict[str, lc0rocm.Network] = {}
 FENS = [chess.STARTING_FEN, "8/8/8/4k3/8/8/4P3/4K3 w - - 0 1", "R5k1/5ppp/8/8/8/8/8/4K3 b - - 0 1", "7k/5Q2/6K1/8/8/8/8/8 b - - 0 1",
         "r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 1", "6k1/5ppp/8/8/8/8/8/R5K1 w - - 0 1", "8/P6k/8/8/8/8/7p/K7 w - - 0 1"]
 WRONG_LIMITS = [{}, {"nodes": 0}, {"nodes": -5}, {"time": -1}, {"time": math.nan}, {"depth": 0}, {"nodes": "5"}, {"nodes": 5, "multipv": 0},
-                {"nodes": 5, "searchmoves": ["a1a1"]}, {"nodes": 5, "searchmoves": [3]}]
-WRONG_POSITIONS = [3, None, "no FEN", [chess.Board(None)], [chess.Board("4k3/8/8/8/8/8/4R3/4K3 w - - 0 1")], [FENS[1] + " moves e2e5"]]
+                {"nodes": 5, "searchmoves": ["a1a1"]}, {"nodes": 5, "searchmoves": [3]},
+                {"nodes": np.array([1, 2])}, {"nodes": 5, "multipv": np.array([1])}, {"nodes": 5, "searchmoves": b"e2e4"}]
+WRONG_POSITIONS = [3, None, "no FEN", [chess.Board(None)], [chess.Board("4k3/8/8/8/8/8/4R3/4K3 w - - 0 1")], [FENS[1] + " moves e2e5"], b"FEN",
+                   {"a": chess.Board()}, np.array(FENS[0])]
 PATIENCE_S = 60
 
 
@@ -201,6 +204,15 @@ class Calls(RuleBasedStateMachine):
         for method in (self.net.evaluate, self.net.policies, self.net.move_indices):
             with pytest.raises(lc0rocm.Error):
                 method(positions)
+
+    @rule(drawn=boards, field=st.sampled_from(["turn", "halfmove_clock"]))
+    def change_a_board(self, drawn, field):
+        board = board_of(drawn)
+        moves = len(board.move_stack)
+        setattr(board, field, not board.turn if field == "turn" else board.halfmove_clock + 1)
+        for call in (lambda: self.net.evaluate(board), lambda: self.engine.search(board, nodes=1)):
+            with pytest.raises(lc0rocm.Error) if moves else contextlib.suppress(lc0rocm.Error):  # without moves it is a position, good or bad
+                call()
 
     @rule(drawn=st.lists(boards, max_size=5), form=st.sampled_from([list, tuple, iter]))
     def evaluate(self, drawn, form):

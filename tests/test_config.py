@@ -40,6 +40,15 @@ def test_lines_as_people_write_them(home, line, word):
     assert config.config_flags(write(home / "my.config", line.encode())) == [[word]]
 
 
+@pytest.mark.parametrize("line,flags", [
+    ("-t 2 --minibatch-size=32\t-w /a b.pb --contempt=-5 # -b cpu", [["-t", "2"], ["--minibatch-size=32"], ["-w", "/a b.pb"], ["--contempt=-5"]]),
+    ("--draw-score -0.5 --no-two-fold-draws", [["--draw-score=-0.5"], ["--no-two-fold-draws"]]),
+    ('--weights="/a -b.pb"', [["--weights=/a -b.pb"]]), ("weights=/a -b.pb", [["--weights=/a -b.pb"]]),
+])
+def test_several_flags_in_a_line(home, line, flags):
+    assert config.config_flags(write(home / "my.config", line.encode())) == flags
+
+
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
 @pytest.mark.parametrize("ends", ["\n", "\r\n"])
 def test_files_of_other_systems(home, encoding, ends):

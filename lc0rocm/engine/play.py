@@ -4,7 +4,7 @@ from typing import Sequence
 
 from lc0rocm import _core, backend_options, tables
 from lc0rocm._core import Error
-from lc0rocm.engine import contempt, timeman
+from lc0rocm.engine import contempt, heads, timeman
 from lc0rocm.engine.backend import BackEnd
 from lc0rocm.engine.request import Request
 from lc0rocm.engine.run import Position, Run, Task, Voice
@@ -181,14 +181,14 @@ class Player:
         manager, limits = self._limits(request, position)
         parameters, search = core_parameters(settings, sign), self.tree.search
         clock = _clock(request, position)
-        evaluation = self._evaluation()
-        hurries = clock and manager and manager.runs_out(clock) and search.root_visits == 0 and settings["Search"] == "classic"
-        if loaded and hurries and self.tree.no_network:
+        evaluation, ask = self._evaluation(), heads.SEARCHES.get(settings["Search"])
+        hurries = clock and manager and manager.runs_out(clock) and search.root_visits == 0 and not ask
+        if loaded and clock and hurries and self.tree.no_network:
             self.voice.send([f"info string {clock.time_ms} ms left, and the tree does not know this position: a move without the network"])
             search, evaluation = self.tree.hurried, _small(evaluation)
             search.set_position(position.fen, position.moves)
             loaded, limits = loaded._replace(backend=self.tree.no_network), limits | _IN_A_HURRY
-        return Task(search, arrived, position, parameters, limits, evaluation, loaded, manager)
+        return Task(search, arrived, position, parameters, limits, evaluation, loaded, ask, manager)
 
     def _evaluation(self) -> tuple:
         """How positions are evaluated, as Search.set_backend takes it."""

@@ -34,6 +34,7 @@ class Task(NamedTuple):
     limits: dict
     evaluation: tuple  # history fill, policy temperature, cache size
     loaded: "Loaded | None"  # None: the game is over
+    ask: heads.Ask | None  # the way to a move without a tree, if that is wanted
     manager: "timeman.Manager | None"  # the one that set the time limit
 
     def elapsed_ms(self) -> int:
@@ -110,14 +111,13 @@ class Run:
     def _last_lines(self, task: Task) -> list[str]:
         if not task.loaded:
             return self._end_of_game(task)
-        search = heads.SEARCHES.get(self.voice.settings["Search"])
-        return self._ask(search, task, task.loaded) if search else self._search(task)
+        return self._ask(task.ask, task, task.loaded) if task.ask else self._search(task)
 
-    def _ask(self, search: heads.Ask, task: Task, loaded: "Loaded") -> list[str]:
+    def _ask(self, ask: heads.Ask, task: Task, loaded: "Loaded") -> list[str]:
         moves = task.limits.get("searchmoves") or task.position.game.legal_moves()
         while True:
             try:
-                choice = search(loaded.backend, task.evaluation[0], task.position, moves)
+                choice = ask(loaded.backend, task.evaluation[0], task.position, moves)
                 break
             except Error as error:
                 self.voice.send([f"info string error: {error}"])

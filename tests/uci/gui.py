@@ -51,6 +51,7 @@ class Client:
         self.lines, self.history = queue.Queue(), []
         threading.Thread(target=self._read, daemon=True).start()
         self.batch, self.open_gos, self.readys, self.ucis, self.complaints = [], [], 0, 0, 0
+        self.told = {}  # what uci has listed: name -> default
 
     def _read(self):
         for line in self.process.stdout:
@@ -98,8 +99,11 @@ class Client:
         elif words[:2] == ["info", "string"]:
             assert "internal error" not in line and "Traceback" not in line, self.story("a mistake")
             self.complaints += words[2:3] == ["error:"]
+        elif option := re.fullmatch(r"option name (.+) type (\w+)(?: default (.*?))?(?: min .*| var .*)?", line):
+            if option[2] != "button":
+                self.told[option[1]] = option[3]
         else:
-            assert words[0] in ("id", "option"), self.story("a line that no GUI knows")
+            assert words[0] == "id", self.story("a line that no GUI knows")
 
     def _check_best(self, go, words):
         notations = (go.chess960,) if go.chess960 is not None else (False, True)
@@ -173,7 +177,8 @@ FORMS = ["nodes {n}", "nodes {n} searchmoves {moves}", "searchmoves {moves} node
          "depth 1", "wtime {n} btime {n}", "wtime 9{n}.0 btime 9{n}.7 winc 1 binc 1 movestogo 40 foo 3", "btime {n}",
          "infinite", "infinite nodes {n}", "movetime infinite", "ponder nodes {n}", "ponder wtime {n} btime {n}", "ponder",
          "", "frobnicate nodes {n}", "mate 1 movetime {n}", "mate 1 nodes {n}", "depth", "nodes x", "nodes -{n}",
-         "nodes {n} searchmoves a1a1", "infinite searchmoves {moves}", "wtime -{n} btime -{n}", "perft {n}", "movetime={n}"]
+         "ponder searchmoves {moves} nodes {n}", "nodes {n} searchmoves a1a1",
+         "infinite searchmoves {moves}", "wtime -{n} btime -{n}", "perft {n}", "movetime={n}"]
 UNREADABLE = ("nodes x", "depth", "nodes -{n}", "perft {n}", "movetime={n}")  # one visit each
 
 
@@ -189,6 +194,7 @@ class Gui(RuleBasedStateMachine):
     def start(self, silent):
         self.client = Client(self.argv, self.folder, self.environment)
         self.board, self.chess960, self.multipv, self.wdl, self.temperature = chess.Board(), False, 1, False, 1.359
+        self.search = "classic"
         self.fresh = True  # the tree is empty
         self.go = None  # the latest one
         if not silent:
@@ -268,9 +274,12 @@ class Gui(RuleBasedStateMachine):
         self.settle()
 
     @rule(name=st.sampled_from(["UCI_Chess960", "MultiPV", "UCI_ShowWDL", "PolicyTemperature", "ClearTree", "VerboseMoveStats", "ScoreType",
-                                "WDLDrawRateReference", "Ponder", "LogLiveStats"]), number=st.integers(0, 3), send=st.booleans())
+                                "WDLDrawRateReference", "Ponder", "LogLiveStats", "Search"]), number=st.integers(0, 3), send=st.booleans())
     def setoption(self, name, number, send):
-        value = {"MultiPV": number + 1, "PolicyTemperature": 1 + number / 2, "WDLDrawRateReference": 0.2 + number / 10, "ClearTree": "",
+        if name == "Search" and not self.exact:
+            return  # many evaluations, each of them slow
+        value = {"MultiPV": number + 1, "Search": ["classic", "classic", "policyhead", "valuehead"][number],
+                 "PolicyTemperature": 1 + number / 2, "WDLDrawRateReference": 0.2 + number / 10, "ClearTree": "",
                  "ScoreType": ["Q", "W-L", "centipawn", "WDL_mu"][number]}.get(name, "true" if number > 1 else "false")
         running = self.go if self.go in self.client.open_gos else None
         if name == "UCI_Chess960":
@@ -283,12 +292,31 @@ class Gui(RuleBasedStateMachine):
             self.multipv = value
         elif name == "UCI_ShowWDL":
             self.wdl = value == "true"
+        elif name == "Search":
+            self.search = value
         if running and name in ("UCI_Chess960", "MultiPV", "UCI_ShowWDL"):
             setattr(running, {"UCI_Chess960": "chess960", "MultiPV": "multipv", "UCI_ShowWDL": "wdl"}[name], None)
         self.fresh |= name == "ClearTree" or name == "PolicyTemperature" and value != self.temperature
         if name == "PolicyTemperature":
             self.temperature = value
         self.say(f"setoption name {name}" + (f" value {value}" if value != "" else ""), send)
+
+    @rule(form=st.sampled_from([form for form in FORMS if "ponder" in form]), n=st.integers(1, 10**6), send=st.booleans())
+    def ponder_and_hit(self, form, n, send):
+        self.ask(form, n, send)
+        self.say_a_word("ponderhit", send)
+        self.settle()
+
+    @rule(seed=st.integers(0, 10**6))
+    def send_back_all_options(self, seed):
+        self.say_a_word("uci", True)
+        self.settle()
+        complaints, lines = self.client.complaints, [f"setoption name {name} value {value}" for name, value in self.client.told.items()]
+        random.Random(seed).shuffle(lines)
+        for line in lines:
+            self.say(line, False)
+        self.settle()
+        assert self.client.complaints == complaints, self.client.story("a complaint about what the engine has listed")
 
     @rule(form=st.sampled_from(FORMS), n=st.integers(1, 10**6), send=st.booleans())
     def ask_without_waiting(self, form, n, send):
@@ -305,15 +333,17 @@ class Gui(RuleBasedStateMachine):
         legal = NOTHING if self.board is None else legal_moves(self.board)
         if kept is None:
             kept = list(self.board.legal_moves)[:1 + n % 3] if legal != NOTHING else [chess.Move.from_uci("e2e4")]
-        text = "go " + form.format(n=n, moves=" ".join((self.board or chess.Board()).uci(move) for move in kept))
+        text = ("joho go " if n % 11 == 0 else "go ") + form.format(n=n, moves=" ".join((self.board or chess.Board()).uci(move) for move in kept))
         if "{moves}" in form and legal != NOTHING:
             legal = {notation: {self.board.uci(move, chess960=notation) for move in kept} for notation in (False, True)}
         waits = "infinite" in form or "ponder" in form
         exact = self.exact and self.fresh and form in ("nodes {n}", "nodes\t{n}.4", "frobnicate nodes {n}", *UNREADABLE,
                                                        "nodes {n} searchmoves {moves}", "searchmoves {moves} nodes {n}")
-        nodes = (1 if form in UNREADABLE else n) if exact else None
-        self.go = Go(text, legal, waits=waits, ends=form != "" and not waits, nodes=nodes, chess960=self.chess960, multipv=self.multipv,
-                     wdl=self.wdl)
+        nodes = (1 if form in UNREADABLE else n) if exact and self.search == "classic" else None
+        if self.search == "policyhead" and form != "nodes {n} searchmoves a1a1":
+            nodes = 1  # its only evaluation
+        self.go = Go(text, legal, waits=waits, ends=form != "" and not waits, nodes=nodes, chess960=self.chess960,
+                     multipv=self.multipv if self.search == "classic" else 1, wdl=self.wdl)
         self.go.pondering = "ponder" in form
         self.go.after_ponder = "nodes" in form or "wtime" in form  # it ends by itself after ponderhit
         self.client.open_gos.append(self.go)
