@@ -182,8 +182,7 @@ class Player:
         parameters, search = core_parameters(settings, sign), self.tree.search
         clock = _clock(request, position)
         evaluation, ask = self._evaluation(), heads.SEARCHES.get(settings["Search"])
-        hurries = clock and manager and manager.runs_out(clock) and search.root_visits == 0 and not ask
-        if loaded and clock and hurries and self.tree.no_network:
+        if loaded and clock and manager and not ask and self.tree.no_network and manager.runs_out(clock) and search.root_visits == 0:
             self.voice.send([f"info string {clock.time_ms} ms left, and the tree does not know this position: a move without the network"])
             search, evaluation = self.tree.hurried, _small(evaluation)
             search.set_position(position.fen, position.moves)
