@@ -143,6 +143,7 @@ STOPPING = _group(
     core("MinimumKLDGainPerNode", "minimum-kldgain-per-node", "Stop when a visit teaches less than this; 0 for never.", show=HIDDEN),
     core("SmartPruningFactor", "smart-pruning-factor", "Stop when no other move can catch up any more; larger stops sooner, 0 never."),
     core("SmartPruningMinimumBatches", "smart-pruning-minimum-batches", "Batches before that may stop the search."),
+    spin("NodesLimit", "nodes-limit", 0, 0, 4000000000, "Most nodes of any go, also where the GUI cannot say go nodes; 1 plays the policy; 0 for no limit."),
     core("NodesAsPlayouts", "nodes-as-playouts", "go nodes counts new visits only.", show=HIDDEN),
     core("RamLimitMb", "ramlimit-mb", "Stop near this much memory; 0 for no limit.", show=ALWAYS),
     spin("MoveOverheadMs", "move-overhead", 200, 0, 100000000, "Time kept back for each move, in milliseconds.",

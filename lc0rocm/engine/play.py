@@ -202,8 +202,9 @@ class Player:
                 limits["searchmoves"] = wanted
             else:
                 self.voice.send(["info string error: none of the searchmoves is legal here; searching all moves"])
-        if request.nodes is not None:
-            limits["playouts" if settings["NodesAsPlayouts"] else "nodes"] = max(1, min(request.nodes, _MAX_VISITS))
+        wanted_nodes = [number for number in (request.nodes, settings["NodesLimit"] or None) if number is not None]
+        if wanted_nodes:
+            limits["playouts" if settings["NodesAsPlayouts"] else "nodes"] = max(1, min(*wanted_nodes, _MAX_VISITS))
         for name in ("depth", "mate"):
             if (value := getattr(request, name)) is not None:
                 limits[name] = max(1, value)

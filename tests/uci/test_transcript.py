@@ -167,6 +167,21 @@ def test_a_mistake_in_a_report_does_not_lose_the_move(monkeypatch):
     assert any("ZeroDivisionError" in line for line in sent) and sent[-1].startswith("bestmove ") and len(sent[-1]) > 12
 
 
+@pytest.mark.parametrize("go", ["go wtime 60000 btime 60000", "go movetime 2000", "go nodes 1000", "go depth 90"])
+def test_a_limit_of_nodes_holds_for_every_go(engine, go):
+    engine.send("setoption name NodesLimit value 7", "position startpos")
+    assert re.search(r" nodes (\d+) ", engine.ask(go)[-2])[1] == "7"
+    engine.send("ucinewgame", "setoption name NodesLimit value 0")
+    assert re.search(r" nodes (\d+) ", engine.ask("go nodes 20")[-2])[1] == "20"
+
+
+def test_a_limit_of_nodes_ends_an_analysis_that_waits_for_stop(engine):
+    engine.send("setoption name NodesLimit value 7", "position startpos", "go infinite")
+    time.sleep(0.2)
+    assert not any(line.startswith("bestmove") for line in engine.sync())
+    assert int(re.search(r" nodes (\d+) ", engine.ask("stop")[-2])[1]) <= 7
+
+
 def test_searchmoves(engine):
     assert best(engine.ask("position startpos", "go searchmoves a2a3 nodes 30")) == "a2a3"
     lines = engine.ask("go nodes 30 searchmoves a1a8 e7e5")
