@@ -68,10 +68,21 @@ def test_the_driver_and_its_files(tmp_path, files, without, what, mend):
     assert what in problem.what and problem.next.startswith(mend)
 
 
-def test_groups(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "access", lambda *_: False)
-    problem, = problems(tmp_path, CARD | NODES)
-    assert "may not open /dev/kfd, /dev/dri/renderD128" in problem.what and problem.next.startswith("sudo usermod -aG ")
+@pytest.mark.parametrize("container, group, process, listed, what, mend", [
+    ("", "render", ["users"], [], "it is not in the groups render", "sudo usermod -aG render $USER"),
+    ("", "render", ["users"], ["render"], "it is in the groups render since its login", "log out and in again"),
+    ("", "render", ["render"], ["render"], "although it is in the groups render", "ls -lZ /dev/kfd"),
+    ("docker", "109", ["0"], [], "may not open", "docker run --group-add 109"),
+    ("podman", "nogroup", ["root"], [], "unknown in this container", "podman run --group-add keep-groups"),
+    ("", "nobody", ["root"], [], "unknown in this container", "podman run --group-add keep-groups"),  # one of a kind that we do not know
+])
+def test_groups(tmp_path, container, group, process, listed, what, mend):
+    write(tmp_path, CARD | NODES)
+    here = machine.look(tmp_path, {})._replace(container=container, groups=process, listed=listed)
+    here = here._replace(nodes=[node._replace(opens=False, group=group) for node in here.nodes])
+    problem, = doctor.diagnose(here, NOTHING, [])
+    assert "may not open /dev/kfd, /dev/dri/renderD128" in problem.what
+    assert what in problem.what and problem.next.startswith(mend)
 
 
 @pytest.mark.parametrize("environment,found,what", [

@@ -93,14 +93,24 @@ def _of_access(here: machine.Machine) -> list[Problem]:
     if in_container and not render:
         return [Problem("this container has /dev/kfd and no /dev/dri: ROCm needs both", shown)]
     closed = [node for node in here.nodes if node.exists and not node.opens]
-    if not closed:
-        return []
-    names = ", ".join(node.path for node in closed)
-    groups = ",".join(sorted({node.group for node in closed}))
-    if in_container:
-        return [Problem(f"this user may not open {names}", f"{here.container} run {' '.join('--group-add ' + g for g in groups.split(','))} ...")]
-    return [Problem(f"this user may not open {names}: it is not in the groups {groups}",
-                    f"sudo usermod -aG {groups} $USER, then log out and in again")]
+    return [_of_closed(here, closed)] if closed else []
+
+
+def _of_closed(here: machine.Machine, closed: list[machine.Node]) -> Problem:
+    """Device files that are here and do not open."""
+    what = f"this user may not open {', '.join(node.path for node in closed)}"
+    names = sorted({node.group for node in closed})
+    groups = ",".join(names)
+    if not {"nogroup", "nobody"}.isdisjoint(names):  # how a group looks that the container's users have no number for
+        return Problem(f"{what}: its group is unknown in this container, which runs without root's rights",
+                       "podman run --group-add keep-groups --device=/dev/kfd --device=/dev/dri IMAGE, by a user in the groups render and video")
+    if here.container in ("docker", "podman"):
+        return Problem(what, f"{here.container} run {' '.join('--group-add ' + name for name in names)} ...")
+    if set(names) <= set(here.groups):
+        return Problem(f"{what} although it is in the groups {groups}: a sandbox or a rule for devices forbids it", "ls -lZ /dev/kfd /dev/dri; sudo dmesg | tail")
+    if set(names) <= {*here.groups, *here.listed}:
+        return Problem(f"{what}: it is in the groups {groups} since its login", "log out and in again")
+    return Problem(f"{what}: it is not in the groups {groups}", f"sudo usermod -aG {groups} $USER, then log out and in again")
 
 
 def _of_variables(here: machine.Machine, found: dict, libraries: list[machine.Library]) -> list[Problem]:

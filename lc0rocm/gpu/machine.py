@@ -5,6 +5,7 @@ import glob
 import grp
 import os
 import pathlib
+import pwd
 import re
 from typing import Mapping, NamedTuple
 
@@ -40,7 +41,8 @@ class Machine(NamedTuple):
     cards: list[Card]
     nodes: list[Node]
     user: str
-    groups: list[str]
+    groups: list[str]  # of this process
+    listed: list[str]  # those that the user is in by now
     roots: list[tuple[str, str]]  # folders of ROCm and their versions
     variables: dict[str, str]
 
@@ -57,8 +59,16 @@ def look(root: pathlib.Path = pathlib.Path("/"), environment: Mapping[str, str] 
         except KeyError:
             groups.append(str(number))
     return Machine(f"Linux {os.uname().release}", _container(root), _driver(root), _displays(root), cards,
-                   [_node(root, path) for path in ["/dev/kfd", *render]], str(os.geteuid()), groups, _roots(root, environment),
+                   [_node(root, path) for path in ["/dev/kfd", *render]], str(os.geteuid()), groups, _listed(), _roots(root, environment),
                    {name: environment[name] for name in VARIABLES if name in environment})
+
+
+def _listed() -> list[str]:
+    try:
+        name = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return []
+    return sorted(group.gr_name for group in grp.getgrall() if name in group.gr_mem)
 
 
 def hidden_by(variables: Mapping[str, str]) -> str:

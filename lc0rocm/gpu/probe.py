@@ -100,7 +100,7 @@ class _Probing:
             if isinstance(answer, str):
                 break
             self._remember({"reasons": reasons, "errors": {}, "speed": {}})
-        return self._keep(Verdict(reasons[0], [], [], {}, {}, {}, time.time()))
+        return self._keep(Verdict(reasons[0] + rocm.suspicion(), [], [], {}, {}, {}, time.time()))
 
     def _notes(self, without: tuple[str, ...]) -> list[str]:
         return [f"{self.subject.backend} does without {', '.join(without)}: {self.found['reasons'][0]}"] if without else []

@@ -62,7 +62,7 @@ def _load() -> Rocm:
     if not _loaded_before(remember.recall("rocm.json").get("loaded")):
         answer, why_not = child.call("lc0rocm.gpu.rocm", "report", None, _PATIENCE_S)
         if why_not:
-            return Rocm(None, (), "", "loading ROCm failed: " + why_not)
+            return Rocm(None, (), "", "loading ROCm failed: " + why_not + suspicion())
         if answer["devices"]:
             remember.remember("rocm.json", "loaded", answer["files"])
     return load_here()
@@ -113,6 +113,12 @@ def _surroundings() -> dict[str, str]:
     except OSError:
         driver = ""
     return {"kernel": os.uname().release, "driver": driver, "variables": json.dumps(variables, sort_keys=True)}
+
+
+def suspicion() -> str:
+    """What is to be said behind a failure that looks like one of ROCm: code for another GPU faults, or computes nonsense."""
+    override = os.environ.get("HSA_OVERRIDE_GFX_VERSION")
+    return f"; HSA_OVERRIDE_GFX_VERSION={override} is set: try without it" if override else ""
 
 
 def _stamp(path: str) -> list[int]:
