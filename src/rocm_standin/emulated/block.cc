@@ -240,9 +240,8 @@ void Engine::run(const Kernel& kernel) {
   warpSize = kernel.wave;
   blockDim = {kernel.block.x, kernel.block.y, kernel.block.z};
   gridDim = {kernel.grid.x, kernel.grid.y, kernel.grid.z};
-  const size_t all = size_t{kernel.grid.x} * kernel.grid.y * kernel.grid.z, wanted = settings().blocks;
-  std::vector<int> blocks(wanted ? std::min(wanted, all) : all);
-  for (size_t i = 0; i < blocks.size(); ++i) blocks[i] = blocks.size() == all ? i : i * (all - 1) / (wanted - 1);
+  const auto chosen = blocks_that_run(size_t{kernel.grid.x} * kernel.grid.y * kernel.grid.z);
+  std::vector<int> blocks(chosen.begin(), chosen.end());
   order(blocks);
   for (size_t i = 0; i < blocks.size(); ++i) {
     const unsigned b = blocks[i];

@@ -71,10 +71,10 @@ void* allocate(size_t bytes, Place place, int device) {
     munmap(mapping, mapped);
     return nullptr;
   }
-  const size_t fresh = body > kSparse ? kPage : body;
+  const size_t gap = round_up(bytes, kAlignment) - bytes, fresh = settings().blocks > 0 ? gap : body > kSparse ? kPage : body;
   std::memset(first + body - fresh, 0xFF, fresh);
-  std::byte* begin = first + body - round_up(bytes, kAlignment);
-  allocations[begin] = {bytes, round_up(bytes, kAlignment) - bytes, static_cast<std::byte*>(mapping), mapped, use, place, device};
+  std::byte* begin = first + body - bytes - gap;
+  allocations[begin] = {bytes, gap, static_cast<std::byte*>(mapping), mapped, use, place, device};
   (*use)[device] += bytes;
   ++live_objects;
   return begin;

@@ -65,7 +65,7 @@ void convolve(const Problem& p, const void* w, const void* x, void* y, void* wor
   const size_t in = size_t(p.x.c) * p.x.h * p.x.w * size_of(type), squares = size_t(p.y.h) * p.y.w;
   check_range(x, in * p.x.n, "MIOpen: x");
   check_range(workspace, p.workspace(), "MIOpen: workspace");
-  for (int n = 0; n < p.x.n; ++n) {
+  for (const size_t n : blocks_that_run(p.x.n)) {
     const auto* image = static_cast<const std::byte*>(x) + n * in;
     if (type == Type::kHalf) gather_patches(p, reinterpret_cast<const std::uint16_t*>(image), static_cast<std::uint16_t*>(workspace));
     else gather_patches(p, reinterpret_cast<const float*>(image), static_cast<float*>(workspace));

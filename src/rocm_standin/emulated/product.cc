@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "memory.h"
+#include "settings.h"
 
 namespace hip_emulated {
 namespace {
@@ -58,7 +59,8 @@ void product(const Gemm& g, std::int64_t index, std::int64_t k0, std::int64_t k1
   const std::int64_t k = k1 - k0;
   const std::vector<float> a = pack(g.a, index * g.a.stride + k0 * a_k, g.m, k, a_row, a_k, kTileRows);
   const std::vector<float> b = pack(g.b, index * g.b.stride + k0 * b_k, g.n, k, b_row, b_k, kTileCols);
-  for (std::int64_t j = 0; j < g.n; j += kTileCols) {
+  for (const size_t panel : blocks_that_run((g.n + kTileCols - 1) / kTileCols)) {
+    const std::int64_t j = panel * kTileCols;
     for (std::int64_t i = 0; i < g.m; i += kTileRows) {
       float tile[kTileCols * kTileRows];
       multiply_tile(tile, a.data() + i * k, b.data() + j * k, k);

@@ -179,6 +179,13 @@ hipError_t copy_error(const void* to, const void* from, size_t bytes, hipMemcpyK
   return fails(Fault::kCopy) ? hipErrorUnknown : hipSuccess;
 }
 
+Work copying(void* to, const void* from, size_t bytes, hipMemcpyKind kind) {
+  return [=, device = thread_device] {
+    std::memcpy(to, from, bytes);
+    if (kind == hipMemcpyDeviceToHost && fails(Fault::kWrong, device)) std::memset(to, 0xFF, bytes);
+  };
+}
+
 hipError_t allocate_into(void** pointer, size_t bytes, Place place) {
   RETURN_IF(ready(true));
   if (!pointer) return record(hipErrorInvalidValue);
@@ -370,14 +377,14 @@ hipError_t hipMemGetInfo(size_t* free, size_t* total) {
 hipError_t hipMemcpy(void* to, const void* from, size_t bytes, hipMemcpyKind kind) {
   RETURN_IF(ready(true));
   RETURN_IF(copy_error(to, from, bytes, kind));
-  enqueue(nullptr, [=] { std::memcpy(to, from, bytes); });
+  enqueue(nullptr, copying(to, from, bytes, kind));
   return record(lost());
 }
 
 hipError_t hipMemcpyAsync(void* to, const void* from, size_t bytes, hipMemcpyKind kind, hipStream_t stream) {
   RETURN_IF(ready(false));
   RETURN_IF(copy_error(to, from, bytes, kind));
-  enqueue(stream, [=] { std::memcpy(to, from, bytes); });
+  enqueue(stream, copying(to, from, bytes, kind));
   return hipSuccess;
 }
 

@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include <algorithm>
 #include <array>
 #include <cstdlib>
 #include <sstream>
@@ -16,7 +17,7 @@ struct Trigger {
 };
 std::array<Trigger, static_cast<size_t>(Fault::kCount)> triggers;
 constexpr std::array<const char*, static_cast<size_t>(Fault::kCount)> kFaultNames = {"alloc", "copy",  "launch",  "gemm", "conv",
-                                                                                    "fault", "hang", "capture", "plan"};
+                                                                                    "fault", "hang", "capture", "plan", "wrong"};
 
 Trigger& trigger(const std::string& name) {
   for (size_t i = 0; i < kFaultNames.size(); ++i)
@@ -71,6 +72,13 @@ Settings& current() {
 }  // namespace
 
 const Settings& settings() { return current(); }
+
+std::vector<size_t> blocks_that_run(size_t all) {
+  const size_t wanted = settings().blocks;
+  std::vector<size_t> blocks(wanted ? std::min(wanted, all) : all);
+  for (size_t i = 0; i < blocks.size(); ++i) blocks[i] = blocks.size() == all ? i : i * (all - 1) / (wanted - 1);
+  return blocks;
+}
 
 void configure(const std::string& words) { current() = parse(words); }
 

@@ -11,7 +11,8 @@
 //   compare=0         1: with isa= each launch also runs as without, on the same memory; another result than that is a fault
 //   report=FILE       each launch with isa= appends a line of JSON: its kernel, blocks, waves, executed instructions by name, and with
 //                     compare=1 its worst error
-//   blocks=0          of each launch that run: all; N > 1: the first, the last and others at even distances
+//   blocks=0          of each launch that run: all; N > 1: the first, the last and others at even distances, likewise of the parts of a
+//                     library's call; and memory holds zeros where nothing was written, else what is no number
 //   hipblaslt=works   exits: creating its handle ends the process, as the real one does where it finds no kernels
 //   streams=late      late: work starts when the host waits for it; eager: at once
 //   slow=0            microseconds that each piece of work takes longer
@@ -20,15 +21,17 @@
 //                     alloc: out of memory. copy, launch, gemm, conv: the call is refused. fault: the N-th kernel or library
 //                     call to run faults on the device, and every later call returns that error until hipDeviceReset. hang: it
 //                     never ends, nor does any call that waits for its stream, nor the process by itself, until hipDeviceReset.
-//                     capture: a capture is not begun or not made a graph. plan: a library offers no algorithm.
+//                     capture: a capture is not begun or not made a graph. plan: a library offers no algorithm. wrong: what a copy
+//                     brings to the host is no number.
 #pragma once
 #include <atomic>
 #include <string>
+#include <vector>
 
 namespace hip_emulated {
 
 enum class Order { kForward, kReverse, kRandom };
-enum class Fault { kAlloc, kCopy, kLaunch, kGemm, kConv, kFault, kHang, kCapture, kPlan, kCount };
+enum class Fault { kAlloc, kCopy, kLaunch, kGemm, kConv, kFault, kHang, kCapture, kPlan, kWrong, kCount };
 
 constexpr int kMostDevices = 16;
 
@@ -48,6 +51,7 @@ struct Settings {
 };
 
 const Settings& settings();
+std::vector<size_t> blocks_that_run(size_t all);  // in order
 void configure(const std::string& words);  // throws std::invalid_argument; not while work is in flight
 int current_device();                      // of this thread
 bool fails(Fault kind, int device = current_device());  // counts one call of this kind; true if it is one that shall fail
