@@ -98,6 +98,7 @@ class BackendInfo(TypedDict):
     input_format: int
     wdl: bool
     moves_left: bool
+    half: bool  # computed with 16-bit numbers, and so exact
     cpu: bool
     max_batch: int
     best_batch: int

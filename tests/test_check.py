@@ -45,7 +45,7 @@ def test_games_are_played_as_they_are_needed(monkeypatch):
 
 class WithNaN:
     """A back end that gives `value` for everything."""
-    name, info = "broken", {"input_format": 1, "device": "a test", "cpu": True}
+    name, info = "broken", {"input_format": 1, "device": "a test", "cpu": True, "half": False, "sizes": []}
 
     def __init__(self, value: float):
         self.value = value
@@ -68,6 +68,38 @@ def test_what_is_no_number_differs_and_is_null_in_json(monkeypatch, capsys, valu
 
     found = json.loads(capsys.readouterr().out, parse_constant=no_constant)
     assert not found["within_tolerance"] and found["outputs"][0]["worst"] is None and found["outputs"][0]["fen"]
+
+
+class BySize:
+    """A back end whose answers for batches of 4, or from the second run of that size on, are others."""
+    name, info = "by size", {"input_format": 1, "device": "a test", "cpu": True, "half": False, "sizes": [1, 4, 8]}
+
+    def __init__(self, error: float, from_graph: bool):
+        self.error, self.wanted, self.runs = error, 2 if from_graph else 1, 0
+
+    def evaluate(self, masks, values):
+        if len(masks) == 4:
+            self.runs += 0.5  # eight positions take two batches
+        policy = np.tile(np.linspace(-10.0, 10.0, 1858), (len(masks), 1))
+        return policy, np.full(len(masks), self.error * (len(masks) == 4 and self.runs >= self.wanted)), *(np.zeros(len(masks)) for _ in range(2))
+
+
+@pytest.mark.parametrize("first", [True, False])
+@pytest.mark.parametrize("error, from_graph, percent, code", [(0.001, False, 50, 0), (0.004, False, 200, 1), (0.004, True, 200, 1)])
+def test_every_batch_size_is_compared_with_the_other_back_end_and_with_the_first(monkeypatch, capsys, error, from_graph, percent, code, first):
+    odd, sound = (loading.Loaded(BySize(x, from_graph), None, None, []) for x in (error, 0.0))
+    sound.backend.info = sound.backend.info | {"sizes": []}
+    pair = (odd, sound) if first else (sound, odd)
+    monkeypatch.setattr(loading, "load_for", lambda *_, **__: pair[0])
+    monkeypatch.setattr(loading, "load_backend", lambda *_, **__: pair[1])
+    assert cli.main([*RANDOM, "--positions=8", "--batch=8", "--tolerance=1000", "--json"]) == code
+    found = json.loads(capsys.readouterr().out)
+    assert sorted(found["sizes"]) == [[], [1, 4, 8]]
+    q = {entry["output"]: entry for entry in found["outputs"]}["q"]
+    assert q["worst"] == pytest.approx(error)
+    between = {entry["output"]: entry for entry in found["between_sizes"]}
+    assert between["q"]["size"] == 4 and between["q"]["percent"] == pytest.approx(percent)
+    assert between["policy"]["percent"] == 0
 
 
 def test_json_of_anything_is_json(capsys):

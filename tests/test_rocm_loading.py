@@ -196,6 +196,18 @@ def test_a_failure_is_believed_for_a_day(weights, monkeypatch):
     assert probe.probe(subject, wish, print).why_not == ""
 
 
+def test_a_failure_names_an_override(weights, monkeypatch):
+    """It makes ROCm take a GPU for another one; people forget that it is set."""
+    monkeypatch.setenv("HSA_OVERRIDE_GFX_VERSION", "10.3.0")
+    rocm.module()
+    monkeypatch.setattr(child, "call", lambda *_: (None, "the process ended with signal SIGABRT"))
+    verdict = probe.probe(subject_of(weights), probe.Wish(False), print)
+    assert verdict.why_not == "the process ended with signal SIGABRT; HSA_OVERRIDE_GFX_VERSION=10.3.0 is set: try without it"
+    rocm._load.cache_clear()
+    remember.write("rocm.json", "")
+    assert rocm.load().why_not.endswith("SIGABRT; HSA_OVERRIDE_GFX_VERSION=10.3.0 is set: try without it")
+
+
 def test_short_memory_is_no_verdict(weights, monkeypatch):
     subject, answers = subject_of(weights), [(None, "allocating: hipErrorOutOfMemory"), PASSED]
     monkeypatch.setattr(child, "call", lambda *_: answers.pop(0))
@@ -266,13 +278,13 @@ def test_each_batch_size_is_checked(weights, monkeypatch, size):
     network = loading.load_backend(weights, "cpu").network
     games = [_core.Game(moves=["e2e4", "e7e5", "g1f3"][:i]) for i in range(4)]
     planes = [np.stack(part) for part in zip(*(game.planes(1) for game in games))]
-    examine._check("rocm", _core.Backend("cpu", network, {}), network, planes, [1, 2, 4])
+    examine._check(_core.Backend("cpu", network, {}), network, planes, [1, 2, 4])
     with pytest.raises(Error, match=f"q of batches of {size} is wrong by 0.01"):
-        examine._check("rocm", Wrong("cpu", network, {}), network, planes, [1, 2, 4])
+        examine._check(Wrong("cpu", network, {}), network, planes, [1, 2, 4])
     monkeypatch.setattr(_core, "registered_backends", lambda: [])  # built without the CPU: they are held against each other
     if size > 1:
         with pytest.raises(Error, match=f"q of batches of {size}, beside those of 1, is wrong"):
-            examine._check("rocm", Wrong("cpu", network, {}), network, planes, [1, 2, 4])
+            examine._check(Wrong("cpu", network, {}), network, planes, [1, 2, 4])
 
 
 def test_progress_in_words():

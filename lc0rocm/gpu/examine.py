@@ -5,28 +5,17 @@ large ones. So every batch size that is computed in a way of its own is compared
 from its graph. What is measured is told, or written to disk, piece by piece: an interruption loses one."""
 import time
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from lc0rocm import _core
+from lc0rocm import _core, paths
 from lc0rocm.gpu import child, rocm
 from lc0rocm._core import Error
 from lc0rocm.netfile import net
 from lc0rocm.positions import POSITIONS, split
 
-_POSITIONS = 8
-
-
-class Bar(NamedTuple):
-    """Allowed error of policy logits, as a share of their range in a position, and of q and d. Tests are stricter; this finds what is
-    broken, in nets of any kind."""
-    policy: float
-    value: float
-
-
-_OF_CPU = {"rocm": Bar(0.003, 0.003), "rocm-fp16": Bar(0.05, 0.03)}  # differences from the CPU
-_OF_SIZES = {"rocm": Bar(0.002, 0.002), "rocm-fp16": Bar(0.03, 0.02)}  # between two batch sizes
+_OF_CPU = {False: paths.Bar(0.003, 0.003), True: paths.Bar(0.05, 0.03)}  # differences from the CPU, by info["half"]
 _MEASURED = (8, 16, 32, 64, 128, 256)  # batch sizes
 _MEASURE_S = 0.2  # each
 _LONGEST_S = 86400.0  # of measuring ways of computing
@@ -41,21 +30,20 @@ def examine(request: dict) -> dict | str:
     request: backend, weights (file), heads, options; without: libraries to leave out; errors: of a check that it has passed before;
     tune_s: seconds for measuring ways of computing, 0 for none, None for all; most: largest batch to tune; measure: whether speed is
     wanted; speed: what of it is known already."""
-    module = rocm.load_here().module
+    rocm.load_here()
     name, network = request["backend"], net.load(request["weights"]).core(*request["heads"])
     options = rocm.told(request["options"], request["without"]) | {"warm_up": False}
     try:
         backend = _core.Backend(name, network, options)
     except Error as error:
         return str(error)
-    games = [_core.Game(*split(text)) for text in POSITIONS[:_POSITIONS]]
+    games = [_core.Game(*split(text)) for text in POSITIONS[:paths.POSITIONS]]
     planes = [np.stack(part) for part in zip(*(game.planes(backend.info["input_format"]) for game in games))]
     most = backend.info["max_batch"]
-    sizes = module.ladder(most)
-    sizes += [most] if sizes[-1] < most else []
+    sizes = backend.info["sizes"]
     errors = request["errors"]
     if not errors:
-        errors = _check(name, backend, network, planes, sizes)
+        errors = _check(backend, network, planes, sizes)
         child.progress({"kept": {"errors": errors}})
     if request["tune_s"] != 0:
         del backend  # its memory is needed
@@ -65,13 +53,9 @@ def examine(request: dict) -> dict | str:
     return {"errors": errors} | _measure(backend, planes, [size for size in _MEASURED if size <= most] or [most], request["speed"])
 
 
-def _batch(planes, size: int):
-    return [np.resize(part, (size, *part.shape[1:])) for part in planes]
-
-
 # right? ---------------------------------------------------------------------------------------------------------------
 
-def _check(name: str, backend: _core.Backend, network: _core.Network, planes, sizes: list[int]) -> dict[str, float]:
+def _check(backend: _core.Backend, network: _core.Network, planes, sizes: list[int]) -> dict[str, float]:
     """The worst differences: of policy (a share of its range), q, d and m from the CPU's, and of policy between batch sizes. Raises
     Error for the first size whose answers are wrong."""
     has_cpu = any(entry[0] == "cpu" and not entry[1] for entry in _core.registered_backends())
@@ -79,41 +63,25 @@ def _check(name: str, backend: _core.Backend, network: _core.Network, planes, si
     first = None
     errors: dict[str, float] = {}
     stage = {"stage": "checking batch sizes", "total": len(sizes)}
-    for done, size in enumerate(sizes):
-        child.progress(stage | {"done": done})
-        for _ in range(2):  # plainly, then from a graph
-            got = _evaluate(backend, planes, size)
-            if cpu is not None:
-                for output, error in _compare(f"batches of {size}", got, _batch(cpu, len(got[0])), _OF_CPU[name]).items():
-                    errors[output] = max(error, errors.get(output, 0))
-            if first is not None:
-                between = _compare(f"batches of {size}, beside those of {sizes[0]},", got, _batch(first, len(got[0])), _OF_SIZES[name])
-                errors["between sizes"] = max(between["policy"], errors.get("between sizes", 0))
+    for size, got in paths.run(backend, planes, sizes):
+        child.progress(stage | {"done": sizes.index(size)})
+        if cpu is not None:
+            for output, error in _worst(f"batches of {size}", paths.compare(got, cpu, _OF_CPU[backend.info["half"]])).items():
+                errors[output] = max(error, errors.get(output, 0))
+        if first is not None:
+            among = _worst(f"batches of {size}, beside those of {sizes[0]},", paths.compare(got, first, paths.between(backend)))
+            errors["between sizes"] = max(among["policy"], errors.get("between sizes", 0))
         first = first or got
     child.progress(stage | {"done": len(sizes)})
     return errors
 
 
-def _evaluate(backend: _core.Backend, planes, size: int):
-    """All positions, in batches of that size: in several, or repeated to fill one."""
-    count = max(size, len(planes[0]))
-    whole = _batch(planes, count)
-    parts = [backend.evaluate(*(part[at:at + size] for part in whole)) for at in range(0, count, size)]
-    return [np.concatenate(part) for part in zip(*parts)]
-
-
-def _compare(what: str, got, wanted, bar: Bar) -> dict[str, float]:
-    """The worst difference of each output. Raises Error for what is beyond the bar."""
-    policy, q, d, m = wanted
-    spread = policy.max(1) - policy.min(1)
-    differences = {"policy": np.abs(got[0] - policy).max(1) / np.maximum(spread, 1e-6), "q": np.abs(got[1] - q), "d": np.abs(got[2] - d),
-                   "m": np.abs(got[3] - m)}
-    limits = {"policy": bar.policy, "q": bar.value, "d": bar.value, "m": 1 + bar.policy * m}
+def _worst(what: str, differences: dict[str, paths.Difference]) -> dict[str, float]:
+    """Of each output. Raises Error for what is beyond the bar."""
     for output, difference in differences.items():
-        if not (difference <= limits[output]).all():  # nan is not
-            worst = np.nan_to_num(difference, nan=np.inf).max()
-            raise Error(f"{output} of {what} is wrong by {worst:.3g}" + (" of its range" if output == "policy" else ""))
-    return {output: float(difference.max()) for output, difference in differences.items()}
+        if difference.of_allowed > 1:
+            raise Error(f"{output} of {what} is wrong by {difference.worst:.3g}" + (" of its range" if output == "policy" else ""))
+    return {output: difference.worst for output, difference in differences.items()}
 
 
 # fast? ----------------------------------------------------------------------------------------------------------------
@@ -127,7 +95,7 @@ def _tune(name: str, network: _core.Network, options: dict, planes, sizes: list[
         if seconds is not None and time.monotonic() - started > seconds:
             break
         child.progress(stage | {"done": done})
-        backend.evaluate(*_batch(planes, size))
+        backend.evaluate(*paths.batch(planes, size))
         rocm.keep_plans(backend.plans)
     child.progress(stage | {"done": len(sizes)})
     return backend
@@ -139,10 +107,10 @@ def _measure(backend: _core.Backend, planes, sizes: list[int], speed: dict[str, 
     for done, size in enumerate(sizes):
         if str(size) not in speed:
             child.progress(stage | {"done": done})
-            speed[str(size)] = positions_per_second(backend, _batch(planes, size), 1)
+            speed[str(size)] = positions_per_second(backend, paths.batch(planes, size), 1)
             child.progress({"kept": {"speed": speed}})
     child.progress(stage | {"done": len(sizes)})
-    batch = _batch(planes, int(max(speed, key=lambda size: speed[size])))
+    batch = paths.batch(planes, int(max(speed, key=lambda size: speed[size])))
     threads = {str(count): positions_per_second(backend, batch, count) for count in (1, 2)}
     child.progress(stage | {"done": len(sizes) + 1})
     return {"speed": speed, "threads": threads}

@@ -207,6 +207,7 @@ py::dict info_of(const BackendHandle& self) {
   fields["input_format"] = static_cast<int>(info.input_format);
   fields["wdl"] = info.wdl;
   fields["moves_left"] = info.moves_left;
+  fields["half"] = info.half;
   fields["cpu"] = info.cpu;
   fields["max_batch"] = info.max_batch;
   fields["best_batch"] = info.best_batch;

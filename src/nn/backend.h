@@ -45,6 +45,7 @@ struct Info {
   chess::InputFormat input_format = chess::InputFormat::kClassical;
   bool wdl = false;           // d is meaningful
   bool moves_left = false;    // m is meaningful
+  bool half = false;          // computed with 16-bit numbers, and so exact
   bool cpu = false;           // evaluation runs on the processor: every position of a batch costs its share
   int max_batch = 1024;       // evaluate() takes no more at once
   int best_batch = 256;       // recommended minibatch

@@ -27,11 +27,15 @@ nn::Info common_info(const std::string& name, const Children& children) {
     const nn::Info& other = (*child)->info();
     devices += "; " + other.device;
     info.moves_left &= other.moves_left;
+    info.half |= other.half;
     info.cpu &= other.cpu;
     info.max_batch = std::min(info.max_batch, other.max_batch);
     info.best_batch = std::min(info.best_batch, other.best_batch);
     info.threads = std::max(info.threads, other.threads);
+    info.sizes.insert(info.sizes.end(), other.sizes.begin(), other.sizes.end());
   }
+  std::ranges::sort(info.sizes);
+  info.sizes.erase(std::ranges::unique(info.sizes).begin(), info.sizes.end());
   info.device = name + " of " + devices;
   return info;
 }

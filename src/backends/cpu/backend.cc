@@ -93,6 +93,7 @@ class CpuBackend final : public nn::Backend {
     info_.input_format = net.input_format;
     info_.wdl = net.wdl;
     info_.moves_left = moves_left_ && net.moves_left;
+    info_.half = type != Type::f32;
     info_.cpu = true;
     info_.max_batch = count(options, "max_batch", 256, kMaxBatch);
     info_.best_batch = std::min(info_.max_batch, kBestSlice * threads_);

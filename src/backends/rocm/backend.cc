@@ -56,6 +56,7 @@ class RocmBackend final : public nn::Backend {
     const nn::Description& description = gpu_->model.description();
     info_.input_format = description.input_format;
     info_.wdl = description.wdl;
+    info_.half = sizeof(T) == 2;
     info_.moves_left = description.moves_left.has_value();
     info_.threads = count(options, "streams", device_.integrated ? 1 : 2, 1, kMaxStreams);
     while (static_cast<int>(gpu_->sessions.size()) <= info_.threads)

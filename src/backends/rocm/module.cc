@@ -1,12 +1,7 @@
 // The extension module of the ROCm back end. Loading it registers the back ends; the functions are for lc0rocm/rocm.py, which decides.
 #include <pybind11/pybind11.h>
-#include <pybind11/stl.h>
-
-#include <climits>
-#include <vector>
 
 #include "backends/rocm/device/device.h"
-#include "backends/rocm/session.h"
 
 namespace py = pybind11;
 
@@ -27,12 +22,6 @@ py::list devices() {
   return list;
 }
 
-std::vector<int> ladder(int most) {
-  std::vector<int> steps;
-  for (int step = 1; step <= most; step = rocm::ladder_step(step + 1, INT_MAX)) steps.push_back(step);
-  return steps;
-}
-
 }  // namespace
 
 PYBIND11_MODULE(ROCM_MODULE, m) {
@@ -40,6 +29,4 @@ PYBIND11_MODULE(ROCM_MODULE, m) {
   m.def("devices", &devices,
         "The GPUs in HIP's order: name, architecture (gfx1100, ...), memory in bytes, compute_units (work-group processors on RDNA), "
         "wave (lanes), integrated. Empty without one; throws Error when the driver does not answer.");
-  m.def("ladder", &ladder, py::arg("most"), "The sizes up to `most` that batches are rounded up to.");
-
 }
