@@ -1,10 +1,13 @@
 """The ROCm back end on an emulated GPU that fails: the answer is right all the same, or one sentence says what is wrong; nothing
 leaks, and a game goes on on the CPU."""
+import logging
 import os
 import subprocess
 import sys
+import time
 
 import chess
+import chess.engine
 import numpy as np
 import pytest
 
@@ -74,41 +77,66 @@ def test_a_lost_gpu_stays_lost_and_says_so(machine, case):
             backend.evaluate(*planes)
 
 
-# Faults of a game, each late enough to come in play, and where it goes on.
-GAMES = {"fail=fault:2500": "cpu", "fail=launch:150+": "cpu", "fail=copy:120+": "cpu", "fail=hang:2500": "cpu",
-         "fail=gemm:40+": "gpu", "fail=capture:1+": "gpu", "fail=plan:20+": "gpu", "fail=launch:150": "either"}
+# Faults of a game, each late enough to come in play, and where it goes on. scripts/fault_games plays whole games with many more.
+GAMES = {"fail=fault:2500": "cpu", "fail=launch:150+": "cpu", "fail=copy:120+": "cpu", "fail=hang:2500": "cpu", "fail=wrong:50": "cpu",
+         "fail=alloc:250+": "gpu", "fail=gemm:40+": "gpu", "fail=capture:1+": "gpu", "fail=plan:20+": "gpu", "fail=launch:150": "either"}
 
 
 @pytest.mark.usefixtures("emulated_gpu")
 @pytest.mark.parametrize("words", GAMES)
-def test_a_game_goes_on(tmp_path, words):
-    """Each move is legal and comes, at most one error is told, and the process ends when it is told to."""
+def test_a_game_goes_on(tmp_path, caplog, monkeypatch, words):
+    """Through python-chess: each move is legal and comes in time, at most one error is told, and the process ends when it is told to."""
     write_net("attention", tmp_path / "net.pb")
-    board = chess.Board()
-    engine = subprocess.Popen([sys.executable, "-m", "lc0rocm", "--config=", f"--weights={tmp_path}/net.pb", "--backend=rocm",
-                               "--minibatch-size=4", "--backend-opts=max_batch=4,warm_up=false"], cwd=tmp_path, text=True,
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              env=os.environ | {"ROCM_EMULATED": words, "XDG_CACHE_HOME": str(tmp_path)})
-    try:
-        text = ""
+    monkeypatch.setenv("ROCM_EMULATED", words)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    caplog.set_level(logging.DEBUG, "chess.engine")
+    board, clock = chess.Board(), 60.0
+    command = [sys.executable, "-m", "lc0rocm", "--config=", f"--weights={tmp_path}/net.pb", "--backend=rocm", "--minibatch-size=4",
+               "--backend-opts=max_batch=4,warm_up=false"]
+    with chess.engine.SimpleEngine.popen_uci(command, cwd=tmp_path, timeout=60) as engine:
         for _ in range(6):
-            engine.stdin.write(f"position startpos moves {' '.join(map(str, board.move_stack))}\ngo nodes 100\n")
-            engine.stdin.flush()
-            while not (line := engine.stdout.readline()).startswith("bestmove"):
-                assert line, "the engine ended"
-                text += line
-            board.push_uci(line.split()[1])
-        engine.stdin.write("quit\n")
-        engine.stdin.flush()
-        assert engine.wait(60) == 0
-    finally:
-        engine.kill()
-        engine.stdin.close()
-        engine.stdout.close()
-    errors = [line for line in text.splitlines() if "error" in line]
-    assert "runs on emulated GPU" in text
-    assert len(errors) == text.count("going on with back end cpu") == {"cpu": 1, "gpu": 0}.get(GAMES[words], len(errors)), text
+            begin = time.monotonic()
+            board.push(engine.play(board, chess.engine.Limit(white_clock=clock, black_clock=clock, nodes=100)).move)  # raises for an illegal one
+            clock -= time.monotonic() - begin
+            assert clock > 0
+        engine.quit()
+    lines = [record.getMessage().partition(">> ")[2] for record in caplog.records]
+    errors = [line for line in lines if "error" in line]
+    assert any("runs on emulated GPU" in line for line in lines)
+    moved = sum("going on with back end cpu" in line for line in lines)
+    assert len(errors) == moved == {"cpu": 1, "gpu": 0}.get(GAMES[words], len(errors)), lines
     assert all(line.startswith("info string error: ") for line in errors)
+
+
+def test_a_kernel_that_hangs_while_ways_are_measured(machine, tmp_path):
+    """It is given up there too: the trial's memory is not freed, which would wait for it."""
+    write_net("attention", tmp_path / "net.pb")
+    script = """if True:
+        import sys
+        from emulated import Machine
+        from lc0rocm import _core, _rocm
+        from lc0rocm.netfile import net
+        machine, network = Machine(), net.load(sys.argv[1]).core()
+        planes = tuple(part[None] for part in _core.Game().planes(1))
+
+        def work(measure):
+            before = machine.calls("hang")["hang"]
+            backend = _core.Backend("rocm", network, {"max_batch": 1, "streams": 1, "warm_up": False, "measure": measure})
+            backend.evaluate(*planes)
+            return machine.calls("hang")["hang"] - before
+
+        plain, measured = work(0), work(600)
+        assert measured > 5 * plain
+        machine.configure(f"fail=hang:{measured - 2 * plain}")
+        try:
+            work(600)
+        except _core.Error as error:
+            assert "is given up" in str(error), error
+            sys.exit(7)
+    """
+    run = subprocess.run([sys.executable, "-c", script, tmp_path / "net.pb"], capture_output=True, text=True, timeout=120, cwd=tmp_path,
+                         env=os.environ | {"PYTHONPATH": os.path.dirname(__file__), "ROCM_EMULATED": ""})
+    assert run.returncode == 7, run.stderr
 
 
 def test_a_gpu_that_hangs_is_given_up(machine, tmp_path):

@@ -88,9 +88,9 @@ void check_alive(const Device& device) {
 
 DeviceMemory::DeviceMemory(std::size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
+  (void)hipGetDevice(&device_);
   hipError_t error = hipMalloc(&data_, bytes);
-  int device = 0;
-  if (error == hipErrorOutOfMemory && hipGetDevice(&device) == hipSuccess && read_device(device).integrated) {
+  if (error == hipErrorOutOfMemory && read_device(device_).integrated) {
     if (hipExtMallocWithFlags(&data_, bytes, hipDeviceMallocFinegrained) == hipSuccess) error = hipSuccess;
     else managed_ = (error = allocate_managed(&data_, bytes)) == hipSuccess;
     (void)hipGetLastError();  // of what was tried before
@@ -99,13 +99,14 @@ DeviceMemory::DeviceMemory(std::size_t bytes) : bytes_(bytes) {
 }
 
 DeviceMemory::~DeviceMemory() {
-  if (!data_) return;
+  if (!data_ || given_up(device_)) return;
   (void)hipFree(data_);
   if (managed_) managed_bytes -= bytes_;
 }
 
 DeviceMemory DeviceMemory::managed(std::size_t bytes) {
   DeviceMemory memory;
+  (void)hipGetDevice(&memory.device_);
   check(allocate_managed(&memory.data_, bytes), "allocating " + std::to_string(bytes) + " bytes of managed memory");
   memory.bytes_ = bytes, memory.managed_ = true;
   return memory;

@@ -43,7 +43,7 @@ void give_up(int device);
 bool given_up(int device);
 void check_alive(const Device& device);  // throws Error where it was given up
 
-// Of a unique_ptr: what a GPU that was given up uses is left to the end of the process.
+// Of a unique_ptr: what a GPU that was given up uses is left to the end of the process. So is its DeviceMemory.
 struct Forsake {
   int device;
   template <class T>
@@ -73,12 +73,14 @@ class DeviceMemory {
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
     std::swap(managed_, other.managed_);
+    std::swap(device_, other.device_);
     return *this;
   }
 
   void* data_ = nullptr;
   std::size_t bytes_ = 0;
   bool managed_ = false;
+  int device_ = 0;
 };
 
 // Memory that the host and the device pass to each other. An integrated GPU has one piece that both see, pinned if it can be; else each

@@ -62,7 +62,8 @@ class Stream {
   operator hipStream_t() const { return stream_; }
   // Until all queued work is done; returns how long that took. Throws Error for what failed in it. Gives up the device where nothing
   // comes back for so long, or where another thread has.
-  std::chrono::nanoseconds wait(std::chrono::nanoseconds patience = std::chrono::minutes(2));
+  std::chrono::nanoseconds wait(std::chrono::nanoseconds patience = kPatience);
+  static constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds(20);  // with a few products or copies
 
   // Made at first use: creating one costs time and memory, and a library may be missing. Throw Error.
   rocblas_handle rocblas();

@@ -17,12 +17,14 @@ constexpr float kHopeless = 1.4f;          // times the best of the first round:
 constexpr float kMargin = 0.97f;
 
 struct Timer {
+  const int device;
   hipEvent_t begin = nullptr, end = nullptr;
-  Timer() {
+  explicit Timer(int device) : device(device) {
     check(hipEventCreate(&begin), "making an event");
     check(hipEventCreate(&end), "making an event");
   }
   ~Timer() {
+    if (given_up(device)) return;
     if (begin) (void)hipEventDestroy(begin);
     if (end) (void)hipEventDestroy(end);
   }
@@ -31,18 +33,26 @@ struct Timer {
 struct Runner {
   const Contender* contender;
   int repeats = 1;
-  std::vector<float> times = {};  // microseconds a run
+  float usual = 0;                // microseconds of a run, once it is known
+  std::vector<float> times = {};  // the same of each round
 
   bool run(Stream& stream, const Timer& timer, int repeats) {
     check(hipEventRecord(timer.begin, stream), "measuring");
     for (int i = 0; i < repeats; ++i)
       if (!contender->run()) return false;
     check(hipEventRecord(timer.end, stream), "measuring");
-    check(hipEventSynchronize(timer.end), "measuring " + contender->name);
+    stream.wait(patience(repeats));
     float ms = 0;
     check(hipEventElapsedTime(&ms, timer.begin, timer.end), "measuring");
     times.push_back(ms * 1000 / repeats);
     return true;
+  }
+
+  // With so many runs: a multiple of what they took before, and at least some seconds.
+  std::chrono::nanoseconds patience(int repeats) const {
+    constexpr std::chrono::nanoseconds kLeast = std::chrono::seconds(5);
+    constexpr int kTimes = 20;
+    return usual == 0 ? Stream::kPatience : std::max(kLeast, std::chrono::nanoseconds(static_cast<std::int64_t>(1000.0 * kTimes * repeats * usual)));
   }
 
   float median() const {
@@ -52,12 +62,13 @@ struct Runner {
   }
 };
 
-// One step of a contender; false takes it out.
+// One step of a contender; false takes it out. One that hangs takes the device with it: throws Error.
 template <class F>
-bool survives(F&& step) {
+bool survives(const Device& device, F&& step) {
   try {
     return step();
   } catch (const Error&) {
+    check_alive(device);
     return false;
   }
 }
@@ -73,18 +84,19 @@ const Runner* best(const std::vector<Runner>& runners, bool ours) {
 
 std::optional<Winner> auction(Stream& stream, const std::vector<Contender>& contenders) {
   const auto measuring = [&] { return stream.planner().measuring(); };
-  const Timer timer;
+  const Timer timer(stream.device().index);
   std::vector<Runner> runners;
   for (const Contender& c : contenders) {
     Runner r{&c};
     if (!measuring()) return std::nullopt;
-    if (!survives([&] { return c.good() && r.run(stream, timer, kWarmUps) && r.run(stream, timer, 1); })) continue;
-    r.repeats = std::clamp(int(kRoundMicroseconds / std::max(r.times.back(), 1e-3f)), 1, kMostRepeats);
+    if (!survives(stream.device(), [&] { return c.good() && r.run(stream, timer, kWarmUps) && r.run(stream, timer, 1); })) continue;
+    r.usual = std::max(r.times.back(), 1e-3f);
+    r.repeats = std::clamp(int(kRoundMicroseconds / r.usual), 1, kMostRepeats);
     r.times.clear();
     runners.push_back(std::move(r));
   }
   for (int round = 0; round < kRounds; ++round) {
-    std::erase_if(runners, [&](Runner& r) { return !measuring() || !survives([&] { return r.run(stream, timer, r.repeats); }); });
+    std::erase_if(runners, [&](Runner& r) { return !measuring() || !survives(stream.device(), [&] { return r.run(stream, timer, r.repeats); }); });
     if (!measuring()) return std::nullopt;
     if (round > 0) continue;
     float first = INFINITY;

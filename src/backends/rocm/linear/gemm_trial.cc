@@ -47,6 +47,14 @@ GemmTrial<T>::GemmTrial(Stream& stream, const GemmShape& shape) : stream_(stream
 }
 
 template <class T>
+GemmTrial<T>::~GemmTrial() {
+  try {
+    stream_.wait();  // work in flight uses the memory
+  } catch (const Error&) {  // which others will meet as well
+  }
+}
+
+template <class T>
 void GemmTrial<T>::fill(const DeviceMemory& memory) {
   std::size_t done = std::min(memory.bytes(), pattern_.size() * sizeof(T));
   if (done == 0) return;

@@ -12,7 +12,7 @@ template <class T>
 class GemmTrial {
  public:
   GemmTrial(Stream& stream, const GemmShape& shape);  // throws OutOfMemory
-  ~GemmTrial() { (void)hipStreamSynchronize(stream_); }  // work in flight uses the memory
+  ~GemmTrial();
   GemmTrial(const GemmTrial&) = delete;
 
   // Each product takes another copy of w: the weights of a net come from memory, not from a cache that holds the last product's.
