@@ -203,8 +203,8 @@ class Loading:
             threading.Thread(target=self._load_stand_in, daemon=True).start()
 
     def use(self, patience_s: float | None = None) -> Loaded | None:
-        """What was asked for, or the CPU until that is ready. Waits for one of them, so long at most; None: not yet. Raises Error where
-        what was asked for failed at once; one that fails later does not end a game that the CPU plays."""
+        """What was asked for, or the CPU until that is ready. Waits for one of them, so long at most; None: not yet. Where a GPU that was
+        asked for has failed it is the CPU for good: a lost game is worse. Raises Error where that is no way out."""
         with self._changed:
             self._changed.wait_for(lambda: self._final or self._stand_in or self._error, patience_s)
             if self._error and not self._stand_in:
@@ -238,15 +238,25 @@ class Loading:
             failure = error
         except Exception as error:  # Stopped, or a mistake of ours
             failure = Error(f"internal error: {type(error).__name__}: {error}")
+        instead = self._instead_of_gpu(failure) if failure else None
         with self._changed:
             self._final, self._error = loaded, failure
             late = self._stand_in is not None
+            self._stand_in = self._stand_in or instead
             self._changed.notify_all()
         if late and failure:
             self._tell(f"error: {failure}; the CPU goes on")
         elif late and not self._stop.is_set():
             self._tell("the GPU is ready; it takes over at the next go, and in an infinite search at once")
             self._better()
+
+    def _instead_of_gpu(self, failure: Error) -> Loaded | None:
+        if not _names_gpu(self._request.backend, self._request.options):
+            return None
+        try:
+            return self._request.on_cpu(f"error: {failure}; the CPU plays instead, until Backend or BackendOptions change")
+        except Error:  # the network is no good, which is what `failure` says; or there is no back end cpu
+            return None
 
     def _load_stand_in(self) -> None:
         with self._changed:

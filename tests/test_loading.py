@@ -88,6 +88,19 @@ def test_an_error_at_once_is_raised_each_time(gpu):
     assert heard.loading.failed
 
 
+def test_a_gpu_that_fails_at_once_loses_no_game(gpu):
+    """The reason is in front of what the CPU says; on_cpu() puts it there."""
+    gpu.outcome = Error("it is broken")
+    gpu.ends.set()
+    gpu.measures.set()
+    for backend in ("rocm", "rocm-fp16", "auto"):
+        heard = Heard(backend)
+        assert heard.use() == ["the CPU"] and heard.use() == ["the CPU"]
+        assert heard.loading.failed and not heard.better.is_set()
+    with pytest.raises(Error, match="it is broken"):
+        Heard("random").use()
+
+
 def test_an_error_that_comes_late_ends_no_game(gpu):
     gpu.outcome = Error("it crashed")
     gpu.measures.set()

@@ -1,14 +1,21 @@
 """What the ROCm back end takes of a GPU: all of it when it is loaded, as much as fits, and nothing more in a game."""
+import gc
 import subprocess
 import sys
 import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
+import chess
 import numpy as np
 import pytest
 
+import lc0rocm
 from emulated import ROOT, write_net
 from lc0rocm import _core
+from lc0rocm.engine.uci import Uci
 from lc0rocm.netfile import net
+from lc0rocm.options import ENGINE, Settings
 
 NEEDS = ("alloc", "capture", "plan")  # calls that cost time or memory, or may be refused
 STEPS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96)
@@ -65,6 +72,20 @@ def test_out_of_memory_in_play_makes_smaller_batches(machine, case):
         assert machine.free_memory() >= free - 2**16 and machine.live_objects() <= live + 4, "what the failed pass took is back"
 
 
+def test_arrays_of_more_than_two_gib_are_refused_before_anything_is_launched(machine, tmp_path):
+    """Whatever memory there is; here it costs nothing where nothing is written, and of each launch two blocks run."""
+    write_net("attention", tmp_path / "net.pb", dff=3072)
+    network = net.load(tmp_path / "net.pb").core()
+    machine.configure("memory=65536 blocks=2 fail=gemm:1+")
+    for name, wanted, most in (("rocm", 8192, 2048), ("rocm", 2048, 2048), ("rocm-fp16", 8192, 4096)):
+        launches = machine.calls("launch")["launch"]
+        backend = _core.Backend(name, network, {"max_batch": wanted, "streams": 1, "warm_up": False})
+        told = f"batches of up to {most}: its kernels do not address the arrays of {wanted}"
+        assert backend.info["max_batch"] == most and (told in backend.info["device"]) == (wanted > most), backend.info["device"]
+        assert machine.calls("launch")["launch"] < launches + 200, "only samples of a few positions"
+        backend.evaluate(*(np.repeat(part[None], most, 0) for part in _core.Game().planes(1)))
+
+
 def test_few_sessions_rather_than_none(machine, case):
     machine.configure("memory=3")
     backend = make(case, streams=30, max_batch=64)
@@ -114,6 +135,74 @@ def test_a_game_needs_nothing_more(machine, case, max_batch):
     assert machine.calls("launch")["launch"] - launches == evaluated > 4
     assert machine.calls(*NEEDS) == before
     del search
+
+
+class Gui(Uci):
+    """The engine, in this process, so that the machine's counters are within reach."""
+
+    def __init__(self, *options):
+        self.lines, self.told = [], threading.Condition()
+        super().__init__(Settings(ENGINE), False)
+        for name, value in options:
+            self.do(f"setoption name {name} value {value}")
+
+    def send(self, lines):
+        with self.told:
+            self.lines.extend(lines)
+            self.told.notify_all()
+
+    def do(self, line, until=""):
+        """Says it, and waits for a line that begins so; returns that one."""
+        begin = len(self.lines)
+        self.handle(line, time.monotonic())
+        found = lambda: next((answer for answer in self.lines[begin:] if answer.startswith(until)), None) if until else ""
+        with self.told:
+            assert self.told.wait_for(lambda: found() is not None, 120), self.lines
+            return found()
+
+
+def test_a_gui_that_changes_options_needs_nothing_more(machine, tmp_path):
+    """After readyok: threads and batches of any number, another game, an infinite search."""
+    write_net("attention", tmp_path / "net.pb")
+    gui = Gui(("WeightsFile", tmp_path / "net.pb"), ("Backend", "rocm"), ("BackendOptions", "max_batch=6,streams=2,warm_up=true"))
+    gui.do("isready", "readyok")
+    while gui.player.back_end.get().backend.name != "rocm":  # the CPU, on a machine that is busy with other things
+        time.sleep(0.1)
+    before = machine.calls(*NEEDS)
+    board = chess.Board()
+    for threads, minibatch in ((1, 1), (2, 6), (5, 3), (0, 0), (1, 256)):
+        gui.do(f"setoption name Threads value {threads}")
+        gui.do(f"setoption name MinibatchSize value {minibatch}")
+        gui.do("isready", "readyok")
+        gui.do(f"position startpos moves {' '.join(map(str, board.move_stack))}")
+        board.push_uci(gui.do("go nodes 30", "bestmove").split()[1])
+    gui.do("ucinewgame")
+    gui.do("go infinite", "info depth")
+    gui.do("stop", "bestmove")
+    assert machine.calls(*NEEDS) == before and not any("error" in line for line in gui.lines), gui.lines
+    gui.player.back_end.close()
+    del gui
+    gc.collect()
+
+
+@pytest.mark.parametrize("backend, options", [
+    ("rocm", "max_batch=4,streams=2,warm_up=true"),
+    ("multiplexing", "backend=rocm,max_batch=6,streams=2,warm_up=true"),
+    ("demux", "a(backend=rocm,max_batch=4,streams=1,warm_up=true),b(backend=rocm,max_batch=3,streams=1,warm_up=true)"),
+    ("roundrobin", "a(backend=rocm,max_batch=4,streams=1,warm_up=true),b(backend=rocm-fp16,max_batch=4,streams=1,warm_up=true)"),
+])
+def test_many_engines_of_one_network_need_nothing_more(machine, tmp_path, backend, options):
+    write_net("attention", tmp_path / "net.pb")
+    network = lc0rocm.Network(tmp_path / "net.pb", backend, backend_options=options)
+    before = machine.calls(*NEEDS), machine.live_objects()
+    engines = [lc0rocm.Engine(network, {"Threads": threads, "MinibatchSize": size}) for threads, size in ((0, 1), (1, 2), (2, 4), (3, 9))]
+    with ThreadPoolExecutor(len(engines)) as pool:
+        for board in (chess.Board(), chess.Board("8/8/8/4k3/8/8/4P3/4K3 w - - 0 1")):
+            for result in pool.map(lambda engine: engine.search(board, nodes=25), engines):
+                assert result.move in board.legal_moves
+    network.evaluate([chess.Board()] * 11)
+    assert (machine.calls(*NEEDS), machine.live_objects()) == before
+    del engines, network
 
 
 def test_a_driver_that_refuses_graphs(machine, case):

@@ -1,4 +1,6 @@
 """A GPU in a game: at the first start it is checked and measured while the CPU plays, then it takes over; and it may fail."""
+import subprocess
+import sys
 import time
 
 import chess
@@ -46,6 +48,31 @@ def test_the_gpu_takes_over_in_an_infinite_search(start, weights):
     assert any("takes over" in line and "in an infinite search at once" in line for line in engine.until("info string back end rocm-auto", 120))
     engine.until("info depth", 60)
     assert sum(line.startswith("bestmove") for line in engine.ask("stop", seconds=60)) == 1
+
+
+@pytest.mark.parametrize("backend, words, options, said", [
+    ("rocm", "fail=alloc:1+", SMALL, "memory"),
+    ("rocm-fp16", "devices=0", SMALL, "rocm-fp16 cannot run here"),
+    ("rocm", "", "gpu=3", "there is no GPU 3"),
+    ("rocm", "", "max_batch=0", "back-end option max_batch is 0"),
+    ("demux", "devices=1", f"a(backend=rocm,{SMALL}),b(backend=rocm,gpu=1,{SMALL})", "there is no GPU 1"),
+])
+def test_a_gpu_that_cannot_be_loaded_loses_no_game(start, weights, monkeypatch, backend, words, options, said):
+    """The CPU plays, and one line says so and why; what is not played raises."""
+    monkeypatch.setenv("ROCM_EMULATED", words)
+    options = options.replace("--backend-opts=", "")
+    engine = start(weights, f"--backend={backend}", f"--backend-opts={options}")
+    engine.send("isready")
+    line = engine.until("info string error: ", 60)[-1]
+    assert said in line and ("the CPU plays instead" in line or "the CPU goes on" in line)  # where the CPU was needed before it failed
+    board = chess.Board()
+    for _ in range(2):
+        lines = engine.ask(f"position startpos moves {' '.join(map(str, board.move_stack))}", "go wtime 60000 btime 60000 nodes 5", seconds=60)
+        board.push_uci(lines[-1].split()[1])
+        assert not any("error" in line for line in lines)
+    done = subprocess.run([sys.executable, "-m", "lc0rocm", "bench", weights, f"--backend={backend}", f"--backend-opts={options}"],
+                          cwd="/", capture_output=True, text=True, timeout=120)
+    assert done.returncode == 2 and said in done.stderr and "CPU plays" not in done.stderr
 
 
 @pytest.mark.parametrize("fault,said", [("fail=fault:150@1", "has failed and is left out; the others go on"),
