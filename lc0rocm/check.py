@@ -79,8 +79,10 @@ def check(settings: Settings) -> int:
                 for _ in part:
                     step()
         with report.progress("comparing batch sizes", 2 * sum(len(of.sizes) for of in of_sizes)) as step:
-            for of in of_sizes:
-                _compare_sizes(of, worst, pair, list(_games(min(paths.POSITIONS, settings["positions"]))), step)
+            some = list(_games(min(paths.POSITIONS, settings["positions"])))
+            for index, of in enumerate(of_sizes):
+                if of.sizes:
+                    _compare_sizes(of, index, worst, pair, some, step)
     except KeyboardInterrupt:
         interrupted = True
     rows: list[list[Any]] = [[name, w.difference, w.sum / w.count, 100 * w.share, w.fen] for name, w in worst.items() if w.count]
@@ -110,16 +112,15 @@ def _add(worst: dict[str, _Worst], pair: tuple[loading.Loaded, loading.Loaded], 
             worst[name].add(np.atleast_1d(a[row])[of_move], np.atleast_1d(b[row])[of_move], game)
 
 
-def _compare_sizes(of: _Sizes, worst: dict[str, _Worst], pair: tuple[loading.Loaded, loading.Loaded], games: list[_core.Game], step) -> None:
-    """Every batch size of one back end: with the other back end, and with its first size."""
-    backend, first = of.loaded.backend, None
-    other = next((loaded for loaded in pair if loaded is not of.loaded), of.loaded)
-    wanted, planes = _evaluate(other.backend, games), _planes(backend, games)
+def _compare_sizes(of: _Sizes, index: int, worst: dict[str, _Worst], pair: tuple[loading.Loaded, loading.Loaded], games: list[_core.Game],
+                   step) -> None:
+    """Every batch size of pair[index]: with the other back end, and with its first size."""
+    backend, first = pair[index].backend, None
+    wanted, planes = _evaluate(pair[1 - index].backend, games), _planes(backend, games)
     for size, got in paths.run(backend, planes, of.sizes):
         mine = [part[:len(games)] for part in got]
-        _add(worst, pair, games, *((mine, wanted) if of.loaded is pair[0] else (wanted, mine)))
-        if first is None:
-            first = mine
+        first = first or mine
+        _add(worst, pair, games, *((wanted, mine) if index else (mine, wanted)))
         of.add(size, paths.compare(got, first, paths.between(backend)))
         step()
 

@@ -57,7 +57,12 @@ class _Request:
     def __init__(self, weights: str, backend: str, options: str, unplayable: bool, tell: Callable[[Progress], None],
                  stop: threading.Event | None = None):
         self.weights, self.backend, self.unplayable, self.tell, self.stop = weights, backend, unplayable, tell, stop
-        self.options = backend_options.parse(options)
+        self.options: dict = {}
+        self._wrong: Error | None = None  # options that do not parse
+        try:
+            self.options = backend_options.parse(options)
+        except Error as error:
+            self._wrong = error
         self.chose_cpu = False  # by `auto`, as what was asked for
         self._one = threading.RLock()  # reads the network, makes the CPU's back end
 
@@ -88,6 +93,8 @@ class _Request:
             return Loaded(self._cpu, file, network, [message, f"{reason}; runs on {self._cpu.info['device']}"])
 
     def load(self) -> Loaded:
+        if self._wrong:
+            raise self._wrong
         choice, reason = choose.choose(self.backend)
         self.chose_cpu = choice.name == "cpu"
         if not _needs_network(choice.name, self.options):
@@ -186,8 +193,7 @@ _GPU_ALONE_S = 3.0  # one that is ready by then, without being measured first, n
 class Loading:
     """A back end to use now, and perhaps a better one later: while a GPU is loaded, checked and measured in a thread, the CPU plays.
 
-    say: takes lines for the user, also from that thread; better: is called there when use() gives another back end than before. Raises
-    Error for options that do not parse."""
+    say: takes lines for the user, also from that thread; better: is called there when use() gives another back end than before."""
 
     def __init__(self, weights: str, backend: str, options: str, say: Callable[[str], None], better: Callable[[], None] = lambda: None):
         self._say, self._better, self._stop = say, better, threading.Event()

@@ -43,9 +43,9 @@ def gpu(monkeypatch):
 
 class Heard:
     """A Loading with what it says and does."""
-    def __init__(self, backend="rocm-auto"):
+    def __init__(self, backend="rocm-auto", options=""):
         self.lines, self.better = [], threading.Event()
-        self.loading = loading.Loading("", backend, "", self.lines.append, self.better.set)
+        self.loading = loading.Loading("", backend, options, self.lines.append, self.better.set)
 
     def use(self, patience_s=60.0):
         loaded = self.loading.use(patience_s)
@@ -93,8 +93,8 @@ def test_a_gpu_that_fails_at_once_loses_no_game(gpu):
     gpu.outcome = Error("it is broken")
     gpu.ends.set()
     gpu.measures.set()
-    for backend in ("rocm", "rocm-fp16", "auto"):
-        heard = Heard(backend)
+    for backend, options in (("rocm", ""), ("rocm-fp16", ""), ("auto", ""), ("rocm", "max_batch=(")):
+        heard = Heard(backend, options)
         assert heard.use() == ["the CPU"] and heard.use() == ["the CPU"]
         assert heard.loading.failed and not heard.better.is_set()
     with pytest.raises(Error, match="it is broken"):

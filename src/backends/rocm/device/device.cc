@@ -16,7 +16,7 @@ std::atomic<std::size_t> managed_bytes = 0;
 
 const char* hint(hipError_t error) {
   switch (error) {
-    case hipErrorOutOfMemory: return "; its memory is full: give max_batch or streams a smaller value, or close other programs that use the GPU";
+    case hipErrorOutOfMemory: return "; its memory is full: close other programs that use the GPU, or take rocm-fp16 or a smaller network";
     case hipErrorNoDevice: return "; `lc0rocm backends` says what can run here";
     case hipErrorIllegalAddress:
     case hipErrorLaunchFailure: return "; the GPU is lost to this process: restart it, or use the back end cpu";
