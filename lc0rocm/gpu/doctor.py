@@ -107,7 +107,8 @@ def _of_closed(here: machine.Machine, closed: list[machine.Node]) -> Problem:
     if here.container in ("docker", "podman"):
         return Problem(what, f"{here.container} run {' '.join('--group-add ' + name for name in names)} ...")
     if set(names) <= set(here.groups):
-        return Problem(f"{what} although it is in the groups {groups}: a sandbox or a rule for devices forbids it", "ls -lZ /dev/kfd /dev/dri; sudo dmesg | tail")
+        return Problem(f"{what} although it is in the groups {groups}: a sandbox or a rule for devices forbids it",
+                       "ls -lZ /dev/kfd /dev/dri; sudo dmesg | tail")
     if set(names) <= {*here.groups, *here.listed}:
         return Problem(f"{what}: it is in the groups {groups} since its login", "log out and in again")
     return Problem(f"{what}: it is not in the groups {groups}", f"sudo usermod -aG {groups} $USER, then log out and in again")

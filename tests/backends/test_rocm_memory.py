@@ -198,8 +198,8 @@ def test_many_engines_of_one_network_need_nothing_more(machine, tmp_path, backen
     engines = [lc0rocm.Engine(network, {"Threads": threads, "MinibatchSize": size}) for threads, size in ((0, 1), (1, 2), (2, 4), (3, 9))]
     with ThreadPoolExecutor(len(engines)) as pool:
         for board in (chess.Board(), chess.Board("8/8/8/4k3/8/8/4P3/4K3 w - - 0 1")):
-            for result in pool.map(lambda engine: engine.search(board, nodes=25), engines):
-                assert result.move in board.legal_moves
+            for result in pool.map(lambda engine, board=board: engine.search(board, nodes=25), engines):
+                assert result.best_move in board.legal_moves
     network.evaluate([chess.Board()] * 11)
     assert (machine.calls(*NEEDS), machine.live_objects()) == before
     del engines, network
