@@ -1,18 +1,13 @@
 """The CPU back ends against golden outputs, the spec's vectors and the NumPy reference."""
-import importlib.util
 import json
-import pathlib
 import threading
 
+import network_formulas as formulas
 import numpy as np
 import pytest
 
 from lc0rocm import _core
 from lc0rocm.netfile import net
-
-_spec = importlib.util.spec_from_file_location("network_formulas", pathlib.Path(__file__).with_name("reference.py"))
-formulas = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(formulas)
 
 UNUSABLE = {name: why_not for name, why_not, *_ in _core.registered_backends()}
 

@@ -187,7 +187,7 @@ def test_a_gui_that_changes_options_needs_nothing_more(machine, tmp_path):
 
 @pytest.mark.parametrize("backend, options", [
     ("rocm", "max_batch=4,streams=2,warm_up=true"),
-    ("multiplexing", "backend=rocm,max_batch=6,streams=2,warm_up=true"),
+    ("multiplexing", "a(backend=rocm,max_batch=6,streams=2,warm_up=true)"),
     ("demux", "a(backend=rocm,max_batch=4,streams=1,warm_up=true),b(backend=rocm,max_batch=3,streams=1,warm_up=true)"),
     ("roundrobin", "a(backend=rocm,max_batch=4,streams=1,warm_up=true),b(backend=rocm-fp16,max_batch=4,streams=1,warm_up=true)"),
 ])

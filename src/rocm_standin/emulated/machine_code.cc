@@ -95,7 +95,8 @@ std::vector<std::byte> pack(const isa_kernel& kernel, const std::string& name, c
     const std::string kind = a.kind, label = name + ", argument " + std::to_string(next);
     const auto put = [&](const void* bytes, size_t size) {
       if (size != a.bytes || a.offset + size > kernel.argument_bytes)
-        refuse(label + ": the machine code takes " + std::to_string(a.bytes) + " bytes at " + std::to_string(a.offset) + " for " + kind + ", the host gives " + std::to_string(size));
+        refuse(label + ": the machine code takes " + std::to_string(a.bytes) + " bytes at " + std::to_string(a.offset) + " for " +
+               kind + ", the host gives " + std::to_string(size));
       std::memcpy(packed.data() + a.offset, bytes, size);
     };
     if (!kind.starts_with("hidden_")) {
@@ -128,7 +129,8 @@ Machine prepare(const Code& code, const Kernel& launch) {
   label = code.isa->target + (": " + label.substr(0, label.find('(')));
   if (found == code.kernels.end()) refuse(label + ": " + name + " is in no code object");
   const isa_kernel& kernel = *found->second;
-  if (launch.wave != code.isa->wave) refuse(label + ": waves of " + std::to_string(code.isa->wave) + " lanes; the host's program was made for " + std::to_string(launch.wave));
+  if (launch.wave != code.isa->wave)
+    refuse(label + ": waves of " + std::to_string(code.isa->wave) + " lanes; the host's program was made for " + std::to_string(launch.wave));
   if (kernel.scratch) refuse(label + " uses scratch memory, which is not emulated");
   const int threads = launch.block.x * launch.block.y * launch.block.z;
   if (kernel.lds + launch.dynamic_lds > size_t{64} << 10) refuse(label + ": more than 64 KiB of LDS");
