@@ -9,21 +9,28 @@ using calls::guarded, calls::planner, calls::stream, calls::upload;
 
 thread_local std::string faults;
 
+// What a test's product is, with host arrays; null or 0 for what it has not. norm: gain, then shift.
+struct Asked {
+  void *y, *side, *x, *w, *bias, *skip, *norm;
+  int batch, rows, cols, depth, side_cols, one_w, in_place, activation;
+};
+
 template <class T>
-void product(void* y, const void* x, const void* w, const void* bias, const void* skip, int batch, int rows, int cols, int depth, bool one_w,
-             bool in_place, int activation, const void* norm) {
-  const std::size_t y_bytes = sizeof(T) * batch * rows * cols;
-  const auto dx = upload(x, sizeof(T) * batch * rows * depth), dw = upload(w, sizeof(T) * (one_w ? 1 : batch) * cols * depth),
-             db = upload(bias, sizeof(T) * cols), ds = upload(skip, y_bytes), dy = upload(y, y_bytes),
-             dn = upload(norm, sizeof(T) * 2 * cols);
-  T* const to = in_place ? ds.as<T>() : dy.as<T>();
+void product(const Asked& a) {
+  const std::size_t rows = sizeof(T) * a.batch * a.rows, y_bytes = rows * (a.cols - a.side_cols), side_bytes = rows * a.side_cols;
+  const auto x = upload(a.x, rows * a.depth), w = upload(a.w, sizeof(T) * (a.one_w ? 1 : a.batch) * a.cols * a.depth),
+             bias = upload(a.bias, sizeof(T) * a.cols), skip = upload(a.skip, y_bytes), y = upload(a.y, y_bytes), side = upload(a.side, side_bytes),
+             norm = upload(a.norm, sizeof(T) * 2 * a.cols);
+  T* const to = a.in_place ? skip.as<T>() : y.as<T>();
   if (!faults.empty()) hip_emulated_configure(faults.c_str());
-  rocm::Product<T> p{to, dx.as<T>(), dw.as<T>(), db.as<T>(), ds.as<T>(), rows, cols, depth, batch, one_w, static_cast<nn::Activation>(activation)};
-  if (norm) p.norm = {dn.as<T>(), dn.as<T>() + cols, 0.7f, 1e-3f};
+  rocm::Product<T> p{to, x.as<T>(), w.as<T>(), bias.as<T>(), a.rows, a.cols, a.depth, a.batch, a.one_w != 0, static_cast<nn::Activation>(a.activation)};
+  if (a.norm) p.norm = {skip.as<T>(), norm.as<T>(), norm.as<T>() + a.cols, 0.7f, 1e-3f};
+  if (a.side_cols) p.side = side.as<T>(), p.side_cols = a.side_cols;
   rocm::gemm<T>(*stream, p);
   stream->wait();
   if (!faults.empty()) hip_emulated_configure("");
-  rocm::check(hipMemcpy(y, to, y_bytes, hipMemcpyDeviceToHost), "downloading");
+  rocm::check(hipMemcpy(a.y, to, y_bytes, hipMemcpyDeviceToHost), "downloading");
+  if (a.side_cols) rocm::check(hipMemcpy(a.side, side.as<T>(), side_bytes, hipMemcpyDeviceToHost), "downloading");
 }
 
 }  // namespace
@@ -31,11 +38,10 @@ void product(void* y, const void* x, const void* w, const void* bias, const void
 extern "C" {
 void fail_in_products(const char* settings) { faults = settings; }  // after the arrays are there
 
-int run_product(int half_type, void* y, void* x, void* w, void* bias, void* skip, int batch, int rows, int cols, int depth, int one_w,
-                int in_place, int activation, void* norm, double measure_s) {  // norm: gain, then shift; or null
+int run_product(int half_type, const Asked* asked, double measure_s) {
   return guarded([&] {
     planner->measure_for(measure_s);
-    (half_type ? product<half> : product<float>)(y, x, w, bias, skip, batch, rows, cols, depth, one_w, in_place, activation, norm);
+    (half_type ? product<half> : product<float>)(*asked);
     planner->measure_for(0);
   });
 }

@@ -11,21 +11,27 @@ import reference  # noqa: E402
 from rocm_calls import Calls  # noqa: E402
 
 
-class Products(Calls):
-    def run(self, x, w, bias=None, skip=None, activation='none', norm=None, in_place=False, measure_s=0):
-        """x (batch, rows, depth), w (1 or batch, cols, depth), norm (2, cols) or None: gain and shift."""
-        batch, rows, depth = x.shape
-        y = np.full((batch, rows, w.shape[1]), np.nan, x.dtype)
-        pointer = lambda a: None if a is None else np.ascontiguousarray(a).ctypes.data_as(C.c_void_p)
-        self.check(self.lib.run_product(x.dtype == np.float16, pointer(y), pointer(x), pointer(w), pointer(bias), pointer(skip), batch, rows,
-                                        w.shape[1], depth, len(w) == 1, in_place, reference.ACTIVATIONS.index(activation), pointer(norm),
-                                        C.c_double(measure_s)))
-        return y
+class Asked(C.Structure):
+    _fields_ = [*((name, C.c_void_p) for name in "y side x w bias skip norm".split()),
+                *((name, C.c_int) for name in "batch rows cols depth side_cols one_w in_place activation".split())]
 
-    def learn(self, arrays, in_place=False):
+
+class Products(Calls):
+    def run(self, x, w, bias=None, activation='none', norm=None, skip=None, side=0, in_place=False, measure_s=0):
+        """x (batch, rows, depth), w (1 or batch, cols, depth); norm (2, cols): gain and shift, and skip, or None; side: columns in an array
+        of their own."""
+        (batch, rows, depth), cols = x.shape, w.shape[1]
+        y, aside = (np.full((batch, rows, n), np.nan, x.dtype) for n in (cols - side, side))
+        pointer = lambda a: None if a is None else a.ctypes.data
+        asked = Asked(*map(pointer, (y, aside, x, w, bias, skip, norm)), batch, rows, cols, depth, side, len(w) == 1, in_place,
+                      reference.ACTIVATIONS.index(activation))
+        self.check(self.lib.run_product(x.dtype == np.float16, C.byref(asked), C.c_double(measure_s)))
+        return np.concatenate([y, aside], 2)
+
+    def learn(self, arrays):
         """The keys of a product's plans."""
         self.reopen()
-        self.run(**arrays, in_place=in_place, measure_s=60)
+        self.run(**arrays, measure_s=60)
         return list(self.plans())
 
 
@@ -41,18 +47,18 @@ def products(request):
     p.lib.close_stream()
 
 
-def make(batch, rows, cols, depth, dtype, one_w=False, bias=True, skip=False, activation='none', norm=False):
+def make(batch, rows, cols, depth, dtype, one_w=False, bias=True, activation='none', norm=False, skip=False):
     rng = np.random.default_rng(rows)
     normal = lambda *shape: rng.normal(size=shape).astype(dtype)
     return dict(x=normal(batch, rows, depth), w=normal(1 if one_w else batch, cols, depth), bias=normal(cols) if bias else None,
-                skip=normal(batch, rows, cols) if skip else None, activation=activation, norm=normal(2, cols) if norm else None)
+                activation=activation, norm=normal(2, cols) if norm else None, skip=normal(batch, rows, cols) if skip else None)
 
 
-def expected(x, w, bias, skip, activation, norm):
+def expected(x, w, bias, activation, norm, skip):
     z = x.astype(np.float64) @ w.astype(np.float64).transpose(0, 2, 1) + (0 if bias is None else bias)
     if norm is not None:
         return reference.layer_norm(z, None, skip, *norm.astype(np.float64), 0.7, activation, 1e-3)
-    return reference.activate(activation, z) + (0 if skip is None else skip)
+    return reference.activate(activation, z)
 
 
 def close(y, case):
@@ -62,43 +68,60 @@ def close(y, case):
 
 @pytest.mark.parametrize('dtype', [np.float32, np.float16])
 def test_default(products, dtype):
-    case = make(2, 5, 16, 24, dtype, skip=True, activation='mish')
+    case = make(2, 5, 16, 24, dtype, activation='mish')
     close(products.run(**case), case)
 
 
 OWN = ['own:16x64:k1', 'own:32x64:k2', 'own:64x64:k1', 'own:128x64:k4', 'own:128x128:k1']
 CANDIDATES = ['rocblas', 'hipblaslt:0', 'hipblaslt:1', 'hipblaslt:3', *OWN]
-CASES = [  # batch, rows, cols, depth, one w, bias, skip, activation
-    (1, 1, 16, 64, True, True, False, 'none'), (1, 3, 24, 272, True, True, True, 'none'), (3, 17, 40, 136, False, True, True, 'mish'),
-    (2, 64, 64, 64, True, False, True, 'relu'), (1, 17, 13, 64, True, True, False, 'swish'), (1, 3, 5, 31, True, True, True, 'sigmoid'),
-    (36, 4, 16, 24, False, False, False, 'none'), (1, 192, 72, 64, True, True, False, 'relu_2'),
+CASES = [  # batch, rows, cols, depth, one w, bias, activation
+    (1, 1, 16, 64, True, True, 'none'), (1, 3, 24, 272, True, True, 'none'), (3, 17, 40, 136, False, True, 'mish'),
+    (2, 64, 64, 64, True, False, 'relu'), (1, 17, 13, 64, True, True, 'swish'), (1, 3, 5, 31, True, True, 'sigmoid'),
+    (36, 4, 16, 24, False, False, 'none'), (1, 192, 72, 64, True, True, 'relu_2'),
 ]
+NORMED = [  # and with a skip or without
+    (1, 5, 72, 136, True, True, 'none', True), (3, 1, 256, 264, True, True, 'swish', False), (1, 3, 21, 72, True, False, 'mish', True)]
 
 
 @pytest.mark.parametrize('dtype', [np.float32, np.float16])
 @pytest.mark.parametrize('case', CASES, ids=str)
 def test_all_candidates_agree(products, dtype, case):
-    batch, rows, cols, depth, one_w, bias, skip, activation = case
-    arrays = make(batch, rows, cols, depth, dtype, one_w, bias, skip, activation)
-    for in_place in [False, True] if skip else [False]:
-        known = products.learn(arrays, in_place)
-        for candidate in CANDIDATES:
-            products.load(known, candidate)
-            close(products.run(**arrays, in_place=in_place), arrays)
+    batch, rows, cols, depth, one_w, bias, activation = case
+    arrays = make(batch, rows, cols, depth, dtype, one_w, bias, activation)
+    known = products.learn(arrays)
+    for candidate in CANDIDATES:
+        products.load(known, candidate)
+        close(products.run(**arrays), arrays)
 
 
 @pytest.mark.parametrize('dtype', [np.float32, np.float16])
-@pytest.mark.parametrize('case', [(1, 5, 72, 136, True, True, True, 'none'), (3, 1, 256, 264, True, True, False, 'swish'),
-                                  (1, 3, 21, 72, True, False, True, 'mish')], ids=str)
+@pytest.mark.parametrize('case', NORMED, ids=str)
 def test_all_candidates_agree_before_a_norm(products, dtype, case):
-    batch, rows, cols, depth, one_w, bias, skip, activation = case
-    arrays = make(batch, rows, cols, depth, dtype, one_w, bias, skip, activation, norm=True)
+    batch, rows, cols, depth, one_w, bias, activation, skip = case
+    arrays = make(batch, rows, cols, depth, dtype, one_w, bias, activation, True, skip)
     [key] = products.learn(arrays)
     assert key.endswith('/norm/none')  # one plan, whatever the norm does with the sums
     for in_place in [False, True] if skip else [False]:
         for candidate in CANDIDATES:
             products.load([key], candidate)
             close(products.run(**arrays, in_place=in_place), arrays)
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float16])
+@pytest.mark.parametrize('cols, side', [(128, 32), (256, 5), (24, 8)])
+def test_a_side_is_a_product_of_its_own_or_not(products, dtype, cols, side):
+    """One whose columns do not begin with a tile never is part of the other."""
+    arrays = make(1, 17, cols + side, 264, dtype, activation='relu')
+    close(products.run(**arrays, side=side), arrays)
+    products.reopen()
+    products.run(**arrays, side=side, measure_s=60)
+    keys = products.plans()
+    assert [key.split('/')[7] for key in keys if '/side' not in key] == [f'c{n}' for n in sorted((cols, side), key=str)]
+    if cols % 128 == 0:
+        [key] = [key for key in keys if f'/c{cols + side}/' in key and f'/side{side}/' in key]
+        for candidate in ['apart', *OWN]:
+            products.load([key], candidate)
+            close(products.run(**arrays, side=side), arrays)
 
 
 @pytest.mark.parametrize('order', ['reverse', 'random:3'])
@@ -163,7 +186,7 @@ def test_a_library_that_may_not_be_called_takes_no_part(products):
 
 @pytest.mark.parametrize('candidate', ['rocblas', 'hipblaslt:0', 'hipblaslt:1'])
 def test_a_failing_library_is_replaced(products, candidate):
-    arrays = make(1, 8, 16, 64, np.float16, skip=True, activation='mish')
+    arrays = make(1, 8, 16, 64, np.float16, activation='mish')
     products.load(products.learn(arrays), candidate)
     products.run(**arrays)
     products.lib.fail_in_products(b'fail=gemm:1+')
@@ -183,7 +206,7 @@ def test_a_library_without_a_handle_is_replaced(products):
 @pytest.mark.parametrize('fault', ['gemm:1+', 'gemm:9', 'launch:3', 'alloc:7', 'alloc:1+'])
 def test_the_auction_survives(products, fault):
     """Candidates that fail are out; without memory for an auction there is none."""
-    arrays = make(1, 8, 16, 128, np.float16, skip=True, activation='mish')
+    arrays = make(1, 8, 16, 128, np.float16, activation='mish')
     products.run(**arrays)
     products.lib.fail_in_products(f'fail={fault}'.encode())
     close(products.run(**arrays, measure_s=60), arrays)

@@ -60,21 +60,19 @@ int layer_norm_parts(int half_type, void* y, void* x, int parts, int ld, void* b
     half_type ? run(half{}) : run(float{});
   });
 }
-int gemm(int half_type, void* y, void* x, void* w, void* bias, void* skip, int batch, int rows, int cols, int depth, int one_w,
+int gemm(int half_type, void* y, void* side, int side_cols, void* x, void* w, void* bias, int batch, int rows, int cols, int depth, int one_w,
          int activation, int tile, int splits, float* parts) {  // with what has to follow
   return launch([&] {
     const auto run = [&]<class T>(T) {
-      rocm::launch_gemm<T>(nullptr, P(y), P(x), P(w), P(bias), P(skip), batch, rows, cols, depth, one_w, Activation(activation), tile, splits,
-                           parts);
+      rocm::launch_gemm<T>(nullptr, P(y), P(side), side_cols, P(x), P(w), P(bias), batch, rows, cols, depth, one_w, Activation(activation), tile,
+                           splits, parts);
       if (rocm::gemm_parts_bytes<T>(batch, rows, cols, splits) > 0)
-        rocm::launch_gemm_finish<float, T>(nullptr, P(y), parts, splits, P(bias), P(skip), size_t(batch) * rows, cols, (cols + 7) / 8 * 8,
-                                           Activation(activation));
+        rocm::launch_gemm_finish<float, T>(nullptr, P(y), P(side), side_cols, parts, splits, P(bias), size_t(batch) * rows, cols,
+                                           (cols + 7) / 8 * 8, Activation(activation));
     };
     half_type ? run(half{}) : run(float{});
   });
 }
-LAUNCHER(gemm_finish, (int half_type, void* y, void* parts, int splits, void* bias, void* skip, int rows, int cols, int ld, int activation),
-         nullptr, P(y), static_cast<float*>(parts), splits, P(bias), P(skip), size_t(rows), cols, ld, Activation(activation))
 LAUNCHER(expand_tokens, (int half_type, void* out, void* masks, void* values, void* encoding, int batch, int extra, int shared, int stride),
          nullptr, P(out), static_cast<uint64_t*>(masks), static_cast<float*>(values), P(encoding), batch, extra, shared, stride)
 LAUNCHER(expand_pieces, (int half_type, void* out, void* masks, void* values, int batch),

@@ -5,34 +5,34 @@ import reference
 from device import Output
 
 TILES = ['16x64', '32x64', '64x64', '128x64', '128x128']
-CASES = [  # batch, rows, cols, depth, one w, bias, skip, activation
-    (1, 1, 8, 8, True, True, False, 'none'), (1, 64, 64, 64, True, True, True, 'relu'), (1, 65, 72, 40, True, True, False, 'mish'),
-    (3, 17, 136, 24, False, False, True, 'swish'), (1, 130, 200, 136, True, True, False, 'relu_2'), (1, 3, 33, 7, True, True, True, 'none'),
-    (36, 4, 16, 16, False, False, False, 'none'), (1, 1, 3, 128, True, True, False, 'none'), (2, 3, 70, 104, False, True, True, 'selu'),
+CASES = [  # batch, rows, cols, depth, one w, bias, activation
+    (1, 1, 8, 8, True, True, 'none'), (1, 64, 64, 64, True, True, 'relu'), (1, 65, 72, 40, True, True, 'mish'),
+    (3, 17, 136, 24, False, False, 'swish'), (1, 130, 200, 136, True, True, 'relu_2'), (1, 3, 33, 7, True, True, 'none'),
+    (36, 4, 16, 16, False, False, 'none'), (1, 1, 3, 128, True, True, 'none'), (2, 3, 70, 104, False, True, 'selu'),
 ]
 
 
-def gemm(device, x, w, bias=None, skip=None, activation='none', tile=2, splits=1, in_place=False):
-    """x (batch, rows, depth), w (1 or batch, cols, depth)."""
+def gemm(device, x, w, bias=None, activation='none', tile=2, splits=1, side=0):
+    """x (batch, rows, depth), w (1 or batch, cols, depth); side: columns in an array of their own."""
     (batch, rows, depth), cols = x.shape, w.shape[1]
-    y = Output(skip.copy()) if in_place else Output((batch, rows, cols), x.dtype)
+    y, aside = Output((batch, rows, cols - side), x.dtype), Output((batch, rows, side), x.dtype)
     parts = Output((splits, batch, rows, -(-cols // 8) * 8))
-    device.launch('gemm', x.dtype == np.float16, y, x, w, bias, y if in_place else skip, batch, rows, cols, depth, len(w) == 1,
+    device.launch('gemm', x.dtype == np.float16, y, aside if side else None, side, x, w, bias, batch, rows, cols, depth, len(w) == 1,
                   reference.ACTIVATIONS.index(activation), tile, splits, parts)
-    return y.array
+    return np.concatenate([y.array, aside.array], 2)
 
 
-def expected(x, w, bias=None, skip=None, activation='none'):
+def expected(x, w, bias=None, activation='none'):
     z = x.astype(np.float64) @ w.astype(np.float64).transpose(0, 2, 1) + (0 if bias is None else bias)
-    return reference.activate(activation, z) + (0 if skip is None else skip)
+    return reference.activate(activation, z)
 
 
 def make(case, dtype):
-    batch, rows, cols, depth, one_w, bias, skip, activation = case
+    batch, rows, cols, depth, one_w, bias, activation = case
     rng = np.random.default_rng(rows)
     normal = lambda *shape: rng.normal(size=shape).astype(dtype)
     return dict(x=normal(batch, rows, depth), w=normal(1 if one_w else batch, cols, depth), bias=normal(cols) if bias else None,
-                skip=normal(batch, rows, cols) if skip else None, activation=activation)
+                activation=activation)
 
 
 def tolerance(dtype):
@@ -52,16 +52,16 @@ def test_shapes(device, dtype, case):
 def test_tiles_and_splits(device, dtype, tile, splits):
     """A tile and a bit in both directions; depth is no multiple of a step and too short for eight parts of one."""
     rows, cols = map(int, TILES[tile].split('x'))
-    arrays = make((1, rows + 1, cols + 8, 168, True, True, True, 'relu'), dtype)
+    arrays = make((1, rows + 1, cols + 8, 168, True, True, 'relu'), dtype)
     reference.assert_close(gemm(device, **arrays, tile=tile, splits=splits), expected(**arrays), *tolerance(dtype))
 
 
+@pytest.mark.parametrize('dtype', [np.float32, np.float16])
 @pytest.mark.parametrize('splits', [1, 4])
-@pytest.mark.parametrize('cols', [24, 21])
-def test_in_place(device, cols, splits):
-    """y may be skip."""
-    arrays = make((2, 5, cols, 72, False, True, True, 'mish'), np.float16)
-    reference.assert_close(gemm(device, **arrays, tile=0, splits=splits, in_place=True), expected(**arrays), 4e-3, 2e-3)
+@pytest.mark.parametrize('tile, side', [(0, 8), (1, 64), (2, 40), (3, 5), (4, 136)])
+def test_a_side(device, dtype, tile, side, splits):
+    arrays = make((2, 5, 256 + side, 264, True, True, 'mish'), dtype)
+    reference.assert_close(gemm(device, **arrays, tile=tile, splits=splits, side=side), expected(**arrays), *tolerance(dtype))
 
 
 @pytest.mark.parametrize('splits', [1, 2])
@@ -80,7 +80,7 @@ def test_near_the_limits_of_half(device, splits):
 
 @pytest.mark.parametrize('tile', range(len(TILES)), ids=TILES)
 def test_nan_stays_in_its_row(device, tile):
-    arrays = make((1, 20, 16, 24, True, False, False, 'none'), np.float16)
+    arrays = make((1, 20, 16, 24, True, False, 'none'), np.float16)
     arrays['x'][0, 19, 23] = np.nan  # the last row is what rows beyond the matrix repeat
     got = gemm(device, **arrays, tile=tile)
     assert np.isnan(got[0, 19]).all()
@@ -88,7 +88,7 @@ def test_nan_stays_in_its_row(device, tile):
 
 
 def test_nan_in_a_weight_stays_in_its_column(device):
-    arrays = make((1, 20, 16, 24, True, False, False, 'none'), np.float16)
+    arrays = make((1, 20, 16, 24, True, False, 'none'), np.float16)
     arrays['w'][0, 15, 0] = np.nan
     got = gemm(device, **arrays)
     assert np.isnan(got[0, :, 15]).all()
@@ -98,4 +98,6 @@ def test_nan_in_a_weight_stays_in_its_column(device):
 def test_refuses_what_it_cannot_do(device):
     x = np.zeros((1, 1, 8), np.float16)
     with pytest.raises(RuntimeError, match='smaller batch'):
-        device.launch('gemm', True, Output((1, 8), np.float16), x, x, None, None, 65536, 1, 1, 8, True, 0, 0, 1, Output((8,)))
+        device.launch('gemm', True, Output((1, 8), np.float16), None, 0, x, x, None, 65536, 1, 1, 8, True, 0, 0, 1, Output((8,)))
+    with pytest.raises(RuntimeError, match='inside of a tile'):
+        gemm(device, x, np.zeros((1, 72, 8), np.float16), side=32)

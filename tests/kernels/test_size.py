@@ -14,8 +14,8 @@ W = np.random.default_rng(1).normal(size=(64, WIDE)).astype(np.float16)  # weigh
 
 # Channels of x and of y, and the call for a batch of n.
 CASES = {
-    "gemm of deep rows": (WIDE, 64, lambda lib, y, x, w, n: lib.gemm(1, y, x, w, None, None, 1, 64 * n, 64, WIDE, 1, 0, 0, 1, None)),
-    "gemm of wide rows": (64, WIDE, lambda lib, y, x, w, n: lib.gemm(1, y, x, w, None, None, 1, 64 * n, WIDE, 64, 1, 0, 0, 1, None)),
+    "gemm of deep rows": (WIDE, 64, lambda lib, y, x, w, n: lib.gemm(1, y, None, 0, x, w, None, 1, 64 * n, 64, WIDE, 1, 0, 0, 1, None)),
+    "gemm of wide rows": (64, WIDE, lambda lib, y, x, w, n: lib.gemm(1, y, None, 0, x, w, None, 1, 64 * n, WIDE, 64, 1, 0, 0, 1, None)),
     "layer_norm": (WIDE, WIDE, lambda lib, y, x, w, n: lib.layer_norm(1, y, x, None, None, w, w, 64 * n, WIDE, C.c_float(1), 0, C.c_float(1e-3))),
     "bias_activation": (WIDE, WIDE, lambda lib, y, x, w, n: lib.bias_activation(1, y, x, w, None, None, None, 64 * n, WIDE, 1)),
     "attention": (3 * 32 * HEADS, 32 * HEADS, lambda lib, y, x, w, n: lib.attention(

@@ -23,13 +23,20 @@ constexpr int kSquares = 64, kScores = kSquares * kSquares, kPieces = 12, kPolic
 
 int round_up_8(int n) { return (n + 7) / 8 * 8; }
 
-// The attention kernel takes heads of a multiple of 8 channels: zeros fill them up.
+// The attention kernel takes heads of a multiple of 8 channels: zeros fill them up. Smolgen's first layer follows queries, keys and values.
 void fit(nn::Encoder& e) {
   const int depth = e.out.in() / e.heads, size = round_up_8(depth);
-  if (size == depth) return;
-  e.qkv = nn::scaled(e.qkv, std::sqrt(static_cast<float>(size) / depth), e.heads * depth);  // the kernel divides scores by sqrt(size)
-  e.qkv = nn::padded(e.qkv, depth, size);
-  e.out.w = nn::padded(e.out.w, 1, depth, size);
+  if (size != depth) {
+    e.qkv = nn::scaled(e.qkv, std::sqrt(static_cast<float>(size) / depth), e.heads * depth);  // the kernel divides scores by sqrt(size)
+    e.qkv = nn::padded(e.qkv, depth, size);
+    e.out.w = nn::padded(e.out.w, 1, depth, size);
+  }
+  if (!e.smolgen) return;
+  nn::Dense compress = e.smolgen->compress;
+  const std::size_t channels = compress.out();
+  compress.b = {};
+  if (e.qkv.b) compress.b = {std::to_string(channels) + " zeros", {compress.out()}, [channels] { return nn::Floats(channels); }};
+  e.qkv = nn::stacked({e.qkv, compress});
 }
 
 // The pass of one batch. Activations lie in the stream's arena.
@@ -88,18 +95,19 @@ class Forward {
       const Arena::Scope scope(stream_.arena());
       T *qkv = take(kSquares * 3 * width), *mixed = take(kSquares * width);
       T* bias = e.smolgen ? take(e.heads * kScores) : nullptr;
-      if (e.smolgen) smolgen(bias, tokens, *e.smolgen, e.heads);
-      dense(qkv, tokens, e.qkv, kSquares);
+      const int squeezed_channels = e.smolgen ? e.smolgen->compress.out() : 0;
+      T* squeezed = take(kSquares * squeezed_channels);
+      dense(qkv, tokens, e.qkv, kSquares, Activation::kNone, squeezed, squeezed_channels);
+      if (e.smolgen) smolgen(bias, squeezed, *e.smolgen, e.heads);
       launch_attention<T>(stream_, mixed, qkv, qkv + width, qkv + 2 * width, bias, batch_, e.heads, width / e.heads, 3 * width, width);
       normed(tokens, mixed, e.out, tokens, e.norm, kSquares, e.alpha);
     }
     feed_forward(tokens, e.feed_forward);
   }
 
-  void smolgen(T* bias, const T* tokens, const nn::Smolgen& s, int heads) {
+  void smolgen(T* bias, const T* squeezed, const nn::Smolgen& s, int heads) {
     const Arena::Scope scope(stream_.arena());
-    T *squeezed = take(kSquares * s.compress.out()), *a = take(s.dense1.out()), *b = take(s.dense2.out());
-    product(squeezed, tokens, s.compress, kSquares);
+    T *a = take(s.dense1.out()), *b = take(s.dense2.out());
     normed(a, squeezed, s.dense1, nullptr, s.norm1, 1, 1, s.activation);
     normed(b, a, s.dense2, nullptr, s.norm2, 1, 1, s.activation);
     product(bias, b, s.generate, heads);
@@ -150,10 +158,11 @@ class Forward {
   }
 
  private:
-  // y = activation(w x + b) for `rows` rows of each position.
-  void dense(T* y, const T* x, const nn::Dense& layer, int rows, Activation activation = Activation::kNone) {
+  // y = activation(w x + b) for `rows` rows of each position; the last side_cols columns go to `side`.
+  void dense(T* y, const T* x, const nn::Dense& layer, int rows, Activation activation = Activation::kNone, T* side = nullptr,
+             int side_cols = 0) {
     gemm<T>(stream_, {.y = y, .x = x, .w = table(layer.w), .bias = table(layer.b), .rows = rows * batch_, .cols = layer.out(),
-                      .depth = layer.in(), .activation = activation});
+                      .depth = layer.in(), .activation = activation, .side = side, .side_cols = side_cols});
   }
 
   // y = w x
@@ -164,8 +173,8 @@ class Forward {
   // y = norm(skip + alpha * activation(w x + b)); skip may be null, or y.
   void normed(T* y, const T* x, const nn::Dense& layer, const T* skip, const nn::Norm& n, int rows, float alpha,
               Activation activation = Activation::kNone) {
-    gemm<T>(stream_, {.y = y, .x = x, .w = table(layer.w), .bias = table(layer.b), .skip = skip, .rows = rows * batch_, .cols = layer.out(),
-                      .depth = layer.in(), .activation = activation, .norm = RowNorm<T>{table(n.gain), table(n.shift), alpha, n.eps}});
+    gemm<T>(stream_, {.y = y, .x = x, .w = table(layer.w), .bias = table(layer.b), .rows = rows * batch_, .cols = layer.out(),
+                      .depth = layer.in(), .activation = activation, .norm = RowNorm<T>{skip, table(n.gain), table(n.shift), alpha, n.eps}});
   }
 
   // y = activation(se(convolution(x)) + skip)

@@ -1,4 +1,5 @@
-// gemm: y = act(x w^T + bias) + skip, our own matrix product for targets whose libraries are missing or weak; strided batch, split-K.
+// gemm: y = act(x w^T + bias), our own matrix product for targets whose libraries are missing or weak; strided batch, split-K. Its last
+// columns may be an array of their own, so that products of one x are one launch.
 //
 // A block makes a tile of y. It copies the tiles' next kDeep of k from memory to registers while the matrix instructions work on the last
 // ones in LDS. The product is transposed for these (their rows are our columns), so that a lane ends with eight neighbouring
@@ -181,13 +182,13 @@ KERNEL_PART void for_each_row(const typename GemmLayout<kTile>::Sums& sums, int 
 
 template <int kTile, bool kParts>  // kParts: sums go to `parts`, else y is finished; its cols are a multiple of 8 then
 __global__ void __launch_bounds__(Shape<kTile>::kThreads)
-    gemm_half(half* y,           // (batch, rows, cols)
+    gemm_half(half* y,           // (batch, rows, y_cols)
+              half* side,        // (batch, rows, cols - y_cols): the columns from y_cols, a multiple of the tile's, on
               float* parts,      // (splits, batch, rows, ld)
               const half* x,     // (batch, rows, depth)
               const half* w,     // (batch, cols, depth); or one for all
               const half* bias,  // (cols) or null
-              const half* skip,  // like y, or null
-              int batch, int rows, int cols, int depth, int ld, size_t w_stride, nn::Activation activation) {
+              int batch, int rows, int cols, int y_cols, int depth, int ld, size_t w_stride, nn::Activation activation) {
   using L = GemmLayout<kTile>;
   __shared__ typename L::Tiles tiles[L::kStages];
 
@@ -234,13 +235,12 @@ __global__ void __launch_bounds__(Shape<kTile>::kThreads)
                         [&](unsigned row, unsigned col, const Floats8& z) { store8(at(parts, row * ld + col), z); });
   } else {
     activate_sums<kTile>(sums, bias, col0 + my_col0, cols, activation);
-    const size_t first = (size_t(index) * rows + row0) * cols + col0;
+    const bool aside = col0 >= unsigned(y_cols);
+    const unsigned width = aside ? cols - y_cols : y_cols;
+    half* const to = (aside ? side : y) + (size_t(index) * rows + row0) * width + (aside ? col0 - y_cols : col0);
     for_each_row<kTile>(sums, my_row0, my_col0, rows - row0, cols - col0, [&](unsigned row, unsigned col, Floats8 z) {
-      const Floats8 rest = skip ? load8(at(skip + first, row * cols + col)) : Floats8{};
-#pragma unroll
-      for (int e = 0; e < 8; ++e) z.x[e] += rest.x[e];
       saturate<half>(z.x);
-      store8(at(y + first, row * cols + col), z);
+      store8(at(to, row * width + col), z);
     });
   }
 }
@@ -249,8 +249,8 @@ __global__ void __launch_bounds__(Shape<kTile>::kThreads)
 // comes first, so that a thread's operands are neighbours: bound by multiply-adds and, in the small tiles, by these reads.
 template <class T, int kTile>
 __global__ void __launch_bounds__(Shape<kTile>::kThreads)
-    gemm_plain(T* y, float* parts, const T* x, const T* w, const T* bias, const T* skip, int batch, int rows, int cols, int depth, int ld,
-               size_t w_stride, nn::Activation activation) {
+    gemm_plain(T* y, T* side, float* parts, const T* x, const T* w, const T* bias, int batch, int rows, int cols, int y_cols, int depth, int ld,
+               size_t w_stride, nn::Activation activation) {  // as above
   constexpr GemmTile kBlock = kGemmTiles[kTile];
   constexpr int kThreads = Shape<kTile>::kThreads, kDeep = 16;
   constexpr int kMyCols = kTile == 4 ? 8 : 4, kMyRows = kBlock.rows * kBlock.cols / kThreads / kMyCols, kAcross = kBlock.cols / kMyCols;
@@ -307,22 +307,25 @@ __global__ void __launch_bounds__(Shape<kTile>::kThreads)
         for (float& z : row) z = activate(kActivation, z);
     });
   }
+  const bool aside = col0 >= y_cols;
+  const int width = aside ? cols - y_cols : y_cols, from = aside ? y_cols : 0;
+  T* const to = aside ? side : y;
 #pragma unroll
   for (int i = 0; i < kMyRows; ++i)
 #pragma unroll
     for (int j = 0; j < kMyCols; ++j) {
       const int row = row0 + r0 + i, col = col0 + c0 + j;
       if (row >= rows || col >= cols) continue;
-      const size_t line = size_t(index) * rows + row, to = line * cols + col;
+      const size_t line = size_t(index) * rows + row;
       if (parts) parts[(size_t(split) * batch * rows + line) * ld + col] = sums[i][j];
-      else put(y + to, saturated<T>(sums[i][j] + (skip ? to_float(skip[to]) : 0)));
+      else put(to + line * width + col - from, saturated<T>(sums[i][j]));
     }
 }
 
 // launcher --------------------------------------------------------------------
 template <class T>
-void launch_gemm(hipStream_t stream, T* y, const T* x, const T* w, const T* bias, const T* skip, int batch, int rows, int cols, int depth,
-                 bool one_w, nn::Activation activation, int tile, int splits, float* parts) {
+void launch_gemm(hipStream_t stream, T* y, T* side, int side_cols, const T* x, const T* w, const T* bias, int batch, int rows, int cols,
+                 int depth, bool one_w, nn::Activation activation, int tile, int splits, float* parts) {
   const auto fail = [&](const std::string& why) {
     throw Error("a matrix product of " + std::to_string(batch) + " x (" + std::to_string(rows) + ", " + std::to_string(depth) + ") by (" +
                 std::to_string(depth) + ", " + std::to_string(cols) + ") " + why);
@@ -330,14 +333,15 @@ void launch_gemm(hipStream_t stream, T* y, const T* x, const T* w, const T* bias
   if (batch <= 0 || rows <= 0 || cols <= 0 || depth <= 0 || splits <= 0 || size_t(batch) * splits > 65535 || tile < 0 ||
       tile >= int(std::size(kGemmTiles)) || (rows - 1) / kGemmTiles[tile].rows >= 65535)
     fail("is outside what the kernel can do; use a smaller batch");
+  if (side_cols && (cols - side_cols) % kGemmTiles[tile].cols) fail("cannot be split between two arrays inside of a tile");
   if (size_t(depth) * 128 * sizeof(T) > 0xffffffff || size_t(cols) * 128 * sizeof(float) > 0xffffffff) fail("has rows too long for the kernel");
   const bool in_parts = gemm_parts_bytes<T>(batch, rows, cols, splits) > 0;
   if (in_parts && !parts) fail("was given no memory for its parts");
   const int ld = (cols + 7) / 8 * 8;
   const auto run = [&](auto kernel, int tile, int threads) {
     const dim3 grid((cols - 1) / kGemmTiles[tile].cols + 1, (rows - 1) / kGemmTiles[tile].rows + 1, batch * splits);
-    hipLaunchKernelGGL(kernel, grid, dim3(threads), 0, stream, y, in_parts ? parts : nullptr, x, w, bias, skip, batch, rows, cols, depth, ld,
-                       one_w ? 0 : size_t(cols) * depth, activation);
+    hipLaunchKernelGGL(kernel, grid, dim3(threads), 0, stream, y, side, in_parts ? parts : nullptr, x, w, bias, batch, rows, cols, cols - side_cols,
+                       depth, ld, one_w ? 0 : size_t(cols) * depth, activation);
   };
   const auto choose = [&]<int kTile>(std::integral_constant<int, kTile>) {
     if (kTile != tile) return;
@@ -352,9 +356,9 @@ void launch_gemm(hipStream_t stream, T* y, const T* x, const T* w, const T* bias
   choose(std::integral_constant<int, 3>{}), choose(std::integral_constant<int, 4>{});
 }
 
-template void launch_gemm(hipStream_t, float*, const float*, const float*, const float*, const float*, int, int, int, int, bool,
+template void launch_gemm(hipStream_t, float*, float*, int, const float*, const float*, const float*, int, int, int, int, bool,
                           nn::Activation, int, int, float*);
-template void launch_gemm(hipStream_t, half*, const half*, const half*, const half*, const half*, int, int, int, int, bool,
+template void launch_gemm(hipStream_t, half*, half*, int, const half*, const half*, const half*, int, int, int, int, bool,
                           nn::Activation, int, int, float*);
 
 }  // namespace rocm

@@ -24,19 +24,19 @@ void launch_layer_norm(hipStream_t stream, T* y,  // (rows, cols)
                        const T* gain, const T* shift,  // (cols)
                        int rows, int cols, float alpha, nn::Activation activation, float eps);
 
-// gemm.hip: y = act(x w^T + bias) + skip for each of `batch` products. A block makes a tile of y; with splits > 1 each of that many
-// blocks sums a part of depth. Where gemm_parts_bytes() is not 0 the bare sums are left in `parts` (splits, batch, rows, ld), ld the cols rounded up
-// to 8, for gemm_finish or layer_norm, and y, bias and skip are not looked at.
+// gemm.hip: y = act(x w^T + bias) for each of `batch` products; the last side_cols columns go to `side`. A block makes a tile of y; with splits > 1
+// each of that many blocks sums a part of depth. Where gemm_parts_bytes() is not 0 the bare sums are left in `parts` (splits, batch, rows, ld), ld
+// the cols rounded up to 8, for gemm_finish or layer_norm, and y, side and bias are not looked at.
 struct GemmTile {
   int rows, cols;
 };
 inline constexpr GemmTile kGemmTiles[] = {{16, 64}, {32, 64}, {64, 64}, {128, 64}, {128, 128}};
 template <class T>
-void launch_gemm(hipStream_t stream, T* y,  // (batch, rows, cols); may be skip
+void launch_gemm(hipStream_t stream, T* y,  // (batch, rows, cols - side_cols), which are whole tiles if there is a side
+                 T* side, int side_cols,    // (batch, rows, side_cols); or null and 0
                  const T* x,                // (batch, rows, depth)
                  const T* w,                // (batch, cols, depth), or (cols, depth) with one_w
                  const T* bias,             // (cols) or null
-                 const T* skip,             // (batch, rows, cols) or null
                  int batch, int rows, int cols, int depth, bool one_w, nn::Activation activation, int tile, int splits,
                  float* parts);  // gemm_parts_bytes() of memory, or null where that is 0
 
@@ -46,10 +46,11 @@ inline size_t gemm_parts_bytes(int batch, int rows, int cols, int splits) {
   return splits > 1 || (sizeof(T) == 2 && cols % 8) ? size_t(splits) * batch * rows * ((cols + 7) / 8 * 8) * sizeof(float) : 0;
 }
 
-// gemm_finish.hip: y = act(sum of `splits` parts (rows, ld) + bias) + skip. y may be parts or skip.
+// gemm_finish.hip: y (rows, cols - side_cols) and side (rows, side_cols), or null and 0, of act(sum of `splits` parts (rows, ld) + bias). y may be
+// parts. The columns of y are a multiple of 8 if there is a side.
 template <class Part, class T>
-void launch_gemm_finish(hipStream_t stream, T* y, const Part* parts, int splits, const T* bias, const T* skip, size_t rows, int cols, int ld,
-                        nn::Activation activation);
+void launch_gemm_finish(hipStream_t stream, T* y, T* side, int side_cols, const Part* parts, int splits, const T* bias, size_t rows, int cols,
+                        int ld, nn::Activation activation);
 
 // expand_planes.hip: packed planes as token rows (batch * 64, stride): 112 plane values, `extra` columns of the encoding, zeros. The encoding
 // is (64, extra) for all positions, or (batch * 64, extra). masks and values: (batch, 112).

@@ -16,13 +16,14 @@ namespace {
 using nn::Activation;
 
 constexpr int kSplits[] = {1, 2, 4, 8};
+constexpr int kWidestTile = 128;   // a side begins with a tile of any width
 constexpr int kLibraryRanks = 12;  // of hipBLASLt's algorithms
 
 template <class T>
 GemmShape shape_of(const Product<T>& p) {
   GemmShape s{.rows = p.rows, .cols = p.cols, .depth = p.depth, .batch = p.batch, .half = sizeof(T) == 2, .one_w = p.one_w || p.batch == 1};
   if (p.norm) s.norm = true;
-  else s.bias = p.bias, s.skip = p.skip, s.in_place = p.y == p.skip, s.activation = p.activation;
+  else s.bias = p.bias, s.activation = p.activation, s.side = p.side_cols;
   if (s.one_w) s.rows *= s.batch, s.batch = 1;  // the rows of all products lie one behind the other
   return s;
 }
@@ -61,7 +62,7 @@ std::string key_of(Stream& stream, const GemmShape& s) {
   key += s.one_w ? "/w1" : "/w";
   if (s.norm) key += "/norm";
   if (s.bias) key += "/bias";
-  if (s.skip) key += s.in_place ? "/in_place" : "/skip";
+  if (s.side) key += "/side" + std::to_string(s.side);
   return key + '/' + nn::kActivationNames[static_cast<int>(s.activation)];
 }
 
@@ -104,13 +105,19 @@ Own least_own(const Device& device, const GemmShape& s) { return std::ranges::mi
 
 // plans -----------------------------------------------------------------------
 
-struct Way {  // "own:64x64:k2", "rocblas", "hipblaslt:0"
-  std::unique_ptr<LibraryProduct> library;  // or our own kernel:
+struct Way {  // "own:64x64:k2", "rocblas", "hipblaslt:0", "apart"
+  std::unique_ptr<LibraryProduct> library;  // or
+  bool apart = false;                       // as two products, each in its own way; or our own kernel:
   int tile = 0, splits = 1;
 };
 
 std::optional<Way> make_way(Stream& stream, const GemmShape& s, const std::string& name) {
   Way way;
+  if (name == "apart") {
+    way.apart = true;
+    return way;
+  }
+  if (s.side && !name.starts_with("own:")) return std::nullopt;
   if (name == "rocblas") {
     if (stream.planner().may_call(name)) way.library = LibraryProduct::rocblas(stream, s);
   } else if (name.starts_with("hipblaslt:")) {
@@ -129,38 +136,48 @@ template <class Part, class T>
 void finish(Stream& stream, const Product<T>& p, const Part* parts, int splits, int ld) {
   const std::size_t rows = std::size_t(p.batch) * p.rows;
   if (p.norm)
-    launch_layer_norm<Part, T>(stream, p.y, parts, splits, ld, p.bias, p.skip, p.norm->gain, p.norm->shift, rows, p.cols, p.norm->alpha,
+    launch_layer_norm<Part, T>(stream, p.y, parts, splits, ld, p.bias, p.norm->skip, p.norm->gain, p.norm->shift, rows, p.cols, p.norm->alpha,
                                p.activation, p.norm->eps);
   else
-    launch_gemm_finish<Part, T>(stream, p.y, parts, splits, p.bias, p.skip, rows, p.cols, ld, p.activation);
+    launch_gemm_finish<Part, T>(stream, p.y, p.side, p.side_cols, parts, splits, p.bias, rows, p.cols, ld, p.activation);
+}
+
+// The products for y and for side.
+template <class T>
+void queue_apart(Stream& stream, const Product<T>& p) {
+  Product<T> y = p, side = p;
+  y.cols -= p.side_cols, y.side_cols = 0, y.side = nullptr;
+  side.y = p.side, side.cols = p.side_cols, side.side_cols = 0, side.side = nullptr;
+  side.w += std::size_t(y.cols) * p.depth;
+  if (p.bias) side.bias += y.cols;
+  gemm(stream, y);
+  gemm(stream, side);
 }
 
 // Queues the product; false if the way's library refuses it.
 template <class T>
 bool run(Stream& stream, const GemmShape& s, const Way& way, const Product<T>& p) {
+  if (way.apart) {
+    queue_apart(stream, p);
+    return true;
+  }
   const Arena::Scope scope(stream.arena());
-  // Where a whole product goes: y, if that is not needed afterwards as the skip.
-  const auto whole = [&](bool skip_follows) {
-    const std::size_t bytes = std::size_t(s.batch) * s.rows * s.cols * sizeof(T);
-    return skip_follows && p.skip == p.y ? static_cast<T*>(stream.arena().take(bytes)) : p.y;
-  };
-  Product<T> rest = p;
+  T* whole = p.y;  // where the product goes if it is not left in parts
+  if (p.norm && p.norm->skip == p.y) whole = static_cast<T*>(stream.arena().take(std::size_t(s.batch) * s.rows * s.cols * sizeof(T)));
   if (!way.library) {
     const std::size_t bytes = parts_bytes(s, way.splits);
     auto* const parts = bytes ? static_cast<float*>(stream.workspace(bytes)) : nullptr;
-    T* const d = whole(s.norm && !parts);
-    launch_gemm<T>(stream, d, p.x, p.w, s.bias ? p.bias : nullptr, s.skip ? p.skip : nullptr, s.batch, s.rows, s.cols, s.depth, s.one_w,
-                   s.activation, way.tile, way.splits, parts);
-    if (parts) finish(stream, rest, parts, way.splits, (s.cols + 7) / 8 * 8);
-    else if (s.norm) finish(stream, rest, d, 1, s.cols);
+    launch_gemm<T>(stream, whole, p.side, s.side, p.x, p.w, s.bias ? p.bias : nullptr, s.batch, s.rows, s.cols, s.depth, s.one_w, s.activation,
+                   way.tile, way.splits, parts);
+    if (parts) finish(stream, p, parts, way.splits, (s.cols + 7) / 8 * 8);
+    else if (p.norm) finish(stream, p, whole, 1, s.cols);
   } else {
     LibraryProduct& library = *way.library;
+    Product<T> rest = p;
     if (library.fuses_bias) rest.bias = nullptr;
-    if (library.fuses_skip) rest.skip = nullptr;
     if (library.fuses_activation) rest.activation = Activation::kNone;
-    T* const d = whole(rest.skip);
-    if (!library.run(stream, {p.y, p.x, p.w, p.bias, p.skip}, d, stream.workspace(library.workspace))) return false;
-    if (rest.norm || rest.bias || rest.skip || rest.activation != Activation::kNone) finish(stream, rest, d, 1, s.cols);
+    if (!library.run(stream, {p.x, p.w, p.bias}, whole, stream.workspace(library.workspace))) return false;
+    if (rest.norm || rest.bias || rest.activation != Activation::kNone) finish(stream, rest, whole, 1, s.cols);
   }
   check(hipGetLastError(), "launching a matrix product");
   return true;
@@ -178,6 +195,7 @@ struct Gemm {
 
   static std::vector<std::string> defaults(Stream& stream, const Shape& s) {
     std::vector<std::string> names;
+    if (s.side && (stream.planner().prefers("hipblaslt") || stream.planner().prefers("rocblas"))) names.push_back("apart");
     if (stream.planner().prefers("hipblaslt")) names.push_back("hipblaslt:0");
     if (stream.planner().prefers("rocblas")) names.push_back("rocblas");
     names.push_back(least_own(stream.device(), s).name);
@@ -186,6 +204,7 @@ struct Gemm {
 
   static std::vector<std::string> candidates(Stream& stream, const Shape& s) {
     std::vector<std::string> names = {"rocblas"};
+    if (s.side) names.push_back("apart");
     for (int rank = 0; rank < kLibraryRanks; ++rank) names.push_back("hipblaslt:" + std::to_string(rank));
     const double most = 4 * least_own(stream.device(), s).cost;
     for (const Own& own : own_ways(stream.device(), s))
@@ -200,7 +219,8 @@ struct Gemm {
 
 template <class T>
 void gemm(Stream& stream, const Product<T>& product) {
-  Choices<Gemm<T>>::queue(stream, shape_of(product), product);
+  if (product.side_cols && (product.cols - product.side_cols) % kWidestTile) queue_apart(stream, product);
+  else Choices<Gemm<T>>::queue(stream, shape_of(product), product);
 }
 
 template void gemm(Stream&, const Product<float>&);

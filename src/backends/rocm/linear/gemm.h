@@ -7,27 +7,30 @@
 
 namespace rocm {
 
-// The layer norm that ends a product, over each row.
+// The layer norm that ends a product, over each row: y = LN(skip + alpha * act(x w^T + bias)) * gain + shift
 template <class T>
 struct RowNorm {
+  const T* skip;  // (batch, rows, cols), or null; may be y
   const T *gain, *shift;  // (cols)
   float alpha, eps;
 };
 
-// y = act(x w^T + bias) + skip for each of `batch` products, with a norm y = LN(skip + alpha * act(x w^T + bias)) * gain + shift. All row-major,
-// dense and 16-byte aligned, none in the stream's workspace. y may be skip.
+// y = act(x w^T + bias) for each of `batch` products. All row-major, dense and 16-byte aligned, none in the stream's workspace.
 template <class T>
 struct Product {
-  T* y;           // (batch, rows, cols)
+  T* y;           // (batch, rows, cols), less side_cols
   const T* x;     // (batch, rows, depth)
   const T* w;     // (batch or 1, cols, depth)
   const T* bias = nullptr;  // (cols), added to every row
-  const T* skip = nullptr;  // (batch, rows, cols)
   int rows = 0, cols = 0, depth = 0;
   int batch = 1;
   bool one_w = true;  // all products have the same w
   nn::Activation activation = nn::Activation::kNone;
   std::optional<RowNorm<T>> norm = {};
+  // What several layers make of one x: of a w of the rows of both, the last side_cols columns of the product are `side` (rows,
+  // side_cols). The others are a multiple of 8; not of several products, nor before a norm.
+  T* side = nullptr;
+  int side_cols = 0;
 };
 
 // Queues the product. T: float or half, accumulated in float. Never waits for the device, except while the planner measures. Throws Error.

@@ -7,16 +7,15 @@ using nn::Activation;
 
 class RocblasProduct : public LibraryProduct {
  public:
-  explicit RocblasProduct(const GemmShape& shape) : s_(shape) { fuses_skip = s_.skip && s_.activation == Activation::kNone; }
+  explicit RocblasProduct(const GemmShape& shape) : s_(shape) {}
 
   bool run(Stream& stream, const GemmPointers& p, void* d, void*) override {
     const auto type = s_.half ? rocblas_datatype_f16_r : rocblas_datatype_f32_r;
-    const float one = 1, beta = fuses_skip ? 1 : 0;
-    const void* const c = fuses_skip ? p.skip : d;
+    const float one = 1, zero = 0;
     const rocblas_stride y_stride = rocblas_stride(s_.rows) * s_.cols, x_stride = rocblas_stride(s_.rows) * s_.depth;
     return rocblas_gemm_strided_batched_ex(
                stream.rocblas(), rocblas_operation_transpose, rocblas_operation_none, s_.cols, s_.rows, s_.depth, &one, p.w, type,
-               s_.depth, s_.one_w ? 0 : rocblas_stride(s_.cols) * s_.depth, p.x, type, s_.depth, x_stride, &beta, c, type, s_.cols,
+               s_.depth, s_.one_w ? 0 : rocblas_stride(s_.cols) * s_.depth, p.x, type, s_.depth, x_stride, &zero, d, type, s_.cols,
                y_stride, d, type, s_.cols, y_stride, s_.batch, rocblas_datatype_f32_r, rocblas_gemm_algo_standard, 0,
                rocblas_gemm_flags_none) == rocblas_status_success;
   }
@@ -51,8 +50,7 @@ class HipblasltProduct : public LibraryProduct {
         case Activation::kSigmoid: epilogue = s.bias ? HIPBLASLT_EPILOGUE_SIGMOID_BIAS_EXT : HIPBLASLT_EPILOGUE_SIGMOID_EXT; break;
         default: return false;
       }
-      if (s.skip && s.activation != Activation::kNone) return false;  // the library adds before it activates
-      fuses_bias = s.bias, fuses_activation = s.activation != Activation::kNone, fuses_skip = s.skip;
+      fuses_bias = s.bias, fuses_activation = s.activation != Activation::kNone;
     }
     const std::int32_t transposed = HIPBLAS_OP_T, plain = HIPBLAS_OP_N, bias_type = type;
     const void* const some_bias = this;  // not read while algorithms are looked for, but a null pointer may mean that there is no bias
@@ -86,8 +84,8 @@ class HipblasltProduct : public LibraryProduct {
       if (!set(HIPBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias)) return false;
       bias_ = p.bias;
     }
-    const float one = 1, beta = fuses_skip ? 1 : 0;  // of the scale type
-    return hipblasLtMatmul(stream.hipblaslt(), desc_.value, &one, p.w, w_.value, p.x, x_.value, &beta, fuses_skip ? p.skip : d, y_.value,
+    const float one = 1, zero = 0;  // of the scale type
+    return hipblasLtMatmul(stream.hipblaslt(), desc_.value, &one, p.w, w_.value, p.x, x_.value, &zero, d, y_.value,
                            d, y_.value, &algorithm_, workspace_pointer, workspace, stream) == HIPBLAS_STATUS_SUCCESS;
   }
 
@@ -122,7 +120,7 @@ std::unique_ptr<LibraryProduct> LibraryProduct::rocblas(Stream& stream, const Ge
 std::unique_ptr<LibraryProduct> LibraryProduct::hipblaslt(Stream& stream, const GemmShape& shape, int rank) {
   for (bool fuse : {true, false}) {
     if (auto product = std::make_unique<HipblasltProduct>(); product->find(stream.hipblaslt(), shape, rank, fuse)) return product;
-    if (!shape.bias && !shape.skip && shape.activation == Activation::kNone) break;  // nothing to fuse: they would be the same
+    if (!shape.bias && shape.activation == Activation::kNone) break;  // nothing to fuse: they would be the same
   }
   return nullptr;
 }

@@ -8,8 +8,7 @@
 namespace rocm {
 
 struct GemmPointers {
-  void* y;
-  const void *x, *w, *bias, *skip;
+  const void *x, *w, *bias;
 };
 
 // A product with its descriptors and algorithm. What the library cannot fuse (see epilogue) is left to the caller.
@@ -21,12 +20,11 @@ class LibraryProduct {
   static std::unique_ptr<LibraryProduct> hipblaslt(Stream& stream, const GemmShape& shape, int rank);
   virtual ~LibraryProduct() = default;
 
-  // Queues d = x w^T, with what is fused; d is y or memory of its size. False if the library refuses.
+  // Queues d = x w^T, with what is fused. False if the library refuses.
   virtual bool run(Stream& stream, const GemmPointers& p, void* d, void* workspace) = 0;
 
   std::size_t workspace = 0;  // bytes
-  // What run() does beside the product. Without activation the skip goes first: act(x w^T + bias) + skip with act = none.
-  bool fuses_bias = false, fuses_activation = false, fuses_skip = false;
+  bool fuses_bias = false, fuses_activation = false;  // what run() does beside the product
 };
 
 }  // namespace rocm

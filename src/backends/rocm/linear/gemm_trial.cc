@@ -42,8 +42,7 @@ GemmTrial<T>::GemmTrial(Stream& stream, const GemmShape& shape) : stream_(stream
   w_ = DeviceMemory(copies_ * w_step_ * sizeof(T));
   y_ = DeviceMemory(y_size * sizeof(T));
   if (s_.bias || s_.norm) bias_ = DeviceMemory(s_.cols * sizeof(T));
-  if (s_.skip && !s_.in_place) skip_ = DeviceMemory(y_size * sizeof(T));
-  for (const DeviceMemory* memory : {&x_, &w_, &bias_, &skip_}) fill(*memory);
+  for (const DeviceMemory* memory : {&x_, &w_, &bias_}) fill(*memory);
 }
 
 template <class T>
@@ -69,17 +68,16 @@ template <class T>
 Product<T> GemmTrial<T>::task() {
   const T* const w = w_.as<T>() + copy_ * w_step_;
   copy_ = (copy_ + 1) % copies_;
-  T* const y = y_.as<T>();
-  Product<T> p{y, x_.as<T>(), w, bias_.as<T>(), s_.in_place ? y : skip_.as<T>(), s_.rows, s_.cols, s_.depth, s_.batch, s_.one_w, s_.activation};
-  if (s_.norm) p.norm = {bias_.as<T>(), bias_.as<T>(), 1, 1e-3f};
+  Product<T> p{y_.as<T>(), x_.as<T>(), w, bias_.as<T>(), s_.rows, s_.cols, s_.depth, s_.batch, s_.one_w, s_.activation};
+  if (s_.norm) p.norm = {nullptr, bias_.as<T>(), bias_.as<T>(), 1, 1e-3f};
+  if (s_.side) p.side = y_.as<T>() + std::size_t(s_.rows) * (s_.cols - s_.side), p.side_cols = s_.side;
   return p;
 }
 
 template <class T>
 bool GemmTrial<T>::good(const std::function<bool(const Product<T>&)>& run) {
   copy_ = 0;
-  if (s_.in_place) fill(y_);
-  else check(hipMemsetAsync(y_.as<void>(), 0xff, y_.bytes(), stream_), "filling memory");  // NaN: what is not written will be seen
+  check(hipMemsetAsync(y_.as<void>(), 0xff, y_.bytes(), stream_), "filling memory");  // NaN: what is not written will be seen
   Product<T> p = task();
   if (s_.norm) p.norm = {}, p.bias = nullptr;  // what follows is ours, and the same in all ways
   const bool computed = run(p);
@@ -95,7 +93,14 @@ bool GemmTrial<T>::good(const std::function<bool(const Product<T>&)>& run) {
   std::vector<T> line(s_.cols);
   for (const Sample& sample : samples_) {
     const std::size_t row = std::size_t(sample.batch) * s_.rows + sample.row;
-    if (sample.col == 0) check(hipMemcpy(line.data(), y_.as<T>() + row * s_.cols, s_.cols * sizeof(T), hipMemcpyDeviceToHost), "reading a result");
+    if (sample.col == 0) {
+      const std::size_t wide = s_.cols - s_.side;
+      const auto read = [&](T* to, std::size_t from, std::size_t count) {
+        check(hipMemcpy(to, y_.as<T>() + from, count * sizeof(T), hipMemcpyDeviceToHost), "reading a result");
+      };
+      read(line.data(), row * wide, wide);
+      if (s_.side) read(line.data() + wide, s_.rows * wide + row * s_.side, s_.side);
+    }
     const double error = std::abs(float(line[sample.col]) - sample.expected);
     if (!(error <= kTolerance * (scale + std::abs(sample.expected)))) return false;  // NaN too
   }
@@ -112,7 +117,7 @@ double GemmTrial<T>::expected(int batch, int row, int col) const {
   const std::size_t line = std::size_t(batch) * s_.rows + row, w = ((s_.one_w ? 0 : std::size_t(batch) * s_.cols) + col) * s_.depth;
   double sum = s_.bias ? value(col) : 0;
   for (int k = 0; k < s_.depth; ++k) sum += double(value(line * s_.depth + k)) * value(w + k);
-  return activated(s_.activation, sum) + (s_.skip ? value(line * s_.cols + col) : 0);
+  return activated(s_.activation, sum);
 }
 
 template class GemmTrial<float>;

@@ -26,7 +26,7 @@ class GemmTrial {
     int batch, row, col;
     double expected;
   };
-  float value(std::size_t i) const;  // element i of x, w, bias and skip
+  float value(std::size_t i) const;  // element i of x, w and bias
   void fill(const DeviceMemory& memory);
   double expected(int batch, int row, int col) const;
 
@@ -35,7 +35,7 @@ class GemmTrial {
   std::size_t w_step_;  // elements from one copy of w to the next
   std::vector<T> pattern_;
   std::vector<Sample> samples_;  // row by row; made at the first check
-  DeviceMemory x_, w_, bias_, skip_, y_;  // all but y repeat the pattern
+  DeviceMemory x_, w_, bias_, y_;  // all but y repeat the pattern
   std::size_t copies_, copy_ = 0;
 };
 

@@ -8,9 +8,10 @@ namespace rocm {
 
 struct GemmShape {
   int rows = 0, cols = 0, depth = 0, batch = 1;
-  bool half = false, one_w = true, bias = false, skip = false, in_place = false;  // in_place: y is skip
+  bool half = false, one_w = true, bias = false;
   nn::Activation activation = nn::Activation::kNone;
-  bool norm = false;  // which does all that follows the sums: bias, skip and activation are not the product's
+  bool norm = false;  // which does all that follows the sums: bias and activation are not the product's
+  int side = 0;       // of the columns, in an array of their own
   auto operator<=>(const GemmShape&) const = default;
 };
 
