@@ -20,26 +20,38 @@ inline size_t squeeze_excitation_lds(int channels, int width) {
   return bytes;
 }
 
+// Sum of row[i] * x[i] over every step-th piece of kPiece numbers from the first-th on. Weights come from memory: few loads, at once.
+template <int kPiece, class T>
+KERNEL_PART float dot(const T* row, const float* x, int count, int first, int step) {
+  float sum = 0;
+#pragma unroll 4
+  for (int i = first * kPiece; i < count; i += step * kPiece) {
+    const Floats<kPiece> r = load<kPiece>(row + i);
+#pragma unroll
+    for (int e = 0; e < kPiece; ++e) sum = fmaf(r.x[e], x[i + e], sum);
+  }
+  return sum;
+}
+
 // In: lds[part * channels + c] are sums over a quarter of the squares. Out: lds[channels + c] is the gate, lds[2 * channels + c] the shift.
 template <class T, int kThreads>
 __device__ inline void excite(float* lds, const SqueezeExcitation<T>& se, int channels, nn::Activation activation) {
   float *mean = lds, *gates = lds + channels, *hidden = lds + kSumParts * channels;
+  const bool pieces = channels % 8 == 0 && se.width % 8 == 0;
   __syncthreads();
   for (int c = threadIdx.x; c < channels; c += kThreads)
     mean[c] = (lds[c] + lds[channels + c] + lds[2 * channels + c] + lds[3 * channels + c]) * (1.0f / 64);
   __syncthreads();
   for (int unit = threadIdx.x / 32; unit < se.width; unit += kThreads / 32) {  // 32 lanes each
     const T* row = se.w1 + size_t(unit) * channels;
-    float sum = 0;
-    for (int c = threadIdx.x % 32; c < channels; c += 32) sum = fmaf(to_float(row[c]), mean[c], sum);
-    sum = group_sum(sum);
-    if (threadIdx.x % 32 == 0) hidden[unit] = activate(activation, sum + to_float(se.b1[unit]));
+    const int lane = threadIdx.x % 32;
+    const float sum = group_sum(pieces ? dot<8>(row, mean, channels, lane, 32) : dot<1>(row, mean, channels, lane, 32));
+    if (lane == 0) hidden[unit] = activate(activation, sum + to_float(se.b1[unit]));
   }
   __syncthreads();
   for (int c = threadIdx.x; c < 2 * channels; c += kThreads) {
     const T* row = se.w2 + size_t(c) * se.width;
-    float sum = to_float(se.b2[c]);
-    for (int unit = 0; unit < se.width; ++unit) sum = fmaf(to_float(row[unit]), hidden[unit], sum);
+    const float sum = to_float(se.b2[c]) + (pieces ? dot<8>(row, hidden, se.width, 0, 1) : dot<1>(row, hidden, se.width, 0, 1));
     gates[c] = c < channels ? sigmoid(sum) : sum;
   }
   __syncthreads();
