@@ -8,6 +8,7 @@ import pytest
 
 class Calls:
     def __init__(self, wave):
+        self.wave = wave
         package = pathlib.Path(importlib.util.find_spec('lc0rocm').origin).parent
         path = package / f'librocm_calls{"_wave64" if wave == 64 else ""}.so'
         if not path.exists():
