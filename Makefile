@@ -1,6 +1,6 @@
 # Each target does its own set-up: a virtual environment in .venv, the package built into it.
 #   bench   how many nodes a second this machine searches
-#   test    every test; `quick`: those that matter while editing, in under a minute
+#   test    every test; `quick`: those that matter while editing, two at a time, in under a minute once it is built
 #   lint    ruff, mypy, and the types of the compiled core against the core itself
 #   docs    the documentation as a site, in build/site
 #   debug   an unoptimised build with assertions and symbols in .venv, for gdb; any other target puts the fast one back
@@ -29,7 +29,7 @@ test: $(stamp)
 	$(python) -m pytest $(PYTEST_ARGS)
 
 quick: $(stamp)
-	$(python) -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(python) -m pytest -n 2 --dist loadfile -m "not slow" $(PYTEST_ARGS)
 
 lint: $(stamp) $(venv)/.tools-lint
 	$(python) -m ruff check

@@ -47,7 +47,8 @@ def pytest_generate_tests(metafunc):
 # What `make quick` leaves out: whole games, builds and training, fault by fault and net by net. By the start of a test's name.
 SLOW = ("tests/install", "tests/train", "tests/test_build.py", "tests/uci/test_gpu.py", "tests/search/test_golden.py",
         "tests/backends/test_rocm_conv.py", "tests/backends/test_rocm_gemm.py", "tests/backends/test_rocm_faults.py",
-        "tests/backends/test_rocm.py::test_golden", "tests/backends/test_rocm.py::test_spec_nets", "tests/nn/test_fuzz.py",
+        "tests/backends/test_rocm.py::test_golden", "tests/backends/test_rocm.py::test_spec_nets", "tests/backends/test_rocm.py::test_batches",
+        "tests/backends/test_rocm.py::test_graphs_repeat_plain_runs", "tests/test_ranges.py::test_any_ends_together", "tests/nn/test_fuzz.py",
         "tests/standin", "tests/uci/test_hostile.py", "tests/uci/test_python_chess.py", "tests/test_rocm_loading.py")
 
 
