@@ -263,6 +263,21 @@ class Gui(RuleBasedStateMachine):
         self.ask("nodes {n}", n, True)
         self.settle()
 
+    @rule(first=st.integers(1, 30), second=st.integers(1, 30), as_playouts=st.booleans(), seed=st.integers(0, 10**6))
+    def count_again(self, first, second, as_playouts, seed):
+        self.setoption("ClearTree", 0, False)
+        self.say(f"setoption name NodesAsPlayouts value {str(as_playouts).lower()}", False)
+        self.position(seed, 12, True)
+        self.ask("nodes {n}", first, True)
+        kept = self.go.nodes
+        self.settle()
+        self.ask("nodes {n}", second, True)
+        if kept is not None and self.search == "classic":
+            made = 1 + second % self.most_nodes
+            self.go.nodes = kept + made if as_playouts else max(kept, made)
+        self.settle()
+        self.say("setoption name NodesAsPlayouts value false")
+
     @rule(chess960=st.booleans(), queenside=st.booleans())
     def castle(self, chess960, queenside):
         self.setoption("UCI_Chess960", 3 * chess960, False)

@@ -107,6 +107,36 @@ def test_a_ponder_hit_has_its_own_clock(engine):
     assert 0.5 < time.monotonic() - before < 8
 
 
+@pytest.mark.parametrize("position,last", [
+    ("position startpos moves g1f3 g8f6 f3g1 f6g8 g1f3 g8f6 f3g1", "f6g8"),
+    ("position fen 4k3/8/8/8/8/8/R7/4K3 w - - 98 80 moves a2b2", "e8d8")])
+def test_what_was_played_before_counts(engine, position, last):
+    engine.send("setoption name UCI_ShowWDL value true", position)
+    line = engine.ask(f"go nodes 9 searchmoves {last}")[-2]
+    assert " score cp 0 wdl 0 1000 0 " in line, "a draw by the rules"
+
+
+@pytest.mark.parametrize("moves,clocks", [("", "wtime 100 btime 600000"), (" moves e2e4", "wtime 600000 btime 100")])
+def test_the_clock_is_that_of_the_side_to_move(start, moves, clocks):
+    engine = start("--backend=random", "--backend-opts=delay=5", "--smart-pruning-factor=0")
+    before = time.monotonic()
+    engine.ask("position startpos" + moves, "go " + clocks, seconds=60)
+    assert time.monotonic() - before < 10, "the other one allows 20 s and more"
+
+
+def test_the_clock_starts_when_go_arrives(start):
+    engine = start("--backend=random", "--backend-opts=delay=2000", "--threads=1")
+    engine.sync()
+    engine.send("position startpos", "go nodes 5", "position fen 7k/5Q2/6K1/8/8/8/8/8 b - - 0 1", "go nodes 1")
+    engine.until("bestmove")
+    line = engine.until("bestmove")[-2]
+    assert int(re.search(r" time (\d+)", line)[1]) >= 1000, "it came while the engine waited for an evaluation of 2 s"
+
+
+def test_a_search_for_mate_ends_with_it(engine):
+    assert moves(engine.ask("position fen 6k1/5ppp/8/8/8/8/8/R3K3 w - - 0 1", "go mate 1")) == ["a1a8"]
+
+
 # with the options in force --------------------------------------------------------------------------------------------
 
 CHANGES = ["BackendOptions value seed=7", "PolicyTemperature value 3", "HistoryFill value no", "WDLCalibrationElo value 1500", "Backend value trivial",
@@ -127,6 +157,12 @@ def test_nothing_outlives_its_cause(start, change):
     other.send(f"setoption name {change}")
     other.sync()
     assert stats(other.ask("position startpos", "go nodes 100")) == stats(again)
+
+
+def test_a_tree_of_one_side_s_contempt_is_not_the_other_side_s(engine):
+    engine.send("setoption name Contempt value 200", "setoption name WDLCalibrationElo value 2000")
+    engine.ask("position startpos", "go nodes 500")
+    assert nodes(engine.ask("position startpos moves g1f3", "go nodes 2")) == 2
 
 
 def stats(lines):
