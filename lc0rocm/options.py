@@ -235,6 +235,11 @@ def core_parameters(settings: Settings, contempt_sign: int) -> dict[str, Any]:
     return parameters
 
 
+def live_parameters(settings: Settings) -> dict[str, Any]:
+    """Those of the core's search that act while it runs, by name."""
+    return {option.name: settings[option.name] for option in settings.options if option.core and option.when == NOW}
+
+
 def cache_positions(settings: contempt.Values) -> int:
     """How many positions the evaluation cache is to hold: NNCacheSize, but no more than half of what RamLimitMb allows."""
     limit = settings["RamLimitMb"] * 10**6 // 2 // _POSITION_BYTES

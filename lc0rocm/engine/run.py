@@ -8,7 +8,7 @@ from lc0rocm._core import Error
 from lc0rocm.engine import heads, scores, timeman
 from lc0rocm.engine.backend import BackEnd
 from lc0rocm.engine.request import Request
-from lc0rocm.options import Settings
+from lc0rocm.options import Settings, live_parameters
 
 if TYPE_CHECKING:
     from lc0rocm.loading import Loaded
@@ -166,6 +166,9 @@ class Run:
     def _start(self, task: Task, loaded: "Loaded") -> None:
         task.search.set_backend(loaded.backend, *task.evaluation)
         task.search.start(task.parameters, task.limits | {"elapsed_ms": task.elapsed_ms()})
+        for name, value in live_parameters(self.voice.settings).items():
+            if value != task.parameters[name]:  # set since go, before there was a search to tell
+                task.search.set_option(name, value)
         if self._stopped.is_set() or self._changes.is_set():  # before there was a search to stop
             task.search.stop()
 

@@ -33,7 +33,7 @@ class Go:
     def __init__(self, text, legal, *, waits, ends, nodes, chess960, multipv, wdl):
         self.text, self.legal, self.waits, self.ends = text, legal, waits, ends
         self.nodes = nodes  # the visits that must come out, None where that cannot be said
-        self.chess960, self.multipv, self.wdl = chess960, multipv, wdl  # None: changed while it ran
+        self.chess960, self.multipv, self.wdl = chess960, multipv, wdl  # None: changed while it may have run
         self.stopped = False
         self.infos = []
 
@@ -310,7 +310,9 @@ class Gui(RuleBasedStateMachine):
         elif name == "Search":
             self.search = value
         if running and name in ("UCI_Chess960", "MultiPV", "UCI_ShowWDL"):
-            setattr(running, {"UCI_Chess960": "chess960", "MultiPV": "multipv", "UCI_ShowWDL": "wdl"}[name], None)
+            known = {"UCI_Chess960": "chess960", "MultiPV": "multipv", "UCI_ShowWDL": "wdl"}[name]
+            acts = running.waits and not running.stopped and running.search == "classic" and self.exact  # at once, and the search is not over
+            setattr(running, known, getattr(self, known) if acts else None)
         self.fresh |= name == "ClearTree" or name == "PolicyTemperature" and value != self.temperature
         if name == "PolicyTemperature":
             self.temperature = value
@@ -359,7 +361,7 @@ class Gui(RuleBasedStateMachine):
             nodes = 1  # its only evaluation
         self.go = Go(text, legal, waits=waits, ends=form != "" and not waits, nodes=nodes, chess960=self.chess960,
                      multipv=self.multipv if self.search == "classic" else 1, wdl=self.wdl)
-        self.go.pondering = "ponder" in form
+        self.go.pondering, self.go.search = "ponder" in form, self.search
         self.go.after_ponder = "nodes" in form or "wtime" in form  # it ends by itself after ponderhit
         self.client.open_gos.append(self.go)
         if legal != NOTHING:

@@ -165,6 +165,15 @@ def test_a_tree_of_one_side_s_contempt_is_not_the_other_side_s(engine):
     assert nodes(engine.ask("position startpos moves g1f3", "go nodes 2")) == 2
 
 
+def test_options_that_act_at_once_reach_the_search_however_soon_they_come(engine):
+    for _ in range(20):
+        engine.send("position startpos", "go infinite", "setoption name MultiPV value 3", "setoption name UCI_ShowWDL value true")
+        engine.sync()
+        last = engine.ask("stop")[-2]
+        assert " multipv 3 " in last and " wdl " in last
+        engine.send("setoption name MultiPV value 1", "setoption name UCI_ShowWDL value false")
+
+
 def stats(lines):
     """The visits of the moves and their values; which others the cache knows is not part of the answer."""
     return [line.partition("(V:")[0] for line in lines if " (P: " in line]
