@@ -49,7 +49,8 @@ def test_what_is_promised_is_held(machine, case, memory, warm_up):
     most = backend.info["max_batch"]
     assert most == 12 or f"batches of up to {most}: its memory does not suffice for 12" in backend.info["device"]
     machine.configure("memory=0")
-    assert positions_at_once(machine, backend, case, most) == most
+    for size in {1, 2, most}:
+        assert positions_at_once(machine, backend, case, size) == size
 
 
 def test_the_largest_batch_that_fits(machine, case):
@@ -67,9 +68,37 @@ def test_out_of_memory_in_play_makes_smaller_batches(machine, case):
         free, live = machine.free_memory(), machine.live_objects()
         machine.configure(f"fail=alloc:{part}+ fail=gemm:1+")
         check(backend, case, 8)
+        before = machine.calls("alloc")
         check(backend, case, 3)
+        assert machine.calls("alloc") == before, "it is a size that fits by now"
         machine.configure("")
         assert machine.free_memory() >= free - 2**16 and machine.live_objects() <= live + 4, "what the failed pass took is back"
+
+
+def test_what_has_grown_once_grows_no_more(machine, case):
+    """Libraries that fail in play leave the work to ways that want more memory."""
+    backend = make(case, max_batch=8, warm_up=False)
+    machine.configure("fail=gemm:1+ fail=conv:1+")
+    for _ in range(3):  # plainly, as a graph, and again where that one's places have moved
+        for size in (8, 1, 3):
+            check(backend, case, size)
+    before = machine.calls(*NEEDS), machine.live_objects()
+    for size in (1, 8, 3):
+        check(backend, case, size)
+    assert (machine.calls(*NEEDS), machine.live_objects()) == before
+
+
+def test_memory_that_is_not_to_be_had_leaves_what_was_promised(machine, case):
+    """Another program has taken the rest; what was held is held still."""
+    backend = make(case, max_batch=8, warm_up=False)
+    used = 8192 * 2**20 - machine.free_memory()
+    machine.configure(f"memory={used / 2**20 + 1:.0f} fail=gemm:1+")
+    for _ in range(2):
+        for size in (8, 1, 3):
+            check(backend, case, size)
+    assert machine.free_memory() < 2**21
+    machine.configure("memory=0")
+    check(backend, case, 8)
 
 
 def test_arrays_of_more_than_two_gib_are_refused_before_anything_is_launched(machine, tmp_path):
