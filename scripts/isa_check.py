@@ -243,7 +243,7 @@ def count(target, name, kind='rocm-fp16'):
     with tempfile.TemporaryDirectory() as folder:
         make_net.write_net(make_net.make_net(**BIG[name]), Path(folder) / 'net.pb')
         try:
-            machine.configure('')
+            machine.configure(f'isa={target}')  # to load it: fibers would take minutes
             backend = _core.Backend(kind + suffix(target), net.load(Path(folder) / 'net.pb').core(), OURS | {'max_batch': 1, 'graphs': False})
             machine.configure(f'isa={target} report={folder}/report')
             backend.evaluate(*(a[None] for a in _core.Game().planes(1)))

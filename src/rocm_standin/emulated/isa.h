@@ -24,6 +24,7 @@ struct isa_kernel {
   unsigned argument_count, argument_bytes;
   unsigned entry, end;                   /* in the image */
   unsigned lds, scratch;                 /* bytes: static LDS of a block, private memory of a lane */
+  unsigned most_threads;                 /* of a block, that it was compiled for */
   unsigned rsrc1, rsrc2, properties, preload;  /* of the kernel's descriptor */
 };
 

@@ -80,7 +80,8 @@ const Code& code_of(const std::string& target) {
 
 std::string mangled_name(const Kernel& kernel) {
   Dl_info symbol{};
-  if (!dladdr(kernel.address, &symbol) || !symbol.dli_sname || symbol.dli_saddr != kernel.address) refuse("a kernel without a name was launched");
+  if (!dladdr(kernel.address, &symbol) || !symbol.dli_sname || symbol.dli_saddr != kernel.address)
+    refuse("a kernel without a name was launched");
   return symbol.dli_sname;
 }
 
@@ -102,7 +103,8 @@ std::vector<std::byte> pack(const isa_kernel& kernel, const std::string& name, c
     if (!kind.starts_with("hidden_")) {
       if (next == given.size()) refuse(label + " is wanted by the machine code, and the host gives " + std::to_string(next));
       if (kind != "by_value" && kind != "global_buffer") refuse(label + ": nobody here can pass a " + kind);
-      if ((kind == "global_buffer") != given[next].is_pointer) refuse(label + ": a pointer for one of host and machine code, a value for the other");
+      if ((kind == "global_buffer") != given[next].is_pointer)
+        refuse(label + ": a pointer for one of host and machine code, a value for the other");
       put(given[next].bytes.data(), given[next].bytes.size());
       ++next;
       continue;
@@ -116,7 +118,8 @@ std::vector<std::byte> pack(const isa_kernel& kernel, const std::string& name, c
     else if (kind.starts_with("hidden_global_offset_") || kind == "hidden_none") put(&zero, 8);
     else refuse(name + " asks for " + kind + ", which is not provided");
   }
-  if (next != given.size()) refuse(name + ": the host gives " + std::to_string(given.size()) + " arguments, the machine code takes " + std::to_string(next));
+  if (next != given.size())
+    refuse(name + ": the host gives " + std::to_string(given.size()) + " arguments, the machine code takes " + std::to_string(next));
   return packed;
 }
 
@@ -132,7 +135,9 @@ Machine prepare(const Code& code, const Kernel& launch) {
   if (launch.wave != code.isa->wave)
     refuse(label + ": waves of " + std::to_string(code.isa->wave) + " lanes; the host's program was made for " + std::to_string(launch.wave));
   if (kernel.scratch) refuse(label + " uses scratch memory, which is not emulated");
-  const int threads = launch.block.x * launch.block.y * launch.block.z;
+  const unsigned threads = launch.block.x * launch.block.y * launch.block.z;
+  if (threads > kernel.most_threads)
+    refuse(label + ": compiled for blocks of " + std::to_string(kernel.most_threads) + " threads and launched with " + std::to_string(threads));
   if (kernel.lds + launch.dynamic_lds > size_t{64} << 10) refuse(label + ": more than 64 KiB of LDS");
   Machine m{*code.isa, kernel, label, launch, pack(kernel, label, launch), std::vector<Wave>((threads + launch.wave - 1) / launch.wave),
             std::vector<std::uint64_t>((kernel.end - kernel.entry) / 4)};
@@ -279,8 +284,8 @@ float compare(const std::string& label, Written type, const std::byte* begin, co
     }
   }
   if (worst > (type == Written::kHalves ? kHalfBar : kFloatBar))
-    refuse(label + ", value " + std::to_string(where) + " of " + std::to_string(written) + " is " + std::to_string(at(where, begin)) + ", not " +
-           std::to_string(at(where, host)) + " as in the host's build", hipErrorLaunchFailure);
+    refuse(label + ", value " + std::to_string(where) + " is " + std::to_string(at(where, begin)) + ", not " + std::to_string(at(where, host)) +
+           " as in the host's build, which wrote " + std::to_string(written) + " of them", hipErrorLaunchFailure);
   return worst;
 }
 
