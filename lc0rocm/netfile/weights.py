@@ -13,9 +13,9 @@ VALUE_HEADS = {"winner": "winner", "q": "q", "st": "st"}  # option value -> fiel
 _ACTIVATION = {1: "mish", 2: "relu", 3: "none", 4: "tanh", 5: "sigmoid", 6: "selu", 7: "swish", 8: "relu2"}
 ELEMENT_SIZE = {1: 2, 2: 2, 3: 2, 4: 4}  # bytes, by encoding
 _EXPONENT = {2: (np.dtype("<u2"), 0x7C00), 3: (np.dtype("<u2"), 0x7F80), 4: (np.dtype("<u4"), 0x7F800000)}
-_CLASSICAL, _CONVOLUTION = 1, 2  # NetworkFormat.policy
+_POLICY_CLASSICAL, _POLICY_CONVOLUTION = 1, 2  # NetworkFormat.policy
 _INPUTS, _MOVES = 112, 1858
-_DENSE = 2  # INPUT_EMBEDDING_PE_DENSE
+_EMBEDDING_DENSE = 2  # INPUT_EMBEDDING_PE_DENSE
 
 
 def read(net, policy_head: str, value_head: str) -> tuple[dict, dict]:
@@ -53,7 +53,7 @@ class _Walk:
         default = "mish" if form.default_activation == 1 else "relu"
         arch = {
             "input_format": form.input, "filters": 0, "blocks": len(weights.residual), "attention_body": attention,
-            "dense_embedding": attention and form.input_embedding == _DENSE, "embedding": 0, "encoders": 0, "heads": 0,
+            "dense_embedding": attention and form.input_embedding == _EMBEDDING_DENSE, "embedding": 0, "encoders": 0, "heads": 0,
             "activation": default, "smolgen_activation": _ACTIVATION.get(form.smolgen_activation, default),
             "ffn_activation": _ACTIVATION.get(form.ffn_activation, default), "policy": form.policy, "policy_encoders": 0,
             "policy_heads": 0, "wdl": form.value == 2, "moves_left": form.moves_left == 1,
@@ -238,11 +238,11 @@ class _Walk:
 
     def policy(self, choice, channels):
         head, path = self.choose("policy_heads", POLICY_HEADS, choice)
-        if self.format.policy == _CONVOLUTION:
+        if self.format.policy == _POLICY_CONVOLUTION:
             self.convolution("policy.policy1", head, path + "policy1", channels, 3, channels)
             self.convolution("policy.policy", head, path + "policy", channels, 3, 80)
             return {}
-        if self.format.policy == _CLASSICAL:
+        if self.format.policy == _POLICY_CLASSICAL:
             planes = self.convolution("policy.policy", head, path + "policy", channels, 1)
             self.shared_embedding(head, path, 64 * planes, _MOVES)
             return {}
