@@ -118,7 +118,8 @@ __global__ void __launch_bounds__(kBlock)
     if (skip) rest[i] = load8(at(skip, column(i)));
     g[i] = load8(at(gain, column(i))), b[i] = load8(at(shift, column(i)));
   }
-#pragma unroll(kPieces == 1 ? 4 : 1)
+  constexpr int kAtOnce = kPieces == 1 ? 4 : 1;
+#pragma unroll kAtOnce
   for (int s = 0; s < parts; ++s, x += stride)
 #pragma unroll
     for (int i = 0; i < kPieces; ++i) {

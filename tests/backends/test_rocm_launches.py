@@ -1,0 +1,42 @@
+"""How many kernels and calls of libraries a pass queues: each costs a microsecond at least, where a whole pass of one position takes some
+hundred. A change that brings a number down sets it down here; one that raises a number says in its message what that buys."""
+import pathlib
+
+import numpy as np
+import pytest
+
+from emulated import make_net
+from lc0rocm import _core
+from lc0rocm.netfile import net
+
+NETS = {  # of the kinds of scripts/cuda_check.py, with two layers each, and a whole one
+    "attention": dict(embedding=256, encoders=2, heads=8, dff=512, smolgen=(32, 256, 256)),
+    "dense embedding": dict(embedding=128, encoders=2, heads=4, dff=256, smolgen=(32, 128, 128), pe="dense", preprocessing=32),
+    "SE tower": dict(body="tower", filters=128, blocks=2, se_ratio=8, policy="convolution"),
+    "maia-1900": None}
+LAUNCHES = {  # batch 1 and 4 by libraries where they can, then by our kernels alone, each in the way that is the guess before measuring
+    "attention": [44, 44, 35, 35], "dense embedding": [50, 50, 40, 40], "SE tower": [31, 32, 23, 28], "maia-1900": [41, 50, 41, 50]}
+
+
+def launches(machine, backend, size):
+    kinds = "launch", "gemm", "conv"
+    planes = [np.resize(part, (size, len(part))) for part in _core.Game().planes(backend.info["input_format"])]
+    before = machine.calls(*kinds)
+    backend.evaluate(*planes)
+    return sum(machine.calls(*kinds).values()) - sum(before.values())
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_launches_of_a_pass(machine, tmp_path, name):
+    path = pathlib.Path(__file__).parents[1] / f"reference/nets/{name}.pb.gz"
+    if NETS[name]:
+        path = tmp_path / "net.pb"
+        make_net.write_net(make_net.make_net(**NETS[name]), path)
+    network = net.load(path).core()
+    counts = []
+    for without in ("", "hipblaslt rocblas miopen"):
+        machine.configure("blocks=2")  # of each launch: what they compute is looked at elsewhere
+        backend = _core.Backend("rocm-fp16", network, dict(max_batch=4, streams=1, graphs=False, warm_up=False, without=without))
+        counts += [launches(machine, backend, size) for size in (1, 4)]
+        del backend
+    assert counts == LAUNCHES[name]
