@@ -88,6 +88,21 @@ def test_what_has_grown_once_grows_no_more(machine, case):
     assert (machine.calls(*NEEDS), machine.live_objects()) == before
 
 
+def test_one_refusal_leaves_what_was_held(machine, case):
+    """Whichever allocation it meets: one of the pass, or the room for the next one. After that there is nothing more to be had."""
+    for part in range(1, 7):
+        machine.configure("")
+        backend, free = make(case, max_batch=8, warm_up=False), machine.free_memory()
+        machine.configure(f"fail=alloc:{part} fail=gemm:1+ fail=conv:1+")
+        check(backend, case, 1)
+        assert machine.free_memory() <= free, "a small batch gives nothing back"
+        check(backend, case, 8)
+        machine.configure("memory=0 fail=gemm:1+ fail=conv:1+")
+        for size in (8, 1, 3):
+            check(backend, case, size)
+        del backend
+
+
 def test_memory_that_is_not_to_be_had_leaves_what_was_promised(machine, case):
     """Another program has taken the rest; what was held is held still."""
     backend = make(case, max_batch=8, warm_up=False)
