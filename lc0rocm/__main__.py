@@ -15,7 +15,10 @@ def main() -> int:
         from lc0rocm import cli
         return cli.main()
     except ModuleNotFoundError as error:
-        sentence = f"the Python package {error.name} is missing; `pip install lc0rocm` brings all that is needed"
+        if str(error.name).startswith("lc0rocm."):
+            sentence = f"{error.name} is missing: a zip file or a source folder lacks what is compiled; `pip install` it, and start it elsewhere"
+        else:
+            sentence = f"the Python package {error.name} is missing; `pip install lc0rocm` brings all that is needed"
     except ImportError as error:  # of the core: a library that it was built with is gone
         sentence = f"the installation is damaged, install it again: {str(error).strip().splitlines()[-1]}"
     print("lc0rocm:", sentence, file=sys.stderr)

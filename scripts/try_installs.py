@@ -99,7 +99,8 @@ REFUSALS = {
     "packages missing": ("$PYTHON -m venv e && pip e --no-deps $WHEEL && code e/bin/lc0rocm bench", SENTENCE),
     "Python's site switched off": ("code $V/bin/python -S -m lc0rocm", r"No module named lc0rocm"),
     "wheel as a zip file": ("PYTHONPATH=$WHEEL code $V/bin/python -S -m lc0rocm backends", SENTENCE),
-    "zipapp": ("pip $V --target t $WHEEL && $PYTHON -m zipapp t -m lc0rocm.__main__:main -o a.pyz && code $PYTHON a.pyz backends", SENTENCE),
+    "zipapp": ("pip $V --target t $WHEEL && $PYTHON -m zipapp t -m lc0rocm.__main__:main -o a.pyz && code $PYTHON a.pyz backends",
+                r"\Alc0rocm: [^\n]+\Z"),  # a zipapp drops the exit code
     "folder mounted noexec": ("pip $V --target t $WHEEL && PYTHONPATH=$PWD/t code apart 'mount --bind t t; mount -o remount,bind,noexec t' "
                               "$PYTHON -m lc0rocm backends", SENTENCE),
     "another Python's wheel": ("cp $WHEEL $(basename $WHEEL | sed 's/cp3[0-9]*/cp39/g') && code pip $V ./*.whl", "not a supported wheel"),

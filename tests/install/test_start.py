@@ -12,7 +12,7 @@ def start(*arguments, code="", **kwargs):
     return subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, timeout=120, **kwargs)
 
 
-@pytest.mark.parametrize("package,arguments", [("numpy", ["check"]), ("google.protobuf", ["describe"])])
+@pytest.mark.parametrize("package,arguments", [("numpy", ["check"]), ("google.protobuf", ["describe"]), ("lc0rocm._core", ["backends"])])
 def test_a_missing_package_is_a_sentence(package, arguments):
     done = start(*arguments, code=f"sys.modules[{package!r}] = None")
     assert done.returncode == 2 and done.stdout == ""
