@@ -5,6 +5,7 @@ import pathlib
 import pickle
 import random
 import threading
+import time
 
 import chess
 import chess.variant
@@ -479,6 +480,9 @@ def test_what_a_callback_raises_ends_the_search_and_not_the_engine(net):
     for work in (lambda: 1 / 0, lambda: engine.search(chess.Board(), nodes=1), engine.new_game):
         with pytest.raises((ZeroDivisionError, lc0rocm.Error), match="division|callback"):
             engine.search(chess.Board(), time=math.inf, on_update=lambda _, work=work: work())
+        end = time.monotonic() + 60
+        while engine._search.running:
+            assert time.monotonic() < end, "it searches on"
     assert engine.search(chess.Board(), nodes=10).best_move
 
 

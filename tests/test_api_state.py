@@ -243,6 +243,10 @@ class Calls(RuleBasedStateMachine):
     @invariant()
     def nothing_is_left_behind(self):
         assert threading.active_count() <= 2  # none of ours
+        end = time.monotonic() + PATIENCE_S
+        while self.engine._search.running:  # it has been told to stop
+            assert time.monotonic() < end, "a search goes on"
+            time.sleep(0.001)
 
 
 Calls.TestCase.settings = hypothesis.settings(max_examples=max(1, STEPS // STEPS_EACH), stateful_step_count=STEPS_EACH, deadline=None,

@@ -177,7 +177,7 @@ FORMS = ["nodes {n}", "nodes {n} searchmoves {moves}", "searchmoves {moves} node
          "depth 1", "wtime {n} btime {n}", "wtime 9{n}.0 btime 9{n}.7 winc 1 binc 1 movestogo 40 foo 3", "btime {n}",
          "infinite", "infinite nodes {n}", "movetime infinite", "ponder nodes {n}", "ponder wtime {n} btime {n}", "ponder",
          "", "frobnicate nodes {n}", "mate 1 movetime {n}", "mate 1 nodes {n}", "depth", "nodes x", "nodes -{n}",
-         "ponder searchmoves {moves} nodes {n}", "nodes {n} searchmoves a1a1",
+         "ponder searchmoves {moves} nodes {n}", "nodes {n} searchmoves a1a1", "nodes {n} searchmoves a1a1 {moves}",
          "infinite searchmoves {moves}", "wtime -{n} btime -{n}", "perft {n}", "movetime={n}"]
 UNREADABLE = ("nodes x", "depth", "nodes -{n}", "perft {n}", "movetime={n}")  # one visit each
 

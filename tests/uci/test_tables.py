@@ -8,6 +8,13 @@ def test_tables_are_found_and_used(engine, reference):
     assert lines[-1].startswith("bestmove e1d2") and " tbhits 1 " in lines[-2]
 
 
+def test_the_latest_path_holds(engine, reference, tmp_path):
+    position = "position fen 8/8/8/8/8/3P1k2/8/4K3 w - - 0 1"
+    for folder, hits in ((tmp_path, 0), (reference / "syzygy", 1), (tmp_path, 0)):
+        engine.send(f"setoption name SyzygyPath value {folder}")
+        assert f" tbhits {hits} " in engine.ask(position, "go nodes 30")[-2]
+
+
 def test_a_path_that_is_not_there(engine):
     engine.send("setoption name SyzygyPath value /no/such/folder")
     assert engine.sync() == ["info string Syzygy tables: 0 WDL and 0 DTZ files, up to 0 men",
