@@ -1,3 +1,4 @@
+import gc
 import importlib
 import sys
 from pathlib import Path
@@ -16,11 +17,12 @@ def machine(emulated_gpu):
     """The emulated machine; fails a test that leaves something on it."""
     importlib.import_module("lc0rocm._rocm")
     m = Machine()
+    gc.collect()  # what tests of other files have left to Python
     m.reset()
     before = m.live_objects()
     yield m
     m.reset()
-    assert m.live_objects() == before, "not everything was freed"
+    assert m.live_objects() <= before, "not everything was freed"
 
 
 @pytest.fixture(scope="module", params=NETS)

@@ -1,4 +1,5 @@
 """The emulated ROCm through ctypes: every call is made as C code would make it."""
+import gc
 import ctypes as C
 import importlib.util
 import pathlib
@@ -87,6 +88,7 @@ def hip():
     """The emulated machine in its default settings; fails a test that leaks."""
     built("librocm_emulated.so")
     h = Hip()
+    gc.collect()  # what tests of other files have left to Python
     h.configure("")
     h("hipDeviceReset")
     before = h.live_objects()
@@ -95,7 +97,7 @@ def hip():
         h.lib.hipFree(array)  # an error of a lost device is no matter here
     h.configure("")
     h("hipDeviceReset")
-    assert h.live_objects() == before, "not everything was destroyed"
+    assert h.live_objects() <= before, "not everything was destroyed"
 
 
 @pytest.fixture
