@@ -1,4 +1,5 @@
 """What the ROCm back end takes of a GPU: all of it when it is loaded, as much as fits, and nothing more in a game."""
+import functools
 import gc
 import subprocess
 import sys
@@ -33,6 +34,19 @@ def make(case, **options):
     return _core.Backend("rocm", case[0], {"max_batch": 8, "streams": 1, "warm_up": True} | options)
 
 
+@functools.cache
+def split_plans(network):
+    """Plans that split the products of 8 positions in eight; their keys are those of one position, for other rows."""
+    plans = _core.Backend("rocm", network, {"max_batch": 1, "streams": 1, "warm_up": False, "measure": 600.0}).plans
+    return "".join(line.split()[0].replace("/r64/", "/r512/") + " own:64x64:k8 1\n" for line in plans.splitlines() if "/r64/" in line)
+
+
+@pytest.fixture
+def hungry(machine, case):
+    """Options with which a batch of 8 wants more memory than fewer positions foretell."""
+    return {"warm_up": False, "plans": split_plans(case[0])}
+
+
 def positions_at_once(machine, backend, case, size):
     """How many of `size` positions a pass takes: each pass has one copy to the GPU and one back."""
     before = machine.calls("copy")["copy"]
@@ -61,24 +75,24 @@ def test_the_largest_batch_that_fits(machine, case):
         assert make(case, max_batch=wanted, warm_up=False).info["max_batch"] == most
 
 
-def test_out_of_memory_in_play_makes_smaller_batches(machine, case):
+def test_out_of_memory_in_play_makes_smaller_batches(machine, case, hungry):
     """A batch of a size that was never met wants more than was reserved, and there is none."""
-    backend = make(case, max_batch=8, warm_up=False)
-    for part in range(1, 8):
-        free, live = machine.free_memory(), machine.live_objects()
-        machine.configure(f"fail=alloc:{part}+ fail=gemm:1+")
+    backend = make(case, **hungry)
+    for part in range(1, 5):
+        free = machine.free_memory()
+        machine.configure(f"fail=alloc:{part}+")
         check(backend, case, 8)
         before = machine.calls("alloc")
         check(backend, case, 3)
         assert machine.calls("alloc") == before, "it is a size that fits by now"
         machine.configure("")
-        assert machine.free_memory() >= free - 2**16 and machine.live_objects() <= live + 4, "what the failed pass took is back"
+        assert machine.free_memory() >= free - 2**16, "what the failed pass took is back"
 
 
-def test_what_has_grown_once_grows_no_more(machine, case):
-    """Libraries that fail in play leave the work to ways that want more memory."""
-    backend = make(case, max_batch=8, warm_up=False)
-    machine.configure("fail=gemm:1+ fail=conv:1+")
+def test_what_has_grown_once_grows_no_more(machine, case, hungry):
+    backend, before = make(case, **hungry), machine.calls("alloc")
+    check(backend, case, 8)
+    assert machine.calls("alloc") != before
     for _ in range(3):  # plainly, as a graph, and again where that one's places have moved
         for size in (8, 1, 3):
             check(backend, case, size)
@@ -88,32 +102,18 @@ def test_what_has_grown_once_grows_no_more(machine, case):
     assert (machine.calls(*NEEDS), machine.live_objects()) == before
 
 
-def test_one_refusal_leaves_what_was_held(machine, case):
+def test_one_refusal_leaves_what_was_held(machine, case, hungry):
     """Whichever allocation it meets: one of the pass, or the room for the next one. After that there is nothing more to be had."""
-    for part in range(1, 7):
+    for part in range(1, 5):
         machine.configure("")
-        backend, free = make(case, max_batch=8, warm_up=False), machine.free_memory()
-        machine.configure(f"fail=alloc:{part} fail=gemm:1+ fail=conv:1+")
-        check(backend, case, 1)
-        assert machine.free_memory() <= free, "a small batch gives nothing back"
+        backend, free = make(case, **hungry), machine.free_memory()
+        machine.configure(f"fail=alloc:{part}")
         check(backend, case, 8)
-        machine.configure("memory=0 fail=gemm:1+ fail=conv:1+")
+        assert machine.free_memory() <= free, "nothing is given back"
+        machine.configure("memory=0")
         for size in (8, 1, 3):
             check(backend, case, size)
         del backend
-
-
-def test_memory_that_is_not_to_be_had_leaves_what_was_promised(machine, case):
-    """Another program has taken the rest; what was held is held still."""
-    backend = make(case, max_batch=8, warm_up=False)
-    used = 8192 * 2**20 - machine.free_memory()
-    machine.configure(f"memory={used / 2**20 + 1:.0f} fail=gemm:1+")
-    for _ in range(2):
-        for size in (8, 1, 3):
-            check(backend, case, size)
-    assert machine.free_memory() < 2**21
-    machine.configure("memory=0")
-    check(backend, case, 8)
 
 
 def test_arrays_of_more_than_two_gib_are_refused_before_anything_is_launched(machine, tmp_path):
