@@ -18,6 +18,7 @@ Needs the package with the emulated GPU (make test) and what scripts/isa_transla
 import argparse
 import collections
 import ctypes
+import functools
 import importlib
 import importlib.util
 import json
@@ -216,6 +217,7 @@ def kernel_tests(targets, words):
     return records
 
 
+@functools.cache
 def base_name(kernel):
     """attention_half, layer_norm_team half ...: a kernel of the code objects without its other template arguments."""
     text = subprocess.run(['c++filt'], input=kernel, text=True, capture_output=True, check=True).stdout
@@ -274,37 +276,38 @@ def rows(head, lines):
     return '\n'.join(['| ' + ' | '.join(line) + ' |' for line in [head, ['---'] * len(head), *lines]])
 
 
-def table():
+def table(targets, one_pass):
     """Runs everything and writes the generated part of docs/amd_verification.md. Raises Failure for a kernel that some pass launches and
     that is not executed on a target."""
     began = time.monotonic()
-    records = passes(TARGETS, NETS, ['rocm', 'rocm-fp16'], [1, 3])
-    others = passes(ONE_PASS, ['attention', 'tower'], ['rocm-fp16'], [1])
-    tests = kernel_tests(TARGETS, '')
+    records = passes(targets, NETS, ['rocm', 'rocm-fp16'], [1, 3])
+    others = passes(one_pass, ['attention', 'tower'], ['rocm-fp16'], [1])
+    tests = kernel_tests(targets, '')
     games = [game('gfx1100')]
-    counts = {(target, name): count(target, name) for name in BIG for target in TARGETS}
+    counts = {(target, name): count(target, name) for name in BIG for target in targets}
     in_passes = {t: {launch['kernel'] for r in records if r['target'] == t for launch in r['launches']} |
-                 {launch['kernel'] for (of, _), some in counts.items() if of == t for launch in some} for t in TARGETS}
+                 {launch['kernel'] for (of, _), some in counts.items() if of == t for launch in some} for t in targets}
     executed = {r['target']: {launch['kernel'] for launch in r['launches']} | in_passes[r['target']] for r in tests}
     launched = set().union(*in_passes.values())
-    missing = {t: sorted(launched - executed[t]) for t in TARGETS}
+    missing = {t: sorted(launched - executed[t]) for t in targets}
     if any(missing.values()):
         raise Failure('launched by a pass and never executed: ' + json.dumps(missing))
     everything = collections.defaultdict(set)
-    for kernel in compiled(TARGETS[0]):
+    for kernel in compiled(targets[0]):
         everything[base_name(kernel)].add(kernel)
     lines = []
     for name, variants in sorted(everything.items()):
-        cells = [f'{len(variants & executed[t])}, {len(variants & in_passes[t])} in passes' for t in TARGETS]
+        cells = [f'{len(variants & executed[t])}, {len(variants & in_passes[t])} in passes' for t in targets]
         lines.append([name, str(len(variants)), *cells])
-    never = sorted(k for k in compiled(TARGETS[0]) if not any(k in executed[t] for t in TARGETS))
+    never = sorted(k for k in compiled(targets[0]) if not any(k in executed[t] for t in targets))
     parts = ['Variants of each kernel (a variant is a set of template arguments): how many there are, and how many were executed as machine code, '
              'by tests/kernels and by passes, each beside the same source in fibers.', '',
-             rows(['kernel', 'variants', *TARGETS], lines), '',
+             rows(['kernel', 'variants', *targets], lines), '',
              'Executed nowhere: ' + (', '.join(f'`{k}`' for k in never) or 'none') + '.', '',
              'One pass of each family in miniature, fp16, batch 1: executed wave instructions (of 32 lanes, on gfx942 of 64):', '',
-             rows(['family', *TARGETS], [[family, *(f'{executed_by(records, t, family):,}' for t in TARGETS)] for family in NETS]), '',
-             'An attention net and a tower, likewise: ' + ', '.join(f'{t} {executed_by(others, t):,}' for t in ONE_PASS) + '.', '', *games, '']
+             rows(['family', *targets], [[family, *(f'{executed_by(records, t, family):,}' for t in targets)] for family in NETS]), '',
+             'An attention net and a tower, likewise: ' + (', '.join(f'{t} {executed_by(others, t):,}' for t in one_pass) or 'no target') + '.', '', *games,
+             '']
     for (target, name), some in counts.items():
         kernels = sorted(by_kernel(some).items(), key=lambda item: -item[1].total())
         lines = [[kernel, *(f'{c[k]:,}' for k in ('launches', 'waves', *CLASSES))] for kernel, c in kernels]
@@ -397,7 +400,7 @@ def main():
         if options.mutations:
             mutations()
         if options.table:
-            table()
+            table(options.targets, ONE_PASS)
         if options.game:
             for target in options.targets:
                 game(target)
