@@ -61,7 +61,10 @@ def compile_kernels(target, folder, root=ROOT):
     def compile_one(source):
         result = folder / f'{source.stem}.co'
         if not result.exists() or result.stat().st_mtime < max(headers, source.stat().st_mtime):
-            run = subprocess.run([*command, *flags, source, '-o', result], text=True, capture_output=True, cwd=ROOT)
+            try:
+                run = subprocess.run([*command, *flags, source, '-o', result], text=True, capture_output=True, cwd=ROOT)
+            except OSError as error:
+                raise Failure(f'{command[0]} cannot be run ({error.strerror}): set $HIPCC as --help says') from error
             if run.returncode:
                 raise Failure(f'{source.name} for {target}: {run.stderr.strip()}')
         return result
@@ -106,10 +109,15 @@ MENDED = {
         ('src2_r = (src2_r >= 256).where(src2_r - _c(256), src2_r)', 'src2 = src2_r; src2_r = src2_r - _c(256)'),
         ('ctx.rvgpr_dyn(src2_r + _c(vgpr), UOp.const(lane, dtypes.int))',
          'ctx.rsrc_dyn((src2 >= 256).where(src2 + _c(vgpr), src2), UOp.const(lane, dtypes.int))')],
-    '_compile_mfma': [  # infinities and NaN in half were numbers to gfx9's matrix instruction
+    '_compile_mfma': [  # infinities and NaN in half were numbers to gfx9's matrix instruction, subnormal halves 0
         ('return exp.eq(_c(0)).where(_c(0), f32_bits)',
-         'return exp.eq(_c(0)).where(_c(0), exp.eq(_c(31)).where(f32_bits | _c(0x7F800000), f32_bits))')],
+         'small = (mant.cast(dtypes.float32) * UOp.const(2.0 ** -24, dtypes.float32)).bitcast(dtypes.uint32) | (sign << _c(31)); '
+         'return exp.eq(_c(0)).where(small, exp.eq(_c(31)).where(f32_bits | _c(0x7F800000), f32_bits))')],
 }
+
+
+# ds_bpermute_b32 and ds_permute_b32 did not ignore the high bits of a lane's number, which an inactive lane has: in their C.
+PERMUTED = r'(unsigned int alu\d+ = )(\(\(val\d+\[\d\]\+alu\d+\)>>2u\));'
 
 
 @functools.cache
@@ -196,6 +204,9 @@ class Family:
                 with emu.Context(NOOPT=1, CHECK_OOB=0, TUPLE_ORDER=0, EMULATED_DTYPES='', CAPTURE_PROCESS_REPLAY=0, PROFILE=0):
                     program = emu.to_program(sink, self.renderer())
                 text = next(part.arg for part in program.src if part.op.name == 'SOURCE')
+                if kind == 'DS' and 'PERMUTE' in name:
+                    text, count = re.subn(PERMUTED, rf'\1(\2&{emu._wave_size(self.arch) - 1}u);', text)
+                    assert count == emu._wave_size(self.arch), 'not the pinned emulator'
                 entry['function'] = function
                 self.fresh.append((entry, text, program.arg.globals, program.arg.function_name))
         self.known.append(entry)
@@ -237,7 +248,7 @@ def translate(target, out, root=ROOT):
     """Makes out/TARGET.so of a checkout's kernels; returns its path."""
     arch, folder = family_of(target), out / target
     objects = [CodeObject(path) for path in compile_kernels(target, folder, root)]
-    mended = hashlib.sha256(repr(MENDED).encode()).hexdigest()[:8]
+    mended = hashlib.sha256(repr((MENDED, PERMUTED)).encode()).hexdigest()[:8]
     family = Family(arch, ROOT / 'build/isa' / f'{arch}-{mended}')
     image, words, kernels, table = bytearray(), [], [], {('no instruction', None, False): 0}
     for code in objects:

@@ -28,6 +28,7 @@ namespace hip_emulated {
 namespace {
 
 constexpr int kVectors = 256, kExec = 126, kNull = 124, kScratchStride = 259;
+constexpr std::uint32_t kNoNumber = 0x7FC07FFF;  // nor in its halves; positive, for the emulator reads the lane an inactive lane would name
 constexpr std::uint64_t kEnded = ~std::uint64_t{0}, kMostInstructions = 100'000'000;  // of a wave
 constexpr size_t kSlack = 256;  // behind the arguments: a scalar load may read more than it needs
 constexpr float kFloatBar = 1e-4f, kHalfBar = 4e-3f;  // of the largest value that a launch writes
@@ -160,12 +161,12 @@ Machine prepare(const Code& code, const Kernel& launch) {
   return m;
 }
 
-// Registers hold ones, which is no number, but those that a wave starts with.
+// Registers hold no numbers, but those that a wave starts with.
 void start(const Machine& m, Wave& w, int first_thread) {
   const isa_code& isa = m.isa;
   std::memset(w.scalar, 0xFF, sizeof w.scalar);
-  std::memset(w.vector, 0xFF, sizeof(std::uint32_t) * kVectors * isa.wave);
-  if (isa.wave == 64) std::memset(w.accumulation, 0xFF, sizeof w.accumulation);
+  std::fill_n(w.vector, kVectors * isa.wave, kNoNumber);
+  if (isa.wave == 64) std::ranges::fill(w.accumulation, kNoNumber);
   for (std::uint32_t i = 0; i <= 64; ++i) w.scalar[128 + i] = i;
   for (std::uint32_t i = 1; i <= 16; ++i) w.scalar[192 + i] = -i;
   constexpr float kConstants[] = {0.5, -0.5, 1, -1, 2, -2, 4, -4, 0.15915494f};
