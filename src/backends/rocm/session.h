@@ -6,7 +6,7 @@
 
 #include "backends/rocm/device/device.h"
 #include "backends/rocm/device/stream.h"
-#include "backends/rocm/graph.h"
+#include "backends/rocm/device/graph.h"
 #include "backends/rocm/network.h"
 #include "nn/backend.h"
 

@@ -1,10 +1,12 @@
 // Every contender is warmed up, then all take turns for some rounds, so that a change of clock or temperature meets each of them; the
-// median of the rounds counts.
+// median of the rounds counts. A round is a captured graph of some runs, as in a pass in play: launched one by one, small kernels would
+// be as slow as the host is at launching them.
 #include "backends/rocm/linear/auction.h"
 
 #include <algorithm>
 #include <cmath>
 
+#include "backends/rocm/device/graph.h"
 #include "backends/rocm/linear/planner.h"
 #include "error.h"
 
@@ -34,12 +36,20 @@ struct Runner {
   const Contender* contender;
   int repeats = 1;
   float usual = 0;                // microseconds of a run, once it is known
+  Graph graph = {};               // of `repeats` runs; empty where they cannot be captured
   std::vector<float> times = {};  // the same of each round
+
+  // Queues so many; false if the contender cannot.
+  bool queue(int count) const {
+    for (int i = 0; i < count; ++i)
+      if (!contender->run()) return false;
+    return true;
+  }
 
   bool run(Stream& stream, const Timer& timer, int repeats) {
     check(hipEventRecord(timer.begin, stream), "measuring");
-    for (int i = 0; i < repeats; ++i)
-      if (!contender->run()) return false;
+    if (graph) graph.launch(stream);
+    else if (!queue(repeats)) return false;
     check(hipEventRecord(timer.end, stream), "measuring");
     stream.wait(patience(repeats));
     float ms = 0;
@@ -92,6 +102,10 @@ std::optional<Winner> auction(Stream& stream, const std::vector<Contender>& cont
     if (!survives(stream.device(), [&] { return c.good() && r.run(stream, timer, kWarmUps) && r.run(stream, timer, 1); })) continue;
     r.usual = std::max(r.times.back(), 1e-3f);
     r.repeats = std::clamp(int(kRoundMicroseconds / r.usual), 1, kMostRepeats);
+    r.graph = Graph(stream, [&] {
+      if (!r.queue(r.repeats)) throw Error("a contender that cannot be captured");
+    });
+    if (!survives(stream.device(), [&] { return r.run(stream, timer, r.repeats); })) continue;  // a graph's first launch is slow
     r.times.clear();
     runners.push_back(std::move(r));
   }

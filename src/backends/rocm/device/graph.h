@@ -5,6 +5,8 @@
 #include <functional>
 #include <memory>
 
+#include "backends/rocm/device/device.h"
+
 namespace rocm {
 
 class Graph {
@@ -18,7 +20,11 @@ class Graph {
 
  private:
   struct Destroy {
-    void operator()(hipGraphExec_t exec) const { (void)hipGraphExecDestroy(exec); }
+    int device;
+    Destroy() : device(0) {}
+    void operator()(hipGraphExec_t exec) const {
+      if (!given_up(device)) (void)hipGraphExecDestroy(exec);
+    }
   };
   std::unique_ptr<std::remove_pointer_t<hipGraphExec_t>, Destroy> exec_;
 };

@@ -1,10 +1,9 @@
-#include "backends/rocm/graph.h"
-
-#include "backends/rocm/device/device.h"
+#include "backends/rocm/device/graph.h"
 
 namespace rocm {
 
 Graph::Graph(hipStream_t stream, const std::function<void()>& queue) {
+  (void)hipGetDevice(&exec_.get_deleter().device);
   // Other threads go on using the device meanwhile.
   if (hipStreamBeginCapture(stream, hipStreamCaptureModeThreadLocal) == hipSuccess) {
     bool queued = true;
