@@ -5,7 +5,8 @@
     scripts/profile_pass.py maia-1900.pb.gz --batch 256 --kind rocm
 
 A net is a file or one of scripts/cuda_check.py's. Needs the package built with -Drocm=cuda on the path, and PyTorch. Products and
-convolutions are measured first, as in a game's preparation, for --measure seconds at most. The pass is a replayed graph.
+convolutions are measured first, as in a game's preparation, for --measure seconds at most, unless the user's cache (XDG_CACHE_HOME) has
+plans for them. The pass is a replayed graph.
 """
 import argparse
 import pathlib
@@ -53,7 +54,7 @@ def main():
     for name in options.nets:
         path = pathlib.Path(name)
         if not path.exists():
-            path = cuda_check.make(SimpleNamespace(tiny=False, data=None), name)
+            path = cuda_check.make(SimpleNamespace(tiny=False, data=cuda_check.ROOT / "tests/reference"), name)
         backend = cuda_check.open_backend(options.kind, path, options.batch, options.measure, max_batch=max(options.batch), streams=1)
         game = _core.Game()
         planes, moves = (f(backend.info["input_format"]) for f in (game.planes, game.policy_indices))
