@@ -63,8 +63,10 @@ def _check(backend: _core.Backend, network: _core.Network, planes, sizes: list[i
     first = None
     errors: dict[str, float] = {}
     stage = {"stage": "checking batch sizes", "total": len(sizes)}
-    for size, got in paths.run(backend, planes, sizes):
-        child.progress(stage | {"done": sizes.index(size)})
+    child.progress(stage | {"done": 0})
+    for run, (size, got) in enumerate(paths.run(backend, planes, sizes)):
+        if run > 0 and run % 2 == 0:  # the first of a size
+            child.progress(stage | {"done": run // 2})
         if cpu is not None:
             for output, error in _worst(f"batches of {size}", paths.compare(got, cpu, _OF_CPU[backend.info["half"]])).items():
                 errors[output] = max(error, errors.get(output, 0))
