@@ -80,9 +80,9 @@ std::chrono::nanoseconds Stream::wait(std::chrono::nanoseconds patience) {
   constexpr int kNaps = 64;  // a nap is this part of the wait so far
   const auto begin = Clock::now();
   hipError_t error = hipEventRecord(done_, stream_);
+  auto waited = Clock::now() - begin;  // the clock is read before the event: a process that was stopped between the two accuses no GPU
   if (error == hipSuccess) error = hipEventQuery(done_);
-  auto waited = Clock::now() - begin;
-  for (; error == hipErrorNotReady; error = hipEventQuery(done_), waited = Clock::now() - begin) {
+  for (; error == hipErrorNotReady; waited = Clock::now() - begin, error = hipEventQuery(done_)) {
     if (waited > patience) give_up(device_.index);
     check_alive(device_);
     if (waited < awake) std::this_thread::yield();
