@@ -1,6 +1,6 @@
 """The paths of a back end: each batch size of info["sizes"] may be computed in a way of its own, plainly at first and then from a graph.
 A search meets a position in batches of any size, so how far its answers may differ by that is a bar of its own."""
-from typing import Any, Iterator, NamedTuple
+from typing import Any, Iterator, NamedTuple, Sequence
 
 import numpy as np
 
@@ -8,7 +8,7 @@ from lc0rocm import _core
 
 POSITIONS = 8  # that each path evaluates
 
-Answers = list[Any]  # arrays: policy (positions, 1858), q, d and m (positions)
+Answers = Sequence[Any]  # arrays: policy (positions, 1858), q, d and m (positions)
 
 
 class Bar(NamedTuple):

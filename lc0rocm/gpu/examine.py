@@ -118,16 +118,17 @@ def _measure(backend: _core.Backend, planes, sizes: list[int], speed: dict[str, 
     return {"speed": speed, "threads": threads}
 
 
-def positions_per_second(backend: _core.Backend, planes: tuple[Any, Any], threads: int) -> float:
+def positions_per_second(backend: _core.Backend, planes: Any, threads: int) -> float:
     """Raises Error where one of the threads fails."""
-    backend.time_batches(*planes, 2, MOVES)  # a plain run, and the capture of a graph
-    once = backend.time_batches(*planes, 1, MOVES)[0]
+    masks, values = planes
+    backend.time_batches(masks, values, 2, MOVES)  # a plain run, and the capture of a graph
+    once = backend.time_batches(masks, values, 1, MOVES)[0]
     count = max(2, min(1000, round(_MEASURE_S / max(once, 1e-6))))
 
     def seconds() -> float:
         start = time.perf_counter()
         with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(lambda _: backend.time_batches(*planes, count, MOVES), range(threads)))
+            list(pool.map(lambda _: backend.time_batches(masks, values, count, MOVES), range(threads)))
         return time.perf_counter() - start
 
     if threads > 1:
