@@ -113,6 +113,11 @@ MENDED = {
         ('return exp.eq(_c(0)).where(_c(0), f32_bits)',
          'small = (mant.cast(dtypes.float32) * UOp.const(2.0 ** -24, dtypes.float32)).bitcast(dtypes.uint32) | (sign << _c(31)); '
          'return exp.eq(_c(0)).where(small, exp.eq(_c(31)).where(f32_bits | _c(0x7F800000), f32_bits))')],
+    # registers from 128 on of gfx9's instructions on halves were taken for upper halves, which they are from gfx11 on
+    '_load_vsrc0': [("if bits['s0'] == 16:", "if bits['s0'] == 16 and 'cdna' not in type(inst).__module__:")],
+    '_compile_vop12': [("bits['d'] == 16 and (", "bits['d'] == 16 and 'cdna' not in type(inst).__module__ and ("),
+                       ("bits['s0'] == 16 and (", "bits['s0'] == 16 and 'cdna' not in type(inst).__module__ and (")],
+    '_compile_vopc': [("if bits['s0'] == 16:", "if bits['s0'] == 16 and 'cdna' not in type(inst).__module__:")],
 }
 
 
@@ -146,7 +151,8 @@ def emulator():
             assert text.count(old) == 1, 'not the pinned emulator'
             text = text.replace(old, new)
         exec(text, vars(emu))
-    emu._INST_HANDLERS.update({kind: memory for kind, handler in emu._INST_HANDLERS.items() if handler is plain})
+    emu._INST_HANDLERS.update({kind: memory if handler is plain else vars(emu)[handler.__name__]
+                               for kind, handler in emu._INST_HANDLERS.items() if handler is plain or handler.__name__ in MENDED})
     return emu
 
 
