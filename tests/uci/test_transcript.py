@@ -167,6 +167,28 @@ def test_a_mistake_in_a_report_does_not_lose_the_move(monkeypatch):
     assert any("ZeroDivisionError" in line for line in sent) and sent[-1].startswith("bestmove ") and len(sent[-1]) > 12
 
 
+@pytest.mark.parametrize("says_so", [True, False])
+def test_another_game_has_a_time_manager_of_its_own(says_so):
+    from lc0rocm import options
+    from lc0rocm.engine import play, request, run
+    settings = options.Settings(options.ENGINE)
+    settings.values |= {"Backend": "random", "WeightsFile": "<built in>"}
+
+    player = play.Player(run.Voice(settings, [].extend, [].extend))
+
+    def manager(fen, moves=()):
+        player.set_position(fen, moves)
+        player.go(request.Request(wtime=60000, btime=60000, nodes=1), time.monotonic())
+        player.wait()
+        return player.run.task.manager
+
+    first = manager(chess.STARTING_FEN)
+    assert manager(chess.STARTING_FEN, ["e2e4", "e7e5"]) is first, "what was saved counts"
+    if says_so:
+        player.new_game()
+    assert manager("rnbqkb1r/pppppppp/5n2/8/8/5N2/PPPPPPPP/RNBQKB1R w KQkq - 2 2") is not first
+
+
 @pytest.mark.parametrize("go", ["go wtime 60000 btime 60000", "go movetime 2000", "go nodes 1000", "go depth 90"])
 def test_a_limit_of_nodes_holds_for_every_go(engine, go):
     engine.send("setoption name NodesLimit value 7", "position startpos")
