@@ -203,7 +203,9 @@ struct Gemm {
   }
 
   static std::vector<std::string> candidates(Stream& stream, const Shape& s) {
-    std::vector<std::string> names = {"rocblas"};
+    std::vector<std::string> names;
+    names.reserve(kLibraryRanks + 16);  // GCC 16 takes a vector that grows from one element for an array of one
+    names.push_back("rocblas");
     if (s.side) names.push_back("apart");
     for (int rank = 0; rank < kLibraryRanks; ++rank) names.push_back("hipblaslt:" + std::to_string(rank));
     const double most = 4 * least_own(stream.device(), s).cost;
