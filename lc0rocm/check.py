@@ -116,7 +116,7 @@ def _compare_sizes(of: _Sizes, index: int, worst: dict[str, _Worst], pair: tuple
                    step) -> None:
     """Every batch size of pair[index]: with the other back end, and with its first size."""
     backend, first = pair[index].backend, None
-    wanted, planes = _evaluate(pair[1 - index].backend, games), _planes(backend, games)
+    wanted, planes = _evaluate(pair[1 - index].backend, games), paths.planes(backend, games)
     for size, got in paths.run(backend, planes, of.sizes):
         mine = [part[:len(games)] for part in got]
         first = first or mine
@@ -140,9 +140,6 @@ def _games(count: int) -> Iterator[_core.Game]:
         yield game
 
 
-def _planes(backend: _core.Backend, games: list[_core.Game]):
-    return [np.stack(part) for part in zip(*(game.planes(backend.info["input_format"]) for game in games))]
-
-
 def _evaluate(backend: _core.Backend, games: list[_core.Game]):
-    return backend.evaluate(*_planes(backend, games))
+    masks, values = paths.planes(backend, games)
+    return backend.evaluate(masks, values)

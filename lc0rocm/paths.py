@@ -31,6 +31,11 @@ class Difference(NamedTuple):
     of_allowed: float  # where that share is largest
 
 
+def planes(backend: _core.Backend, games: Sequence[_core.Game]) -> list[Any]:
+    """Masks and values (games, 112), as this back end takes them."""
+    return [np.stack(part) for part in zip(*(game.planes(backend.info["input_format"]) for game in games))]
+
+
 def batch(arrays, size: int) -> Answers:
     """The positions repeated, to be so many."""
     return [np.resize(part, (size, *part.shape[1:])) for part in arrays]

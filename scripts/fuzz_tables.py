@@ -43,7 +43,7 @@ def position(ending, dice):
             board.set_piece_at(square, chess.Piece.from_symbol(piece))
         board.turn = dice.random() < 0.5
         if board.is_valid():
-            return board.fen()
+            return board
 
 
 def main():
@@ -62,7 +62,7 @@ def main():
             copy.write_bytes(damaged(path.read_bytes(), dice))
             tables = _core.Tables([folder, str(options.folder)])
             for _ in range(4):
-                fen = position(path.stem, dice)
+                fen = position(path.stem, dice).fen()
                 known += tables.wdl(fen) is not None
                 known += tables.dtz(fen) is not None
                 tables.rank_root(fen)

@@ -1,9 +1,9 @@
 """Searches without a tree (docs/spec/engine.md 4.20): the move that the policy head likes best, and the one after which the value head likes the
 position best."""
-import math
 from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
 
 from lc0rocm import _core
+from lc0rocm.engine import scores
 
 if TYPE_CHECKING:
     from lc0rocm.engine.run import Position
@@ -19,7 +19,7 @@ class Choice(NamedTuple):
 
     def score(self) -> tuple[str, int]:
         """("mate", moves) or ("cp", value)."""
-        return ("mate", 1) if self.mates else ("cp", int(90 * math.tan(1.5637541897 * self.wl)))
+        return ("mate", 1) if self.mates else ("cp", int(scores.centipawns(self.wl)))
 
 
 def by_policy(backend: _core.Backend, fill: str, position: "Position", moves: Sequence[str]) -> Choice:

@@ -12,6 +12,11 @@ def half_up(x: float) -> int:
     return math.floor(x + 0.5)
 
 
+def centipawns(q: float) -> float:
+    """Of win - loss, or of what a draw score makes of it."""
+    return 90 * math.tan(1.5637541897 * q)
+
+
 def score(pv: "PvInfo", score_type: str, has_wdl: bool) -> tuple[str, int]:
     """("mate", moves) or ("cp", value), side to move's view."""
     wl, q = pv["wl"], pv["q"]
@@ -19,9 +24,9 @@ def score(pv: "PvInfo", score_type: str, has_wdl: bool) -> tuple[str, int]:
         moves = int(half_up(pv["m"]) / 2 + (101 if pv["terminal"] == "tablebase" else 1))
         return "mate", moves if wl > 0 else -moves
     if score_type == "centipawn":
-        value = 90 * math.tan(1.5637541897 * wl)
+        value = centipawns(wl)
     elif score_type == "centipawn_with_drawscore":
-        value = 90 * math.tan(1.5637541897 * q)
+        value = centipawns(q)
     elif score_type == "centipawn_2019":
         value = 295 * wl / (1 - 0.976953126 * wl**14)
     elif score_type == "centipawn_2018":

@@ -7,8 +7,6 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import numpy as np
-
 from lc0rocm import _core, paths
 from lc0rocm.gpu import child, rocm
 from lc0rocm._core import Error
@@ -38,7 +36,7 @@ def examine(request: dict) -> dict | str:
     except Error as error:
         return str(error)
     games = [_core.Game(*split(text)) for text in POSITIONS[:paths.POSITIONS]]
-    planes = [np.stack(part) for part in zip(*(game.planes(backend.info["input_format"]) for game in games))]
+    planes = paths.planes(backend, games)
     most = backend.info["max_batch"]
     sizes = backend.info["sizes"]
     errors = request["errors"]
