@@ -105,11 +105,14 @@ class Player:
 
     def go(self, request: Request, arrived: float) -> None:
         """arrived: when the line came, by time.monotonic(); the clock starts there."""
+        self._begin(request, arrived, heads.SEARCHES.get(self.settings["Search"]))
+
+    def _begin(self, request: Request, arrived: float, ask: heads.Ask | None) -> None:
         self.settle()
         try:
             if isinstance(self.position, Error):
                 raise Error(f"no position to search, the last one was refused: {self.position}")
-            task: Task | Exception = self._task(request, arrived, self.position)
+            task: Task | Exception = self._task(request, arrived, self.position, ask)
         except Exception as error:
             task = error
         self.run = Run(request, task, self.back_end, self.voice)
@@ -121,9 +124,10 @@ class Player:
 
     def ponderhit(self, arrived: float) -> None:
         """The expected move was played: the search goes on as a normal one, its clock starting now."""
-        if not (self.run and self.run.request.ponder and self.run.replace()):
+        run = self.run
+        if not (run and run.request.ponder and run.replace()):
             raise Error("ponderhit without go ponder")
-        self.go(self.run.request._replace(ponder=False), arrived)
+        self._begin(run.request._replace(ponder=False), arrived, run.task.ask if isinstance(run.task, Task) else None)
 
     def wait(self) -> None:
         """Until bestmove is out. Raises Error if it waits for a stop."""
@@ -164,7 +168,7 @@ class Player:
             if found:
                 self.voice.send(["info string " + line for line in tables.messages(found)])
 
-    def _task(self, request: Request, arrived: float, position: Position) -> Task:
+    def _task(self, request: Request, arrived: float, position: Position, ask: heads.Ask | None) -> Task:
         """What this go has to do, and the tree to its position."""
         settings, black = self.settings, position.game.black_to_move
         self._open_tables()
@@ -181,7 +185,7 @@ class Player:
         manager, limits = self._limits(request, position)
         parameters, search = core_parameters(settings, sign), self.tree.search
         clock = _clock(request, position)
-        evaluation, ask = self._evaluation(), heads.SEARCHES.get(settings["Search"])
+        evaluation = self._evaluation()
         if loaded and clock and manager and not ask and self.tree.no_network and manager.runs_out(clock) and search.root_visits == 0:
             self.voice.send([f"info string {clock.time_ms} ms left, and the tree does not know this position: a move without the network"])
             search, evaluation = self.tree.hurried, _small(evaluation)

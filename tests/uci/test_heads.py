@@ -77,3 +77,12 @@ def test_manners(start, search):
     assert best(engine.ask("position fen 7k/5Q2/6K1/8/8/8/8/8 b - - 0 1", "go")) == "(none)", "stalemate"
     engine.send("setoption name Search value classic")
     assert len(engine.ask("position startpos", "go nodes 30")) > 1
+
+
+def test_a_search_that_ponders_goes_on_as_what_it_was(start):
+    engine = start("--backend=random")
+    engine.send("position startpos moves e2e4 e7e5", "go ponder nodes 30")
+    engine.until("info depth")
+    engine.send("setoption name Search value policyhead")
+    assert " nodes 30 " in engine.ask("ponderhit")[-2]
+    assert " nodes 1 " in engine.ask("go nodes 30")[-2]

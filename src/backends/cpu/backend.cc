@@ -11,6 +11,7 @@
 #include "backends/cpu/processors.h"
 #include "backends/cpu/team.h"
 #include "error.h"
+#include "nn/pages.h"
 
 namespace cpu {
 namespace {
@@ -43,6 +44,13 @@ auto explained(Action action) {
   }
 }
 
+// oneDNN does not look whether its small allocations succeed, and faults: before it makes things there has to be room for them
+// and for what the C library reserves for a thread.
+void prove_room() {
+  constexpr std::size_t kRoom = std::size_t{128} << 20;
+  (void)nn::allocate_pages(kRoom);  // throws std::bad_alloc
+}
+
 // What one thread owns: memory, and a forward pass for each power of two.
 struct Lane {
   Arena arena;
@@ -64,7 +72,10 @@ class CpuSession final : public nn::Session {
           const auto size = std::bit_floor(static_cast<unsigned>(std::min(left, kMaxSlice)));
           auto& forward = lanes_[member].forwards[std::bit_width(size) - 1];
           explained([&] {
-            if (!forward) forward = std::make_unique<Forward>(*weights_, lanes_[member].arena, type_, size, moves_left_);
+            if (!forward) {
+              prove_room();
+              forward = std::make_unique<Forward>(*weights_, lanes_[member].arena, type_, size, moves_left_);
+            }
             forward->run(batch, first);
           });
           first += size;
@@ -122,6 +133,7 @@ class CpuBackend final : public nn::Backend {
 
 template <Type type>
 std::unique_ptr<nn::Backend> create(std::shared_ptr<const nn::Network> network, const nn::Options& options) {
+  prove_room();
   return explained([&] { return std::make_unique<CpuBackend>(std::move(network), options, type); });
 }
 
