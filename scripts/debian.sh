@@ -16,6 +16,19 @@ inside() {
   ' inside "$1" "$checkout" "${@:2}"
 }
 
+# system_folder DIR: its whole path. Programs there are run, as root too: fails where others than root and this user could have put them.
+system_folder() {
+  local dir folder mine=('(' -user root -o -user "$(id --user)" ')')
+  dir=$(realpath --canonicalize-missing "$1")
+  folder=$dir
+  while [ "$folder" != / ]; do  # /tmp, for one, keeps what a user makes from the others
+    [ ! -e "$folder" ] || [ -n "$(find "$folder" -maxdepth 0 "${mine[@]}" '(' ! -perm /022 -o -perm -1000 ! -path "$dir" ')')" ] ||
+      fail "$folder can be written by others; name another"
+    folder=$(dirname "$folder")
+  done
+  echo "$dir"
+}
+
 # make_debian DIR SUITE: a minimal system with package lists, for root alone; what it says goes to DIR/log. Fails where DIR holds something else.
 make_debian() {
   command -v debootstrap > /dev/null || fail "debootstrap is not installed (on Debian and Ubuntu: apt-get install debootstrap)"

@@ -35,7 +35,8 @@ def call(module: str, function: str, argument: Any, patience_s: float, tell: Cal
     """module.function(argument): its value, or one sentence why there is none. All travel as JSON. tell: gets what the child
     passes to progress(). patience_s: for the next line of the child. Raises Stopped after stop.set()."""
     with tempfile.TemporaryFile() as errors:
-        child = subprocess.Popen([sys.executable, "-c", _START.format(path=sys.path, module=module, function=function)],
+        isolated = ["-I"] if sys.flags.isolated else []  # what the environment adds to Python is not wanted there either
+        child = subprocess.Popen([sys.executable, *isolated, "-c", _START.format(path=sys.path, module=module, function=function)],
                                  stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors)
         assert child.stdin
         answer = None

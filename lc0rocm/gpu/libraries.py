@@ -1,12 +1,16 @@
 """Loads a module whose libraries lie where the dynamic linker does not look: the module itself names no folder, so that nobody but this
 user and this machine's owner decides what is loaded. What is not on the linker's own paths is looked for where ROCm and CUDA put it."""
+import atexit
 import ctypes
 import functools
 import importlib
 import os
 import pathlib
 import re
+import shutil
+import stat
 import sys
+import tempfile
 from types import ModuleType
 from typing import Iterator
 
@@ -40,3 +44,27 @@ def _with_libraries(action, asked: tuple[str, ...]):
                 raise ImportError(f"ROCm 7 is not installed, or ROCM_PATH does not say where: {missing[1]} is missing") from None
             asked = (*asked, missing[1])
             _with_libraries(functools.partial(ctypes.CDLL, str(file)), asked)
+
+
+def own_temporary_folder() -> None:
+    """Names a folder that this user alone can use as the one for temporary files. MIOpen keeps the kernels that it has compiled there, not
+    in the home folder, if HOME is missing, is / or lies on a network; in /tmp anybody could put some for it first."""
+    try:
+        shared = tempfile.gettempdir()
+        if _private(shared):
+            return
+        folder = os.path.join(shared, f"lc0rocm-{os.geteuid()}")
+        try:
+            os.mkdir(folder, 0o700)
+        except FileExistsError:
+            if not _private(folder):
+                folder = tempfile.mkdtemp(prefix="lc0rocm-")
+                atexit.register(shutil.rmtree, folder, ignore_errors=True)
+        os.environ["TMPDIR"] = folder
+    except OSError:  # nowhere to write to: there is nothing to be read either
+        pass
+
+
+def _private(folder: str) -> bool:
+    status = os.lstat(folder)
+    return stat.S_ISDIR(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IRWXG | stat.S_IRWXO)

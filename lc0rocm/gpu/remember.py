@@ -6,6 +6,7 @@ import contextlib
 import fcntl
 import json
 import os
+import pathlib
 import stat
 import sys
 import tempfile
@@ -44,7 +45,7 @@ def read(name: str) -> str:
         path = config.cache_folder() / name
         with open(path, encoding="utf-8", errors="replace", opener=lambda file, flags: os.open(file, flags | os.O_NONBLOCK)) as file:
             status = os.fstat(file.fileno())
-            if stat.S_ISREG(status.st_mode) and status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            if stat.S_ISREG(status.st_mode) and _is_ours(status):
                 return file.read()
     except OSError:
         return ""
@@ -62,8 +63,7 @@ def write(name: str, text: str) -> None:
     """Replaces the file in one step, so that no reader sees half of it."""
     temporary = ""
     try:
-        folder = config.cache_folder()
-        folder.mkdir(0o700, parents=True, exist_ok=True)
+        folder = _folder()
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, delete=False) as file:
             temporary = file.name
             file.write(text)
@@ -79,9 +79,7 @@ def write(name: str, text: str) -> None:
 @contextlib.contextmanager
 def _alone() -> Iterator[None]:
     try:
-        folder = config.cache_folder()
-        folder.mkdir(0o700, parents=True, exist_ok=True)
-        lock = os.open(folder / ".lock", os.O_NOFOLLOW | os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        lock = os.open(_folder() / ".lock", os.O_NOFOLLOW | os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
     except OSError:  # then nothing is kept
         yield
         return
@@ -91,6 +89,19 @@ def _alone() -> Iterator[None]:
         yield
     finally:
         os.close(lock)
+
+
+def _folder() -> pathlib.Path:
+    """Raises OSError where it cannot be made, or belongs to somebody else, who could hold the lock for ever."""
+    folder = config.cache_folder()
+    folder.mkdir(0o700, parents=True, exist_ok=True)
+    if not _is_ours(folder.stat()):
+        raise PermissionError(f"others can write to {folder}")
+    return folder
+
+
+def _is_ours(status: os.stat_result) -> bool:
+    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _say(line: str) -> None:

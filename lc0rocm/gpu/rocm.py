@@ -85,6 +85,8 @@ def load_here() -> Rocm:
     identity = hashlib.sha256(json.dumps(files(), sort_keys=True).encode()).hexdigest()[:16]
     why_not = "" if devices else ("ROCm is present, and no device is: no AMD GPU is here, its driver amdgpu is not loaded, or this "
                                   "user may not open /dev/kfd (groups render and video)")
+    if devices:
+        libraries.own_temporary_folder()
     return Rocm(module, devices, identity, why_not)
 
 

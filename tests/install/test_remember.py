@@ -48,6 +48,14 @@ def test_a_damaged_file_is_dropped_with_a_line(cache, capsys, content):
     assert remember.recall("facts.json") == {} and capsys.readouterr().err == ""
 
 
+@pytest.mark.parametrize("mode", [0o770, 0o777, 0o1777])
+def test_nothing_is_kept_where_others_could_hold_the_lock(cache, mode):
+    cache.mkdir()
+    cache.chmod(mode)
+    remember.remember("facts.json", "a", 1)
+    assert remember.recall("facts.json") == {} and not os.listdir(cache)
+
+
 @pytest.mark.parametrize("home", ["~unknown-user/cache", "relative"])
 def test_without_a_folder_nothing_is_kept(tmp_path, monkeypatch, home):
     monkeypatch.setenv("XDG_CACHE_HOME", home)

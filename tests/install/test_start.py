@@ -59,3 +59,10 @@ def test_too_little_memory_is_a_sentence(megabytes):
         pytest.skip("NumPy ends the process by itself")
     assert done.returncode == 0 or (done.returncode == 2 and said[-1].startswith("lc0rocm: ") and len(said[-1]) > 25), done.stderr
     assert "Traceback" not in done.stderr and "internal error" not in done.stderr and "std::" not in done.stderr
+
+
+def test_the_gpus_process_is_as_isolated_as_its_parent(tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import pathlib\npathlib.Path(__file__).with_name('was-here').touch()")
+    program = "from lc0rocm.gpu import child; print(child.call('os', 'listdir', '/', 60))"
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, timeout=120, env=os.environ | {"PYTHONPATH": str(tmp_path)})
+    assert "'usr'" in done.stdout and not (tmp_path / "was-here").exists()

@@ -1,5 +1,6 @@
 """Libraries that the dynamic linker does not find by itself are loaded from ROCm's folder."""
 import os
+import pathlib
 import shutil
 import subprocess
 import sys
@@ -43,3 +44,42 @@ def test_what_is_missing_is_named(rocm, tmp_path):
 def test_a_folder_relative_to_the_working_folder_is_not_looked_into(rocm):
     done = load(rocm, os.path.relpath(rocm, os.path.dirname(sys.executable)))
     assert "libmiddle.so.7 is missing" in done.stderr
+
+
+# folders ---------------------------------------------------------------------------------------------------------------
+
+def temporary_folder(shared):
+    program = ("import os\nfrom lc0rocm.gpu import libraries\nlibraries.own_temporary_folder()\n"
+               "print(os.environ['TMPDIR'], oct(os.stat(os.environ['TMPDIR']).st_mode))")
+    done = subprocess.run([sys.executable, "-I", "-c", program], capture_output=True, text=True, timeout=120, env={"TMPDIR": str(shared)})
+    folder, mode = done.stdout.split()
+    assert mode == "0o40700"
+    return pathlib.Path(folder)
+
+
+@pytest.fixture
+def shared(tmp_path):
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    return folder
+
+
+def test_mine_is_kept(shared):
+    folder = temporary_folder(shared)
+    assert folder == shared / f"lc0rocm-{os.geteuid()}" and temporary_folder(shared) == folder
+    assert temporary_folder(folder) == folder  # one of this user's alone needs no other in it
+
+
+@pytest.mark.parametrize("obstacle", ["open to all", "link", "file"])
+def test_what_others_put_there_is_not_used(shared, obstacle):
+    mine = shared / f"lc0rocm-{os.geteuid()}"
+    if obstacle == "open to all":
+        mine.mkdir()
+        mine.chmod(0o777)
+    elif obstacle == "link":
+        mine.symlink_to(shared.parent)
+    else:
+        mine.touch()
+    folder = temporary_folder(shared)
+    assert folder != mine and folder.parent == shared and not folder.exists()  # gone with the process
