@@ -1,7 +1,9 @@
 // The launchers of src/backends/rocm/kernels for the tests, callable through ctypes: pointers, ints, and the type by a flag. Every
 // launcher is one line of LAUNCHER below; its arguments are spelled by the test.
+#include <algorithm>
+#include <cmath>
 #include <cstring>
-
+#include <stdexcept>
 #include <string>
 
 #include "backends/rocm/kernels/kernels.h"
@@ -72,6 +74,48 @@ int gemm(int half_type, void* y, void* side, int side_cols, void* x, void* w, vo
     };
     half_type ? run(half{}) : run(float{});
   });
+}
+// Microseconds of gemm in halves with what has to follow, on arrays of zeros: the least mean of three series of `runs`.
+int time_gemm(int rows, int cols, int depth, int tile, int splits, int runs, float* microseconds) {
+  void *y = nullptr, *x = nullptr, *w = nullptr, *parts = nullptr;
+  hipStream_t stream = nullptr;
+  hipEvent_t begin = nullptr, end = nullptr;
+  const size_t parts_bytes = rocm::gemm_parts_bytes<half>(1, rows, cols, splits);
+  const auto series = [&](int count) {
+    for (int i = 0; i < count; ++i) {
+      rocm::launch_gemm<half>(stream, static_cast<half*>(y), nullptr, 0, static_cast<half*>(x), static_cast<half*>(w), nullptr, 1, rows, cols,
+                              depth, true, Activation::kNone, tile, splits, static_cast<float*>(parts));
+      if (parts)
+        rocm::launch_gemm_finish<float, half>(stream, static_cast<half*>(y), nullptr, 0, static_cast<float*>(parts), splits, nullptr, rows, cols,
+                                              (cols + 7) / 8 * 8, Activation::kNone);
+    }
+  };
+  const int status = launch([&] {
+    const auto fresh = [](void*& p, size_t bytes) {
+      if (bytes && (hipMalloc(&p, bytes) != hipSuccess || hipMemset(p, 0, bytes) != hipSuccess)) throw std::runtime_error("out of memory");
+    };
+    fresh(y, size_t(rows) * cols * 2), fresh(x, size_t(rows) * depth * 2), fresh(w, size_t(cols) * depth * 2), fresh(parts, parts_bytes);
+    if (hipStreamCreateWithFlags(&stream, hipStreamNonBlocking) != hipSuccess) throw std::runtime_error("no stream");
+    if (hipEventCreate(&begin) != hipSuccess || hipEventCreate(&end) != hipSuccess) throw std::runtime_error("no events");
+    if (hipDeviceSynchronize() != hipSuccess) throw std::runtime_error("the device failed");  // the zeros are of another stream
+    series(3);
+    *microseconds = INFINITY;
+    for (int i = 0; i < 3; ++i) {
+      float milliseconds = 0;
+      (void)hipEventRecord(begin, stream);
+      series(runs);
+      (void)hipEventRecord(end, stream);
+      (void)hipEventSynchronize(end);
+      (void)hipEventElapsedTime(&milliseconds, begin, end);
+      *microseconds = std::min(*microseconds, 1000 * milliseconds / runs);
+    }
+  });
+  for (hipEvent_t e : {begin, end})
+    if (e) (void)hipEventDestroy(e);
+  if (stream) (void)hipStreamDestroy(stream);
+  for (void* p : {y, x, w, parts})
+    if (p) (void)hipFree(p);
+  return status;
 }
 LAUNCHER(expand_tokens, (int half_type, void* out, void* masks, void* values, void* encoding, int batch, int extra, int shared, int stride),
          nullptr, P(out), static_cast<uint64_t*>(masks), static_cast<float*>(values), P(encoding), batch, extra, shared, stride)
