@@ -10,7 +10,7 @@ import signal
 import sys
 from typing import Callable, NamedTuple, Sequence
 
-from lc0rocm import flags
+from lc0rocm import flags, report
 from lc0rocm._core import Error
 from lc0rocm._version import VERSION
 from lc0rocm.option import NORMAL
@@ -87,7 +87,7 @@ def _backendbench(settings: Settings) -> int:
 
 
 def _describe(settings: Settings) -> int:
-    from lc0rocm import loading, report
+    from lc0rocm import loading
     from lc0rocm.netfile import describe, net
     file = net.load(loading.find_network(settings["WeightsFile"], unplayable=True)[0])
     sections = describe.describe(file)
@@ -104,7 +104,7 @@ def _check(settings: Settings) -> int:
 
 
 def _backends(settings: Settings) -> int:
-    from lc0rocm import choose, report
+    from lc0rocm import choose
     columns, rows = choose.backends_report()
     if settings["json"]:
         report.write_json([entry._asdict() for entry in choose.backends().values()])
@@ -191,8 +191,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _failed(sentence: str) -> int:
     with contextlib.suppress(OSError):
-        print(f"lc0rocm: {sentence}", file=sys.stderr, flush=True)
+        _say(sentence)
     return 2
+
+
+def _say(sentence: str) -> None:
+    print("lc0rocm:", report.printable(sentence), file=sys.stderr, flush=True)
 
 
 def _discard_output() -> None:
@@ -233,7 +237,7 @@ def _main(arguments: list[str]) -> int:
     if wants_help:
         return _help(command if name in COMMANDS or show_hidden else None, show_hidden)
     for warning in warnings:
-        print(f"lc0rocm: {warning}", file=sys.stderr)
+        _say(warning)
     return command.run(settings) if command.run else _play(settings, arguments, show_hidden)
 
 
@@ -254,7 +258,7 @@ def _configure(settings: Settings, named: str) -> None:
     """Takes the flags of a configuration file. Raises Error if one that was named has a mistake; one that was found may be another
     engine's: what does not fit is said and left out."""
     from lc0rocm import config
-    found = config.find_config() if named == _row("ConfigFile").default else None
+    found = config.find_config(_say) if named == _row("ConfigFile").default else None
     file = found or (pathlib.Path(named) if named and named != _row("ConfigFile").default else None)
     if not file:
         return
@@ -263,9 +267,9 @@ def _configure(settings: Settings, named: str) -> None:
     except Error as error:
         if not found:
             raise
-        print(f"lc0rocm: {error}", file=sys.stderr)
+        _say(str(error))
         return
-    print(f"lc0rocm: flags from {file}", file=sys.stderr)
+    _say(f"flags from {file}")
     for words in lines:
         before = dict(settings.values)
         warnings: list[str] = []
@@ -279,7 +283,7 @@ def _configure(settings: Settings, named: str) -> None:
             settings.values = before
             warnings = [f"{error}; this line is left out"]
         for warning in warnings:
-            print(f"lc0rocm: {file}: {warning}", file=sys.stderr)
+            _say(f"{file}: {warning}")
 
 
 def _check_line(settings: Settings, before: dict, found: pathlib.Path | None) -> None:

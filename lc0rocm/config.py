@@ -2,8 +2,9 @@
 import os
 import pathlib
 import re
+import stat
 import sys
-from typing import Iterator
+from typing import Callable, Iterator
 
 from lc0rocm._core import Error
 
@@ -36,11 +37,22 @@ def cache_folder() -> pathlib.Path:
     return base / "lc0rocm"
 
 
-def find_config() -> pathlib.Path | None:
-    """The first lc0rocm.config or lc0.config in the usual folders."""
+def find_config(say: Callable[[str], None]) -> pathlib.Path | None:
+    """The first lc0rocm.config or lc0.config in the usual folders. say: hears which are not used since others could have put them there.
+    Flags name files to be written, and HOME may be another user's, as `sudo` and `su` leave it, or /tmp."""
     folders = _folders("XDG_CONFIG_HOME", "~/.config", "~/Library/Preferences", "XDG_CONFIG_DIRS", "/etc/xdg")
     candidates = (folder / name for folder in folders for name in ("lc0rocm.config", "lc0.config"))
-    return next((candidate for candidate in candidates if os.path.isfile(candidate)), None)  # is_file() raises where it may not look
+    for file in filter(os.path.isfile, candidates):  # is_file() raises where it may not look
+        if _is_ours(file):
+            return file
+        say(f"{file} is not used: it, or its folder, belongs to another user or can be written by all")
+    return None
+
+
+def _is_ours(file: pathlib.Path) -> bool:
+    """Whether it comes from this user, from the owner of this program, or from root."""
+    owners = (0, os.geteuid(), os.stat(__file__).st_uid)
+    return not os.stat(file).st_mode & stat.S_IWOTH and all(os.stat(path).st_uid in owners for path in (file, file.parent))
 
 
 def config_flags(file: pathlib.Path) -> list[list[str]]:

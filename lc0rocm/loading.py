@@ -26,10 +26,10 @@ def find_network(weights: str, unplayable: bool = False) -> tuple[str, str]:
     with the package, <autodiscover> the newest in the usual folders, else the package's if it can play or if
     `unplayable` allows a random one. Raises Error if there is none."""
     if weights not in ("<autodiscover>", "<built in>", ""):
-        return weights, f"network {weights}"
+        return weights, report.printable(f"network {weights}")
     from lc0rocm.netfile import net
     if weights == "<autodiscover>" and (found := config.discover_network()):
-        return str(found), f"network {found}, found as the newest"
+        return str(found), report.printable(f"network {found}, found as the newest")
     shipped = net.default_net()
     if shipped["playable"] or unplayable or weights != "<autodiscover>":
         kind = "" if shipped["playable"] else ", which is random: good for measuring, not for playing"

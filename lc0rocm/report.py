@@ -35,6 +35,11 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join([line(columns), line(["-" * width for width in widths]), *map(line, cells)])
 
 
+def printable(text: str) -> str:
+    """One line that a terminal and a protocol of lines take as text, whatever a downloaded network or the name of a file holds."""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)
+
+
 def write_json(value: Any) -> None:
     """As the standard has it: a number that is none, or infinite, is null."""
     print(json.dumps(_finite(value), indent=2, allow_nan=False))

@@ -78,18 +78,35 @@ def test_any_file_is_flags_or_one_sentence(tmp_path_factory, data):
 
 
 def test_order_of_folders(home):
-    assert config.find_config() is None
+    assert config.find_config(print) is None
     write(home / "XDG_CONFIG_HOME" / "lc0" / "lc0.config", b"threads=1")
-    assert config.config_flags(config.find_config()) == [["--threads=1"]]
+    assert config.config_flags(config.find_config(print)) == [["--threads=1"]]
     write(home / "bin" / "lc0rocm.config", b"threads=2")
-    assert config.config_flags(config.find_config()) == [["--threads=2"]]
+    assert config.config_flags(config.find_config(print)) == [["--threads=2"]]
 
 
 def test_a_folder_that_cannot_be_looked_into_has_nothing(home, monkeypatch):
     """Another user's home, which `sudo` and `su` leave in HOME; here by a name that no file system takes, as root may look anywhere."""
     monkeypatch.setenv("XDG_CONFIG_HOME", "/" + "x" * 300)
     monkeypatch.setenv("XDG_DATA_HOME", "/" + "x" * 300)
-    assert config.find_config() is None and config.discover_network() is None
+    assert config.find_config(print) is None and config.discover_network() is None
+
+
+@pytest.mark.parametrize("whose", ["everybody's", "another's file", "another's folder"])
+def test_what_others_could_have_put_there_is_not_used(home, whose):
+    """Flags name files to be written: in a home of another user, or in /tmp as a home, they would be the flags of another."""
+    theirs = write(home / "XDG_CONFIG_HOME" / "lc0rocm" / "lc0rocm.config", b"logfile=/root/.profile")
+    if whose == "everybody's":
+        theirs.chmod(0o666)
+    elif os.geteuid() == 0:
+        os.chown(theirs if whose == "another's file" else theirs.parent, 12345, 12345)
+    else:
+        pytest.skip("only root gives files away")
+    usual = write(home / "XDG_CONFIG_DIRS" / "lc0rocm" / "lc0rocm.config", b"threads=2")
+    said: list[str] = []
+    assert config.find_config(said.append) == usual
+    (line,) = said
+    assert line.startswith(f"{theirs} is not used")
 
 
 def test_files_that_cannot_be_read(home):

@@ -8,6 +8,7 @@ import threading
 import time
 from typing import Sequence, TextIO
 
+from lc0rocm import report
 from lc0rocm._core import Error
 
 _MAX_LINE = 1 << 20  # bytes; a game of 500 moves has 5 KB
@@ -59,7 +60,7 @@ class Output:
         self.failure: OSError | None = None
 
     def write(self, lines: Sequence[str]) -> None:
-        data = "".join(line + "\n" for line in lines).encode("utf-8", "replace")
+        data = "".join(report.printable(line) + "\n" for line in lines).encode("utf-8", "replace")
         while data and not self.failure:
             try:
                 data = data[os.write(1, data):]
@@ -95,7 +96,7 @@ class Log:
         now = time.time()
         stamp = time.strftime("%m%d %H:%M:%S", time.localtime(now)) + f".{int(now * 1000) % 1000:03d}"
         try:
-            self._file.writelines(f"{stamp} {mark} {line}\n" for line in lines)
+            self._file.writelines(f"{stamp} {mark} {report.printable(line)}\n" for line in lines)
             self._file.flush()
         except (OSError, ValueError):
             self._file = None  # a full disk is no reason to stop playing

@@ -79,7 +79,7 @@ class Uci:
             self._complain(str(error))
 
     def _complain(self, text: str) -> None:
-        self.send(["info string error: " + "".join(c if c.isprintable() else "?" for c in text)])
+        self.send(["info string error: " + text])
 
     # input -----------------------------------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ Unlike there, sizes hold for every encoding and come from the chosen heads; thei
 """
 from typing import Any
 
+from lc0rocm import report
 from lc0rocm.netfile import netproto
 from lc0rocm.netfile.weights import ELEMENT_SIZE, POLICY_HEADS, VALUE_HEADS
 
@@ -42,7 +43,7 @@ def text(sections: dict) -> str:
         lines += ["", title, "~" * len(title)]
         for label, value in rows.items():
             value = ", ".join(map(str, value)) if isinstance(value, list) else f"{value:g}" if isinstance(value, float) else value
-            lines.append(f"{label:>28}: {value}")
+            lines.append(report.printable(f"{label:>28}: {value}"))
     return "\n".join(lines[1:])
 
 

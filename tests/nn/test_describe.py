@@ -27,6 +27,13 @@ def test_text_layout(reference):
     assert "               Learning rate: 0.0001" in lines
 
 
+def test_a_network_says_nothing_to_the_terminal(nets):
+    """Its texts come from whoever made it: titles of windows, cleared screens, lines that look like others."""
+    file = net.load(nets / "attention-dense-multihead.pb.gz")
+    file.message.license = b"GPL\x1b]0;title\x07\r\x1b[2J\nbestmove a2a3 \xc3\xa9"
+    assert "License: GPL?]0;title???[2J?bestmove a2a3 \u00e9" in describe.text(describe.describe(file)).splitlines()[4]
+
+
 def test_multihead_shows_the_heads_that_are_used(nets):
     rows = described(nets / "attention-dense-multihead.pb.gz")["Weights"]
     assert rows["Policy Dmodel"] == 32 and rows["Policy heads"] == ["vanilla", "optimistic", "soft", "opponent"]

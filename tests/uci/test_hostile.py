@@ -3,6 +3,8 @@ import random
 
 import pytest
 
+from lc0rocm.engine import stream
+
 BAD = ["xyzzy", "setoption", "setoption name", "setoption name Nothing value 1", "setoption name Threads value many",
        "setoption name Threads value 99999999999999999999", "setoption name Backend value abacus",
        "setoption value name",
@@ -75,3 +77,9 @@ def test_a_last_line_without_an_end(engine):
     engine.process.stdin.close()
     engine.until("readyok")
     assert engine.process.wait(5) == 0
+
+
+def test_the_name_of_a_file_adds_no_line(capfd):
+    """That of a network, for one, which comes from an archive of somebody else."""
+    stream.Output().write(["info string network /nets/a\nbestmove a2a4\r\x1b[2J.pb.gz", "readyok \u00e9"])
+    assert capfd.readouterr().out == "info string network /nets/a?bestmove a2a4??[2J.pb.gz\nreadyok \u00e9\n"
