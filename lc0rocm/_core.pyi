@@ -42,6 +42,7 @@ class Game:
     def uci(self, move: str, chess960: bool) -> str:
         """A legal move as a GUI wants it: without chess960, castling of a king on e with a rook on a or h becomes e1g1."""
     def push(self, move: str) -> None: ...
+    def copy(self) -> Game: ...
     def planes(self, input_format: int, history_fill: str = "fen_only") -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
         """Masks (112,) and values (112,). history_fill: no, fen_only, always."""
     def transform(self, input_format: int) -> int: ...
@@ -63,7 +64,7 @@ def check_board(board: Any) -> None:
     """Raises Error for a chess.Board that Inputs would not take."""
 
 class Inputs:
-    """Positions as a network takes them: boards of python-chess, whose move stacks are their histories, or FEN text, which "moves e2e4
+    """Positions as a network takes them: boards of python-chess, whose move stacks are their histories, a Game, or FEN text, which "moves e2e4
     ..." may follow. Reads of a game what the network can see. Raises Error, naming the position, for what is no position, another
     variant, null or illegal moves among those, and a board that its moves do not lead to. moves: whether the legal moves are wanted."""
     def __init__(self, positions: Iterable[Any], input_format: int, history_fill: str = "fen_only", moves: bool = True) -> None: ...

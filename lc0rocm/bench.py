@@ -9,8 +9,7 @@ import time
 
 import numpy as np
 
-from lc0rocm import _core, loading, report
-from lc0rocm.engine import contempt
+from lc0rocm import _core, contempt, loading, report
 from lc0rocm._core import Error
 from lc0rocm.options import Settings, core_parameters
 from lc0rocm.positions import POSITIONS, split

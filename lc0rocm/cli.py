@@ -114,12 +114,12 @@ def _backends(settings: Settings) -> int:
 
 
 def _tune(settings: Settings) -> int:
-    from lc0rocm.gpu import tune
+    from lc0rocm import tune
     return tune.tune(settings)
 
 
 def _doctor(settings: Settings) -> int:
-    from lc0rocm.gpu import doctor
+    from lc0rocm import doctor
     return doctor.doctor(settings)
 
 

@@ -4,9 +4,8 @@ core() add what people see of it."""
 import warnings
 from typing import Any, Callable, Mapping
 
-from lc0rocm import gpu
+from lc0rocm import contempt, gpu
 from lc0rocm._core import Error, registered_backends, search_options
-from lc0rocm.engine import contempt
 from lc0rocm.option import ALWAYS, GO, HIDDEN, NEVER, NOW, POSITION, START, Alias, Option, Settings, value_text
 
 

@@ -120,14 +120,30 @@ def imports_of(tree: ast.AST, inside_functions: bool) -> list[tuple[int, str]]:
     return sorted({(node.lineno, name) for node in statements if isinstance(node, (ast.Import, ast.ImportFrom)) for name in imported(node)})
 
 
+def all_imports() -> list[tuple[str, str]]:
+    """(module, what it imports of the package), in functions and for types too; the package itself, which is a door, stands for nothing."""
+    return [(name, goal) for name, path in MODULES.items() if name != "lc0rocm" for node in ast.walk(ast.parse(path.read_text()))
+            if isinstance(node, (ast.Import, ast.ImportFrom)) for goal in imported(node) if goal in MODULES and goal != "lc0rocm"]
+
+
 def test_modules_do_not_import_in_a_circle():
-    """Imports at the top of modules; those in functions are the doors behind which a heavy folder is loaded when it is wanted."""
-    below = {name: {goal for _, goal in imports_of(ast.parse(path.read_text()), False) if goal in MODULES}
-             for name, path in MODULES.items()}
-    done: set[str] = set()
-    while ready := {name for name, goals in below.items() if name not in done and goals <= done | {name, "lc0rocm"}}:
-        done |= ready
-    assert below.keys() == done, f"in a circle: {sorted(below.keys() - done)}"
+    below: dict[str, set[str]] = {}
+    for name, goal in all_imports():
+        below.setdefault(name, set()).add(goal)
+    try:
+        graphlib.TopologicalSorter(below).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" imports ".join(reversed(error.args[1])))
+
+
+def test_modules_import_what_is_on_lower_floors():
+    """As docs/layout.md lists them: a folder is on one floor."""
+    lines = re.findall(r"^([0-9]+)\. (`.*`)$", (ROOT / "docs/layout.md").read_text(), re.M)
+    floors = {name.rstrip("/"): int(floor) for floor, names in lines for name in re.findall(r"`([^`]+)`", names)}
+    parts = {name: name.split(".")[1] for name in MODULES if name != "lc0rocm"}
+    assert floors.keys() == set(parts.values())
+    assert not [f"{name} (floor {floors[parts[name]]}) imports {goal} (floor {floors[parts[goal]]})" for name, goal in all_imports()
+                if parts[name] != parts[goal] and floors[parts[name]] <= floors[parts[goal]]]
 
 
 # Modules that import inside functions, because `uci` has to be answered before numpy, chess and protobuf are there.

@@ -4,7 +4,7 @@ import math
 import pytest
 
 from lc0rocm import Error
-from lc0rocm.engine import contempt
+from lc0rocm import contempt
 from lc0rocm.options import ENGINE, Settings
 
 

@@ -6,7 +6,8 @@ import sys
 
 import pytest
 
-from lc0rocm.gpu import doctor, machine
+from lc0rocm import doctor
+from lc0rocm.gpu import machine
 
 NOTHING = {"why_not": "", "devices": [], "files": [], "auto": "", "network": "", "checks": []}
 

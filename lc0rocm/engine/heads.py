@@ -1,12 +1,10 @@
 """Searches without a tree (docs/spec/engine.md 4.20): the move that the policy head likes best, and the one after which the value head likes the
 position best."""
-from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
+from typing import Callable, NamedTuple, Sequence
 
 from lc0rocm import _core
 from lc0rocm.engine import scores
-
-if TYPE_CHECKING:
-    from lc0rocm.engine.run import Position
+from lc0rocm.engine.request import Position
 
 
 class Choice(NamedTuple):
@@ -22,37 +20,34 @@ class Choice(NamedTuple):
         return ("mate", 1) if self.mates else ("cp", int(scores.centipawns(self.wl)))
 
 
-def by_policy(backend: _core.Backend, fill: str, position: "Position", moves: Sequence[str]) -> Choice:
+def by_policy(backend: _core.Backend, fill: str, position: Position, moves: Sequence[str]) -> Choice:
     """One evaluation. Raises Error if the back end fails."""
-    inputs = _core.Inputs([_text(position)], backend.info["input_format"], fill)
+    inputs = _core.Inputs([position.game], backend.info["input_format"], fill)
     logits, _, wdl, _ = backend.evaluate(inputs)
     indices = dict(zip(position.game.legal_moves(), position.game.policy_indices(backend.info["input_format"])))
     win, draw, loss = map(float, wdl[0])
     return Choice(max(moves, key=lambda move: logits[0][indices[move]]), 1, win - loss, draw)
 
 
-def by_value(backend: _core.Backend, fill: str, position: "Position", moves: Sequence[str]) -> Choice:
+def by_value(backend: _core.Backend, fill: str, position: Position, moves: Sequence[str]) -> Choice:
     """An evaluation of each move's position, unless the game ends there. Raises Error if the back end fails."""
-    choices, open_moves = [], []
+    choices, open_games = [], {}
     for move in moves:
-        game = _core.Game(position.fen, [*position.moves, move])
+        game = position.game.copy()
+        game.push(move)
         if not game.legal_moves():
             choices.append(Choice(move, 0, 1, 0, mates=True) if game.in_check else Choice(move, 0, 0, 1))
         elif game.repetitions >= 2 or game.rule50 >= 100 or game.insufficient_material:
             choices.append(Choice(move, 0, 0, 1))
         else:
-            open_moves.append(move)
-    if open_moves:
-        inputs = _core.Inputs([_text(position, move) for move in open_moves], backend.info["input_format"], fill, moves=False)
+            open_games[move] = game
+    if open_games:
+        inputs = _core.Inputs(open_games.values(), backend.info["input_format"], fill, moves=False)
         _, _, wdl, _ = backend.evaluate(inputs)
-        choices += [Choice(move, 0, float(loss - win), float(draw)) for move, (win, draw, loss) in zip(open_moves, wdl)]
+        choices += [Choice(move, 0, float(loss - win), float(draw)) for move, (win, draw, loss) in zip(open_games, wdl)]
     best = max(choices, key=lambda choice: (choice.mates, choice.wl))
     return best._replace(evaluations=len(moves))
 
 
-Ask = Callable[[_core.Backend, str, "Position", Sequence[str]], Choice]  # with the HistoryFill, and the moves to choose from
+Ask = Callable[[_core.Backend, str, Position, Sequence[str]], Choice]  # with the HistoryFill, and the moves to choose from
 SEARCHES: dict[str, Ask] = {"policyhead": by_policy, "valuehead": by_value}
-
-
-def _text(position: "Position", *moves: str) -> str:
-    return " ".join([position.fen, "moves", *position.moves, *moves])

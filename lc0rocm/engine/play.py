@@ -2,12 +2,12 @@
 import contextlib
 from typing import Sequence
 
-from lc0rocm import _core, backend_options, tables
+from lc0rocm import _core, backend_options, contempt, tables
 from lc0rocm._core import Error
-from lc0rocm.engine import contempt, heads, timeman
+from lc0rocm.engine import heads, timeman
 from lc0rocm.engine.backend import BackEnd
-from lc0rocm.engine.request import Request
-from lc0rocm.engine.run import Position, Run, Task, Voice
+from lc0rocm.engine.request import Position, Request
+from lc0rocm.engine.run import Run, Task, Voice
 from lc0rocm.options import NOW, Option, Settings, cache_positions, core_parameters, idle, node_values
 
 _MAX_VISITS = 4_000_000_000

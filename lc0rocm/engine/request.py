@@ -36,6 +36,13 @@ class Request(NamedTuple):
         return not self.waits and any(limit is not None for limit in limits)
 
 
+class Position(NamedTuple):
+    """What `position` described."""
+    fen: str
+    moves: tuple[str, ...]
+    game: _core.Game
+
+
 _NUMBERS = set(Request._fields) - {"infinite", "ponder", "searchmoves"}
 
 

@@ -7,7 +7,7 @@ from lc0rocm import _core
 from lc0rocm._core import Error
 from lc0rocm.engine import heads, scores, timeman
 from lc0rocm.engine.backend import BackEnd
-from lc0rocm.engine.request import Request
+from lc0rocm.engine.request import Position, Request
 from lc0rocm.options import Settings, live_parameters
 
 if TYPE_CHECKING:
@@ -15,13 +15,6 @@ if TYPE_CHECKING:
 
 _AT_ONCE_MS = 3
 _WITHOUT_NEWS_S = 5.0  # an info line comes at least this often
-
-
-class Position(NamedTuple):
-    """What `position` described."""
-    fen: str
-    moves: tuple[str, ...]
-    game: _core.Game
 
 
 class Task(NamedTuple):

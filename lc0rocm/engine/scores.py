@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Sequence
 
 if TYPE_CHECKING:
     from lc0rocm._core import MoveStats, PvInfo, Update
-    from lc0rocm.engine.contempt import Values
+    from lc0rocm.contempt import Values
 
 
 def half_up(x: float) -> int:

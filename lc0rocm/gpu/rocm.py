@@ -34,6 +34,11 @@ class Device(NamedTuple):
     def emulated(self) -> bool:
         return self.architecture.startswith("emulated")
 
+    @property
+    def units(self) -> str:
+        """What compute_units counts."""
+        return "work-group processors" if self.architecture.startswith("gfx") and self.wave == 32 else "compute units"
+
     def __str__(self) -> str:
         memory = f"{self.memory / 2**30:.0f} GiB" if self.memory >= 2**32 else f"{self.memory / 2**20:.0f} MiB"
         return f"GPU {self.index}: {self.name} ({self.architecture}), {memory}"

@@ -13,6 +13,8 @@ void bind_network(pybind11::module_& m);
 void bind_search(pybind11::module_& m);
 void bind_syzygy(pybind11::module_& m);
 
+const chess::History* history_of(const pybind11::handle& object);  // of a Game of Python; null for what is none
+
 // Both throw Error for what there is not.
 chess::InputFormat input_format(int number);
 chess::HistoryFill history_fill(const std::string& name);

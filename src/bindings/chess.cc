@@ -20,6 +20,7 @@ class Game {
       : history_(fen, chess960, &remarks_), pseudo_legal_(pseudo_legal) {
     for (const std::string& move : moves) push(move);
   }
+  const chess::History& history() const { return history_; }
   const std::string& remarks() const { return remarks_; }
   std::string fen() const { return to_fen(last()); }
   const chess::Position& last() const { return history_.last(); }
@@ -105,6 +106,10 @@ chess::HistoryFill history_fill(const std::string& name) {
   throw Error("unknown history fill '" + name + "': it must be no, fen_only or always");
 }
 
+const chess::History* history_of(const py::handle& object) {
+  return py::isinstance<Game>(object) ? &object.cast<const Game&>().history() : nullptr;
+}
+
 void bind_chess(py::module_& m) {
   using py::arg;
   m.attr("STARTPOS") = std::string(chess::kStartFen);
@@ -124,6 +129,7 @@ void bind_chess(py::module_& m) {
       .def("legal_moves", &Game::legal_move_names)
       .def("uci", &Game::uci, arg("move"), arg("chess960"))
       .def("push", &Game::push, arg("move"))
+      .def("copy", [](const Game& g) { return g; })
       .def("planes", &Game::planes, arg("input_format"), arg("history_fill") = "fen_only")
       .def("transform", &Game::transform, arg("input_format"))
       .def("policy_indices", &Game::policy_indices, arg("input_format"));

@@ -184,7 +184,9 @@ class Reader {
 
   void add(const py::handle& item) {
     bool chess960 = false;
-    if (PyUnicode_Check(item.ptr())) {
+    if (const chess::History* game = history_of(item)) {
+      history_ = *game;
+    } else if (PyUnicode_Check(item.ptr())) {
       read(py::cast<std::string>(item), history_);
     } else {
       chess960 = read_board(item, history_);
