@@ -48,7 +48,10 @@ def pytest_generate_tests(metafunc):
 SLOW = ("tests/install", "tests/train", "tests/test_build.py", "tests/uci/test_gpu.py", "tests/search/test_golden.py",
         "tests/backends/test_rocm_conv.py", "tests/backends/test_rocm_gemm.py", "tests/backends/test_rocm_faults.py",
         "tests/backends/test_rocm.py::test_golden", "tests/backends/test_rocm.py::test_spec_nets", "tests/backends/test_rocm.py::test_batches",
-        "tests/backends/test_rocm.py::test_graphs_repeat_plain_runs", "tests/test_ranges.py::test_any_ends_together", "tests/nn/test_fuzz.py",
+        "tests/backends/test_rocm.py::test_graphs_repeat_plain_runs", "tests/backends/test_rocm.py::test_odd_sizes",
+        "tests/backends/test_rocm.py::test_refused_launch", "tests/backends/test_rocm_memory.py", "tests/test_several_gpus.py", "tests/test_api_state.py",
+        "tests/test_python_process.py::test_a_script_ends_whatever_its_daemon_threads_do[rocm",
+        "tests/uci/test_stateful.py::test_an_emulated_gpu_that_fails", "tests/test_ranges.py::test_any_ends_together", "tests/nn/test_fuzz.py",
         "tests/standin", "tests/uci/test_hostile.py", "tests/uci/test_python_chess.py", "tests/test_rocm_loading.py")
 
 

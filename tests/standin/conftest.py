@@ -97,7 +97,7 @@ def hip():
         h.lib.hipFree(array)  # an error of a lost device is no matter here
     h.configure("")
     h("hipDeviceReset")
-    assert h.live_objects() <= before, "not everything was destroyed"
+    assert h.live_objects() == before, "not everything was destroyed"
 
 
 @pytest.fixture
