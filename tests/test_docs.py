@@ -1,5 +1,6 @@
 """What the documentation names exists: files, links, commands, flags, options; and the lists in it are complete."""
 import functools
+import importlib.util
 import pathlib
 import re
 import subprocess
@@ -164,3 +165,59 @@ def test_api_page_has_every_public_class():
     page = (ROOT / "docs/api.md").read_text()
     public = [name for name in lc0rocm.__all__ if name not in ("Error", "__version__")]
     assert [name for name in public if f"::: lc0rocm.api.{name}\n" not in page] == []
+
+
+def script(name: str):
+    spec = importlib.util.spec_from_file_location(name, ROOT / f"scripts/{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_targets_that_are_said_to_be_compiled():
+    """All of the table, and no other."""
+    text = re.search(r"\*Compiled\*.*?\. Scratch", (ROOT / "docs/amd_verification.md").read_text(), re.S)[0]
+    named = re.findall(r"\b(gfx[\w-]+|9[0-9][0-9a]|1[0-9]{3})\b(?!-)", text)
+    assert {name if name.startswith("gfx") else "gfx" + name for name in named} == script("kernel_report").TARGETS.keys()
+
+
+def test_matrix_instructions_are_those_that_the_report_asks_for():
+    report = script("kernel_report")
+    columns = [("gfx1100", "gfx1103", "gfx1151", "gfx1201", "gfx11-generic", "gfx12-generic"), ("gfx908", "gfx90a", "gfx942", "gfx9-4-generic"),
+               ("gfx950",)]
+    page, seen = (ROOT / "docs/amd_verification.md").read_text(), 0
+    for what, *cells in re.findall(r"^\| (attention, .*?|gemm, .*?) \| ([0-9]+) \| ([0-9]+) \| ([0-9]+) \| 0", page, re.M):
+        sizes = [tuple(map(int, size)) for size in re.findall(r"(\d+) x (\d+)", what)]
+        head = [int(number) for number in re.findall(r"\d+", what)]
+        for cell, targets in zip(cells, columns):
+            for target in (report.TARGETS[name] for name in targets):
+                found = ([report.gemm_half(target, [tile[:2] for tile in report.GEMM_TILES].index(size)) for size in sizes] if sizes
+                         else [report.attention_half(target, head[0], head[1] if len(head) > 1 else 128)])
+                assert set(found) == {int(cell)}, what
+        seen += 1
+    assert seen == len(re.findall(r"^\| (?:attention|gemm), ", page, re.M)) > 6
+
+
+def test_words_of_the_emulated_machine():
+    known = set(re.findall(r'key == "(\w+)"', (ROOT / "src/rocm_standin/emulated/settings.cc").read_text()))
+    kinds = set(re.findall(r"k(\w+),?", re.search(r"enum class Fault \{(.*?)\}", (ROOT / "src/rocm_standin/emulated/settings.h").read_text())[1]))
+    seen = 0
+    for page in PAGES:
+        for words in re.findall(r'"((?:[a-z]+=[\w:+@]+ ?)+)"', "\n".join(code(page)[0] + code(page)[1])):
+            for key, value in (word.split("=") for word in words.split()):
+                assert key in known and (key != "fail" or value.split(":")[0].capitalize() in kinds), f"{page}: {words}"
+                seen += 1
+    assert seen > 5
+
+
+def test_back_end_options_that_the_page_of_gpus_lists():
+    code = "".join(path.read_text() for folder in ("src/backends/rocm", "lc0rocm") for path in (ROOT / folder).rglob("*.*") if path.suffix in (".cc", ".py"))
+    table = (ROOT / "docs/gpu.md").read_text().partition("## Parameters")[2].partition("\n## ")[0]
+    keys = re.findall(r"`(\w+)`", "".join(line.split("|")[1] for line in table.splitlines() if line.startswith("| `")))
+    assert len(keys) > 10 and not [key for key in keys if f'"{key}"' not in code]
+
+
+def test_files_in_the_cache():
+    code = "".join(path.read_text() for path in (ROOT / "lc0rocm").rglob("*.py"))
+    named = re.findall(r"`(rocm[\w-]*\.(?:json|txt))`", "".join((ROOT / page).read_text() for page in PAGES if page.startswith(("docs/", "README"))))
+    assert len(set(named)) == 3 and not [name for name in named if f'"{name}"' not in code]

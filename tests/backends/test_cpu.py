@@ -3,6 +3,7 @@ import json
 import threading
 
 import network_formulas as formulas
+import odd_nets
 import numpy as np
 import pytest
 
@@ -133,6 +134,13 @@ def test_tower_under_attention_body():
     check(_core.Backend("cpu", core, {}).evaluate(*planes), formulas.Reference(core, architecture).evaluate(*planes))
 
 
+@pytest.mark.parametrize("name", odd_nets.NETS)
+def test_odd_sizes(tmp_path, name):
+    core, architecture = odd_nets.load(name, tmp_path)
+    planes = some_planes(3)
+    check(_core.Backend("cpu", core, {}).evaluate(*planes), formulas.Reference(core, architecture).evaluate(*planes))
+
+
 @pytest.mark.parametrize("name", ["maia-1900", "ab-pemap-64x2"])
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("size", [1, 3, 17])
@@ -197,7 +205,7 @@ def test_bad_options(options):
 def test_network_arguments():
     _, architecture = tower_with_attention()
     for field, changes in (("heads", {"heads": "four"}), ("colour", {"colour": 1}),
-                           ("activation", {"activation": "gelu"}), ("policy", {"policy": 4})):
+                           ("activation", {"activation": "gelu"}), ("policy", {"policy": 99})):
         with pytest.raises(_core.Error, match=field):
             _core.Network(architecture | changes, {})
     with pytest.raises(_core.Error, match="wdl"):

@@ -4,19 +4,17 @@ import importlib
 import importlib.util
 import json
 import pathlib
-import sys
 import threading
 
 import numpy as np
+import odd_nets
 import pytest
 
+from emulated import make_net
 from lc0rocm import _core
 from lc0rocm.netfile import net
 
 pytest.importorskip("lc0rocm._rocm", reason="built without the ROCm back end")
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT / "scripts"))
-import make_net  # noqa: E402
 
 KINDS = ["rocm", "rocm-fp16"]
 SMALL = {"max_batch": 8, "streams": 1, "warm_up": False}  # quick to make
@@ -99,22 +97,10 @@ def test_batches(reference, kind, size, max_batch):
     check(kind, backend(kind, reference, "ab-pemap-64x2", max_batch=max_batch).evaluate(*planes), expected)
 
 
-# Sizes that no kernel likes: heads of 12 channels, an encoding of 3 a square, odd widths.
-ODD = {
-    "map": {"embedding": 36, "heads": 3, "dff": 50, "smolgen": (3, 10, 7), "gates": True, "policy_size": 20, "value_size": 5,
-            "head_hidden": 9},
-    "dense": {"embedding": 44, "heads": 2, "d_model": 24, "dff": 30, "pe": "dense", "preprocessing": 3, "ffn_activation": "relu2"},
-    "tower": {"body": "tower", "filters": 21, "blocks": 2, "se_ratio": 3, "policy": "convolution", "value_size": 3, "head_hidden": 7},
-    "classical": {"body": "tower", "filters": 12, "blocks": 1, "policy": "classical", "policy_size": 5, "value": "classical"},
-    "both": {"body": "both", "filters": 24, "blocks": 1, "se_ratio": 4, "embedding": 32, "heads": 4, "dff": 40},
-}
-
-
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("name", ODD)
+@pytest.mark.parametrize("name", odd_nets.NETS)
 def test_odd_sizes(tmp_path, kind, name):
-    make_net.write_net(make_net.make_net(encoders=2, seed=3, **ODD[name]), tmp_path / "odd.pb")
-    core = net.load(tmp_path / "odd.pb").core()
+    core = odd_nets.load(name, tmp_path)[0]
     planes = tuple(np.stack(a) for a in zip(*(_core.Game(moves=["e2e4", "e7e5", "g1f3"][:i]).planes(1) for i in range(3))))
     check(kind, _core.Backend(kind, core, SMALL).evaluate(*planes), _core.Backend("cpu", core, {}).evaluate(*planes))
 

@@ -6,7 +6,7 @@ import pytest
 
 from lc0rocm import _core
 
-from .searching import SINGLE, check_consistent, make, root, run, visits
+from .searching import SINGLE, check_consistent, check_means, make, root, run, visits
 
 BLOCKED = "k7/p7/P7/8/8/p7/P7/K7 w - - 0 1"  # the kings shuffle, nothing else moves
 FAST = {"Threads": 1, "MinibatchSize": 32, "SmartPruningFactor": 0.0}
@@ -70,6 +70,8 @@ def test_two_fold_draws_are_taken_back_when_the_root_passes_the_first_occurrence
         search.start(FAST, {"playouts": 500})
         result = search.result()
         check_consistent(search)
+        check_means(search)
+        assert search.update()["nodes"] == search.root_visits
         if not result["best_move"]:
             break
         moves.append(result["best_move"])
@@ -103,6 +105,7 @@ def test_the_tree_goes_on_with_the_game():
     search.start(SINGLE, {"nodes": kept + 100})
     assert search.result()["playouts"] == 100
     check_consistent(search)
+    check_means(search)
     assert search.set_position(_core.STARTPOS, line) is True and search.root_visits == kept + 100
     assert search.set_position(_core.STARTPOS, line[:1]) is False and search.root_visits == 0
     search.clear()
@@ -113,6 +116,9 @@ def test_a_proven_root_is_searched_on_after_its_move():
     search = make()
     run(search, SMOTHERED, parameters=FAST, nodes=400_000, mate=3, searchmoves=["f7h6"])
     assert search.set_position(SMOTHERED, ["f7h6", "g8h8"]) is True
+    search.start(FAST, {"playouts": 0})  # only tells what the tree holds
+    search.result()
+    check_means(search, reopened=True)
     search.start(FAST, {"nodes": 400_000, "mate": 2})
     assert search.result()["stopped_by"] == "mate"
     check_consistent(search)
@@ -248,3 +254,21 @@ def test_signature(fen):
     result = run(search, fen, nodes=3000)
     update = search.update()
     assert (result["best_move"], update["pvs"][0]["visits"], update["seldepth"]) == SIGNATURE[fen]
+
+
+# The same in batches, and how many: what visits under way and collisions do.
+BATCHED = [
+    ({}, [("h2h3", 425, 8, 99), ("e1f1", 280, 8, 105), ("b4e4", 497, 10, 97), ("a1b1", 2999, 14, 46)]),
+    ({"OutOfOrderEval": False, "MinibatchSize": 8}, [("h2h3", 508, 8, 378), ("d2c1", 385, 9, 376), ("b4e4", 593, 10, 379), ("a1b1", 2999, 15, 232)]),
+    ({"MaxCollisionVisits": 50}, [("h2h3", 472, 8, 161), ("d2c1", 315, 8, 133), ("e2e3", 596, 10, 163), ("a1b1", 2999, 16, 63)])]
+
+
+@pytest.mark.parametrize("parameters, found", BATCHED)
+def test_signature_in_batches(parameters, found):
+    for fen, wanted in zip(SIGNATURE, found):
+        search = make()
+        result = run(search, fen, parameters=FAST | parameters, nodes=3000)
+        update = search.update()
+        assert (result["best_move"], update["pvs"][0]["visits"], update["seldepth"], update["evaluated_batches"]) == wanted, fen
+        check_consistent(search)
+        check_means(search)
