@@ -72,12 +72,52 @@ bool can_castle(const Board& board, Square king, Square rook) {
   return !board.attackers(to.king, others | bit(to.rook));  // Chess960: the rook may have been the king's cover
 }
 
+struct Threats {
+  Bitboard checkers, pinned;  // theirs, ours
+};
+
+inline Threats threats_to_king(const Board& board) {
+  const Square king = board.our_king();
+  Threats threats{(kGeometry.knight[king] & board.theirs(kKnight)) | (our_pawn_attacks(bit(king)) & board.theirs(kPawn)), 0};
+  const Bitboard theirs = board.theirs(), queens = board.theirs(kQueen);
+  Bitboard snipers = (diagonal_attacks(king, theirs) & (board.theirs(kBishop) | queens)) |
+                     (straight_attacks(king, theirs) & (board.theirs(kRook) | queens));
+  while (snipers) {
+    const Square sniper = pop_lowest(snipers);
+    const Bitboard cover = kGeometry.between[king][sniper] & board.ours();
+    if (!cover) threats.checkers |= bit(sniper);
+    if (std::has_single_bit(cover)) threats.pinned |= cover;
+  }
+  return threats;
+}
+
+// To the squares `allowed`, but for en passant, which may end a check from elsewhere.
+template <class Sink>
+void generate_pawns(const Board& board, Sink& sink, Bitboard pawns, Bitboard pinned, Bitboard allowed) {
+  const Bitboard theirs = board.theirs(), occupied = board.ours() | theirs;
+  const Square king = board.our_king();
+  // A pinned pawn moves only along its pin, which is the line of that direction through the king.
+  const auto movable = [&](Direction direction) { return pawns & (~pinned | kGeometry.line[direction][king]); };
+  const Bitboard pushed = movable(kFile) << 8 & ~occupied;
+  sink.pawns(pushed & allowed, 8);
+  sink.pawns((pushed & kRank3) << 8 & ~occupied & allowed, 16);
+  sink.pawns((movable(kAntidiagonal) & ~kFileA) << 7 & theirs & allowed, 7);
+  sink.pawns((movable(kDiagonal) & ~kFileH) << 9 & theirs & allowed, 9);
+
+  if (board.en_passant_file() < 0) return;
+  const Square to = 40 + board.en_passant_file();
+  const Bitboard taken = bit(to - 8);
+  for (Bitboard rest = their_pawn_attacks(bit(to)) & pawns; rest;) {
+    const Square from = pop_lowest(rest);  // two men leave a rank at once: no pin says it all, so look at the outcome
+    if (!(board.attackers(king, occupied ^ bit(from) ^ taken ^ bit(to)) & ~taken)) sink.piece(from, bit(to));
+  }
+}
+
 // Calls sink.piece(from, targets), and sink.pawns(targets, step) with the same step for every target; a target of pawns
 // on the last rank is four moves. Men that are not on `movers` stand still.
 template <class Sink>
 void generate(const Board& board, Sink& sink, Bitboard movers = ~Bitboard{0}) {
-  const Bitboard ours = board.ours(), theirs = board.theirs(), occupied = ours | theirs;
-  const Bitboard pawns = board.ours(kPawn) & movers;
+  const Bitboard ours = board.ours(), occupied = ours | board.theirs();
   const Bitboard enterable = ~ours & ~board.men(kKing);  // theirs can be attacked after a pseudo-legal move
   const Square king = board.our_king();
   const bool king_moves = movers & bit(king);
@@ -91,18 +131,8 @@ void generate(const Board& board, Sink& sink, Bitboard movers = ~Bitboard{0}) {
     sink.piece(king, safe);
   }
 
-  Bitboard checkers =
-      (kGeometry.knight[king] & board.theirs(kKnight)) | (our_pawn_attacks(bit(king)) & board.theirs(kPawn));
-  Bitboard pinned = 0;
-  const Bitboard queens = board.theirs(kQueen);
-  Bitboard snipers = (diagonal_attacks(king, theirs) & (board.theirs(kBishop) | queens)) |
-                     (straight_attacks(king, theirs) & (board.theirs(kRook) | queens));
-  while (snipers) {
-    const Square sniper = pop_lowest(snipers);
-    const Bitboard cover = kGeometry.between[king][sniper] & ours;
-    if (!cover) checkers |= bit(sniper);
-    if (std::has_single_bit(cover)) pinned |= cover;
-  }
+  const Threats threats = threats_to_king(board);
+  const Bitboard checkers = threats.checkers, pinned = threats.pinned;
   if (checkers & (checkers - 1)) return;
   const Bitboard allowed = enterable & (checkers ? kGeometry.between[king][lowest(checkers)] | checkers : ~Bitboard{0});
 
@@ -120,22 +150,7 @@ void generate(const Board& board, Sink& sink, Bitboard movers = ~Bitboard{0}) {
     sink.piece(from, straight_attacks(from, occupied) & allowed & pin_line(from));
   }
 
-  // A pinned pawn moves only along its pin, which is the line of that direction through the king.
-  const auto movable = [&](Direction direction) { return pawns & (~pinned | kGeometry.line[direction][king]); };
-  const Bitboard pushed = movable(kFile) << 8 & ~occupied;
-  sink.pawns(pushed & allowed, 8);
-  sink.pawns((pushed & kRank3) << 8 & ~occupied & allowed, 16);
-  sink.pawns((movable(kAntidiagonal) & ~kFileA) << 7 & theirs & allowed, 7);
-  sink.pawns((movable(kDiagonal) & ~kFileH) << 9 & theirs & allowed, 9);
-
-  if (board.en_passant_file() >= 0) {
-    const Square to = 40 + board.en_passant_file();
-    const Bitboard taken = bit(to - 8);
-    for (Bitboard rest = their_pawn_attacks(bit(to)) & pawns; rest;) {
-      const Square from = pop_lowest(rest);  // two men leave a rank at once: no pin says it all, so look at the outcome
-      if (!(board.attackers(king, occupied ^ bit(from) ^ taken ^ bit(to)) & ~taken)) sink.piece(from, bit(to));
-    }
-  }
+  generate_pawns(board, sink, board.ours(kPawn) & movers, pinned, allowed);
 
   if (checkers || !king_moves) return;
   for (Bitboard rooks = board.castling() & kRank1; rooks;) {
