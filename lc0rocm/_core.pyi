@@ -214,8 +214,9 @@ class Search:
         """Moves the root, keeping what the tree knows. True if the game went on from the previous position."""
     def start(self, parameters: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
         """parameters: search options by UCI name; a missing one has its default. Contempt comes as WDLRescaleRatio,
-        WDLRescaleDiff and ContemptSign (+1: for the root's side to move, -1: the other, 0: none). limits, all optional: nodes, playouts,
-        time_ms (since the clock start), depth, mate, infinite (bool), searchmoves (list of moves), elapsed_ms (the clock at
+        WDLRescaleDiff and ContemptSign (+1: for the root's side to move, -1: the other, 0: none), Search=dag as Graph "on".
+        limits, all optional: nodes,
+        playouts, time_ms (since the clock start), depth, mate, infinite (bool), searchmoves (list of moves), elapsed_ms (the clock at
         this call), remaining_ms (clock hint for smart pruning). Raises Error for an unknown key."""
     def stop(self) -> None: ...
     def set_option(self, name: str, value: Any) -> None:
@@ -233,6 +234,10 @@ class Search:
         """Every legal root move, ascending by (visits, Q + U), then the root."""
     @property
     def root_visits(self) -> int: ...
+    def save(self) -> bytes:
+        """The tree, also while a search makes it grow; src/search/saved.h has the format."""
+    def load(self, data: bytes) -> None:
+        """Between searches, a tree that was saved at this position. Raises Error for any other bytes; then there is no tree."""
 
 class Tables:
     """The Syzygy tables of some folders; docs/spec/syzygy.md. Any number of threads may ask at once."""

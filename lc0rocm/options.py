@@ -52,7 +52,8 @@ def _group(title: str, *options: Option) -> tuple[Option, ...]:
     return tuple(option._replace(group=title) for option in options)
 
 
-SEARCHES = ("classic", "policyhead", "valuehead")
+TREES = ("classic", "dag")
+SEARCHES = (*TREES, "policyhead", "valuehead")
 
 PROCESS = _group(
     "Process and game",
@@ -62,7 +63,8 @@ PROCESS = _group(
     check("Ponder", "", False, "The GUI will think on the opponent's time; go ponder works with it and without.", show=ALWAYS),
     check("", "preload", False, "Load the network at program start instead of at isready.", when=START),
     combo("Search", "search", SEARCHES[0], SEARCHES,
-          "How a move is found: classic, by a tree; policyhead, by the network's policy alone; valuehead, by its value after each move."),
+          "How a move is found: classic, by a tree; dag, by a graph in which what is reached in several ways is one position; policyhead, "
+          "by the network's policy alone; valuehead, by its value after each move."),
     core("Threads", "threads", "Search threads; 0 takes the back end's suggestion, plus one beside a GPU.", short="t", show=ALWAYS),
 )
 
@@ -230,7 +232,8 @@ def core_parameters(settings: Settings, contempt_sign: int) -> dict[str, Any]:
     """What the core's search takes, by name. contempt_sign: whom contempt favours, see contempt.sign."""
     rescale = contempt.rescale(settings)
     parameters = {option.name: settings[option.name] for option in settings.options if option.core}
-    parameters |= {"WDLRescaleRatio": rescale.ratio, "WDLRescaleDiff": rescale.diff, "ContemptSign": contempt_sign}
+    parameters |= {"WDLRescaleRatio": rescale.ratio, "WDLRescaleDiff": rescale.diff, "ContemptSign": contempt_sign,
+                   "Graph": "on" if settings["Search"] == "dag" else "off"}
     return parameters
 
 
@@ -279,7 +282,8 @@ def search_parameters(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
         if option.name in _OF_THE_NETWORK:
             raise Error(f"{option.name} is no option of an Engine; give it to lc0rocm.Network as {_OF_THE_NETWORK[option.name]}=")
         changed = settings.set(option, value_text(value))
-        if not (changed.core or changed.in_nodes or changed.name == "NNCacheSize") and settings[changed.key] != changed.default:
+        acts = changed.core or changed.in_nodes or changed.name == "NNCacheSize" or settings[changed.key] in TREES
+        if not acts and settings[changed.key] != changed.default:
             remarks.append(f"{option.name} has no effect in an Engine")
     if settings["ContemptMode"] not in ("play", "disable"):
         raise Error("ContemptMode is play or disable here")

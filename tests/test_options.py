@@ -151,7 +151,7 @@ def test_an_engine_says_nothing_of_what_is_as_it_would_be_anyway():
 
 def test_every_parameter_of_the_core_is_an_option_or_worked_out():
     declared = {row["name"] for row in _core.search_options()}
-    assert declared - {option.name for option in options.ENGINE if option.core} == {"WDLRescaleRatio", "WDLRescaleDiff", "ContemptSign"}
+    assert declared - {option.name for option in options.ENGINE if option.core} == {"WDLRescaleRatio", "WDLRescaleDiff", "ContemptSign", "Graph"}
 
 
 @pytest.mark.parametrize("row", _core.search_options(), ids=lambda row: row["name"])

@@ -191,5 +191,7 @@ void bind_search(py::module_& m) {
              for (const auto& stats : released([&] { return self.move_stats(); })) all.append(dict_of(stats));
              return all;
            })
+      .def("save", [](const Search& self) { return py::bytes(released([&] { return self.save(); })); })
+      .def("load", &Search::load, arg("data"), Released())
       .def_property_readonly("root_visits", py::cpp_function(&Search::root_visits, Released()));
 }

@@ -12,11 +12,31 @@ void average_in(Node* node, const Outcome& outcome) {
   node->m += (outcome.m - node->m) / static_cast<float>(node->n);
 }
 
+// A link takes over what is known of its position. Returns by how much its value changes.
+Outcome catch_up(Node* link) {
+  const Node& position = *link->children;
+  const Outcome change{position.wl - link->wl, position.d - link->d, position.m - link->m};
+  link->wl = position.wl;
+  link->d = position.d;
+  link->m = position.m;
+  link->lower = position.lower;
+  link->upper = position.upper;
+  if (position.is_terminal()) make_terminal(link, position.terminal, {position.wl, position.d, position.m});
+  return change;
+}
+
 // `node` has become terminal although its visits said otherwise: the ancestors' averages take the difference.
-void correct_ancestors(const Node* node, Outcome change) {
-  for (Node* ancestor = node->parent; ancestor && !ancestor->is_terminal(); ancestor = ancestor->parent) {
+void correct_ancestors(const Node* node, Ascent way, Outcome change) {
+  double n = node->n;
+  Node* ancestor = way.above(node);
+  for (; ancestor && !ancestor->is_terminal(); node = ancestor, ancestor = way.above(node)) {
+    if (ancestor->is_link && ancestor->children == node) {
+      change = catch_up(ancestor);
+      n = ancestor->n;
+      continue;
+    }
     change.wl = -change.wl;
-    const double share = static_cast<double>(node->n) / ancestor->n;
+    const double share = n / ancestor->n;
     ancestor->wl += share * change.wl;
     ancestor->d += static_cast<float>(share) * change.d;
     ancestor->m += static_cast<float>(share) * change.m;
@@ -24,7 +44,7 @@ void correct_ancestors(const Node* node, Outcome change) {
 }
 
 // Bounds of `parent` from its children's, `visited` being the one that changed. True if they grew tighter.
-bool tighten(Node* parent, const Node* visited) {
+bool tighten(Node* parent, Ascent way, const Node* visited) {
   int lower = -1, upper = -1;  // for the player to move at `parent`
   int bounded = 0;
   bool tablebase = false;
@@ -50,7 +70,7 @@ bool tighten(Node* parent, const Node* visited) {
   const Outcome before{parent->wl, parent->d, parent->m};
   make_terminal(parent, tablebase ? Terminal::kTablebase : Terminal::kEnd,
                 {-static_cast<double>(lower), lower == 0 ? 1.0f : 0.0f, 1 + (lower == -1 ? longest : visited->m)});
-  correct_ancestors(parent, {parent->wl - before.wl, parent->d - before.d, parent->m - before.m});
+  correct_ancestors(parent, way, {parent->wl - before.wl, parent->d - before.d, parent->m - before.m});
   return true;
 }
 
@@ -63,24 +83,43 @@ void make_terminal(Node* node, Terminal kind, const Outcome& outcome) {
   node->m = outcome.m;
   if (kind == Terminal::kTwoFold) return;  // a claim for this tree alone
   node->lower = node->upper = static_cast<std::int8_t>(outcome.wl > 0 ? 1 : outcome.wl < 0 ? -1 : 0);
-  if (outcome.wl < 0 && node->parent) node->edge().prior = 0;
+  if (outcome.wl < 0 && node->parent && !node->is_shared) node->edge().prior = 0;
 }
 
-void back_up(Node* leaf, Outcome outcome, bool sticky_endgames) {
-  const bool first = leaf->n == 0;
-  for (Node* node = leaf; node; node = node->parent) {
-    if (node->is_terminal()) outcome = {node->wl, node->d, node->m};
-    average_in(node, outcome);
+void back_up(Node* leaf, Ascent way, Outcome outcome, const Repetition& repetition, bool sticky_endgames) {
+  const bool was_open = leaf->n == 0 || !leaf->is_terminal();
+  int height = 0;
+  Ascent up = way;
+  for (Node* node = leaf; node; node = up.above(node)) {
+    const bool repeats = height == repetition.height && !node->is_shared;
+    if (repeats) outcome = {0, 1, repetition.m};
+    else if (node->is_terminal()) outcome = {node->wl, node->d, node->m};
     --node->in_flight;
+    if (node->is_link && !repeats && !node->is_terminal()) {
+      const double before = node->n++;
+      const Outcome change = catch_up(node);
+      outcome = {node->wl + before * change.wl, node->d + static_cast<float>(before) * change.d, node->m + static_cast<float>(before) * change.m};
+    } else if (repeats && node->is_terminal()) {
+      ++node->n;
+    } else {
+      average_in(node, outcome);
+    }
+    if (node->is_shared) continue;  // its link is the same position
     outcome = {-outcome.wl, outcome.d, outcome.m + 1};
+    ++height;
   }
-  if (!sticky_endgames || !first || !leaf->is_terminal() || leaf->terminal == Terminal::kTwoFold) return;
-  for (Node* node = leaf; Node* parent = node->parent; node = parent)
-    if (!parent->parent || parent->is_terminal() || !tighten(parent, node)) return;
+  if (!sticky_endgames || !was_open || !leaf->is_terminal() || leaf->terminal == Terminal::kTwoFold || repetition.height >= 0) return;
+  for (Node* node = leaf; Node* above = way.above(node); node = above) {
+    if (node->is_shared) {
+      if (!above->is_terminal()) catch_up(above);
+    } else if (way.is_root(above) || above->is_terminal() || !tighten(above, way, node)) {
+      return;
+    }
+  }
 }
 
-void cancel(Node* node, std::uint32_t count) {
-  for (; node; node = node->parent) node->in_flight -= count;
+void cancel(Node* node, Ascent way, std::uint32_t count) {
+  for (; node; node = way.above(node)) node->in_flight -= count;
 }
 
 std::uint32_t revert_two_fold(Node* node) {

@@ -13,12 +13,20 @@ struct Outcome {
 
 void make_terminal(Node* node, Terminal kind, const Outcome& outcome);
 
-// Ends a visit in flight at `leaf` with this result, which counts at the leaf and, sign flipping and plies growing, above it.
+// A draw by repetition on the way to a leaf of a graph, which is none on other ways to the same positions.
+struct Repetition {
+  int height = -1;  // plies from the leaf up to the node that repeats; -1: there is none
+  float m = 0;
+};
+
+// Ends a visit in flight at `leaf` with this result, which counts at the leaf and, sign flipping and plies growing, above it. A link
+// takes over the value of its position and passes on what is new in it, for all its visits: so a mean above it is that of
+// its children's values as they are known. From a repetition up the visit counts as a draw.
 // With sticky_endgames the first visit of a terminal node also proves what it can of its ancestors.
-void back_up(Node* leaf, Outcome outcome, bool sticky_endgames);
+void back_up(Node* leaf, Ascent way, Outcome outcome, const Repetition& repetition, bool sticky_endgames);
 
 // Takes back visits that were selected and not made: from `node` and all above it.
-void cancel(Node* node, std::uint32_t count);
+void cancel(Node* node, Ascent way, std::uint32_t count);
 
 // Un-makes a two-fold draw that is none any more because the first occurrence has left the tree: takes its visits out of every
 // average. Returns how many there were.

@@ -18,12 +18,19 @@ chess::History& Path::to(std::span<const chess::Move> line) {
   return history_;
 }
 
-// The network sees more than this, but positions that differ in history alone are worth the same to the search.
-std::uint64_t cache_key(const chess::Position& position) {
-  const std::uint64_t mixed =
-      position.board.hash() ^ static_cast<std::uint64_t>(position.repetitions) * 0x9e3779b97f4a7c15u;
+namespace {
+
+std::uint64_t key_of(const chess::Position& position, int count) {
+  const std::uint64_t mixed = position.board.hash() ^ static_cast<std::uint64_t>(count) * 0x9e3779b97f4a7c15u;
   return mixed * 0xbf58476d1ce4e5b9u ^ mixed >> 29;
 }
+
+}  // namespace
+
+// The network sees more than this, but positions that differ in history alone are worth the same to the search.
+std::uint64_t cache_key(const chess::Position& position) { return key_of(position, position.repetitions); }
+
+std::uint64_t graph_key(const chess::Position& position) { return key_of(position, position.rule50); }
 
 void Batch::clear() {
   leaves_.clear();
@@ -33,15 +40,16 @@ void Batch::clear() {
   first_move_.assign(1, 0);
 }
 
-void Batch::add(const Pick& pick, std::span<const chess::Move> line) {
+void Batch::add(Pick pick, std::span<const chess::Move> line) {
   Leaf& leaf = leaves_.emplace_back();
   leaf.node = pick.node;
+  leaf.links = std::move(pick.links);
   leaf.depth = pick.depth;
-  if (!pick.is_new) {
-    leaf.state = Leaf::State::kRevisit;
-    return;
-  }
+  if (!pick.is_new) leaf.state = Leaf::State::kRevisit;
+  if (!pick.is_new && !evaluation_.graph) return;
   const chess::History& history = path_.to(line);
+  if (evaluation_.graph) leaf.repetition = first_repetition(history, leaf.depth);
+  if (!pick.is_new) return;
   leaf.key = cache_key(history.last());
   evaluation_.cache->prefetch(leaf.key);
   chess::MoveList moves;
@@ -50,6 +58,11 @@ void Batch::add(const Pick& pick, std::span<const chess::Move> line) {
     leaf.state = Leaf::State::kTerminal;
     return;
   }
+  if (leaf.repetition.height == 0) {  // other ways to it may lead on: the node stays a leaf
+    leaf.state = Leaf::State::kRepetition;
+    return;
+  }
+  leaf.graph_key = graph_key(history.last());
   leaf.first_edge = edges_.size();
   leaf.edge_count = moves.size();
   for (const chess::Move move : moves) edges_.push_back({move, 0});
@@ -79,16 +92,29 @@ bool Batch::is_terminal(const chess::History& history, const chess::MoveList& mo
   };
   if (moves.empty()) return end(Terminal::kEnd, position.board.in_check() ? 1 : 0, 0);
   if (leaf.depth == 0) return false;
-  if (position.board.insufficient_material() || position.rule50 >= 100 || position.repetitions >= 2)
-    return end(Terminal::kEnd, 0, 0);
-  const bool two_fold = evaluation_.two_fold_draws && position.repetitions == 1 && leaf.depth >= 4 &&
-                        leaf.depth >= position.repetition_distance;
-  if (two_fold) return end(Terminal::kTwoFold, 0, static_cast<float>(position.repetition_distance));
+  if (position.board.insufficient_material() || position.rule50 >= 100) return end(Terminal::kEnd, 0, 0);
+  if (!evaluation_.graph)
+    if (const auto m = repetition(position, leaf.depth)) return end(position.repetitions >= 2 ? Terminal::kEnd : Terminal::kTwoFold, 0, *m);
   if (!evaluation_.tables || position.rule50 != 0) return false;  // a table is for a 50-move count that begins
   const std::optional<int> wdl = evaluation_.tables->wdl(position.board);
   if (!wdl) return false;
   // The side to move's, and a node's value is the other's. Its plies left are known when it is finished.
   return end(Terminal::kTablebase, *wdl == 2 ? -1 : *wdl == -2 ? 1 : 0, 0);
+}
+
+// Nothing, or the plies left of a draw: the third occurrence, or the second one inside the search.
+std::optional<float> Batch::repetition(const chess::Position& position, int depth) const {
+  if (position.repetitions >= 2) return 0.0f;
+  const bool two_fold = evaluation_.two_fold_draws && position.repetitions == 1 && depth >= 4 && depth >= position.repetition_distance;
+  if (!two_fold) return std::nullopt;
+  return static_cast<float>(position.repetition_distance);
+}
+
+// Nearest to the root.
+Repetition Batch::first_repetition(const chess::History& history, int depth) const {
+  for (int height = depth - 1; height >= 0; --height)
+    if (const auto m = repetition(history[history.size() - 1 - height], depth - height)) return {height, *m};
+  return {};
 }
 
 bool Batch::look_up(Leaf& leaf) {

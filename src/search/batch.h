@@ -2,6 +2,7 @@
 // evaluation, priors (docs/spec/engine.md 4.7). All of it runs outside the tree lock; this is where a search with a fast back end spends
 // its time.
 #pragma once
+#include <optional>
 #include <random>
 #include <span>
 #include <vector>
@@ -24,6 +25,7 @@ struct Evaluation {
   chess::HistoryFill fill = chess::HistoryFill::kFenOnly;
   float policy_temperature = 1;
   bool two_fold_draws = true;
+  bool graph = false;
   float noise_epsilon = 0, noise_alpha = 0;  // at the root
   bool rescale = false;                      // values from the network are transformed
   WdlTransform transform;
@@ -43,15 +45,20 @@ class Path {
 };
 
 std::uint64_t cache_key(const chess::Position& position);
+// Of a shared position. Its count of the 50-move rule is part of it: so the game ends there on all ways to it or on none, and since each
+// move raises the count or cannot be undone, no way leads from a position back to itself.
+std::uint64_t graph_key(const chess::Position& position);
 
 struct Leaf {
-  enum class State { kRevisit, kTerminal, kEvaluated, kQueued, kDone };
+  enum class State { kRevisit, kRepetition, kTerminal, kEvaluated, kQueued, kDone };
   Node* node = nullptr;  // null: prefetched for the cache alone
   int depth = 0;
   State state = State::kQueued;
   Terminal kind = Terminal::kNone;
   Outcome outcome;              // of kTerminal and kEvaluated
-  std::uint64_t key = 0;
+  Repetition repetition;        // of a graph
+  std::vector<Node*> links;     // of the way to it, see Ascent
+  std::uint64_t key = 0, graph_key = 0;
   std::size_t first_edge = 0;   // in Batch::edges
   int edge_count = 0;
 };
@@ -61,7 +68,7 @@ class Batch {
   Batch(const Evaluation& evaluation, const chess::History& game) : evaluation_(evaluation), path_(game) {}
 
   void clear();
-  void add(const Pick& pick, std::span<const chess::Move> line);
+  void add(Pick pick, std::span<const chess::Move> line);
   void prefetch(std::span<const chess::Move> line);  // into the cache, if it is not there
   int queued() const { return static_cast<int>(queue_.size()); }
   // Throws Error: from the back end, or for values that are no numbers.
@@ -72,6 +79,8 @@ class Batch {
 
  private:
   bool is_terminal(const chess::History& history, const chess::MoveList& moves, Leaf& leaf) const;
+  std::optional<float> repetition(const chess::Position& position, int depth) const;
+  Repetition first_repetition(const chess::History& history, int depth) const;
   bool look_up(Leaf& leaf);
   void enqueue(const chess::History& history, const chess::MoveList& moves, std::size_t leaf);
   void accept(Leaf& leaf, const nn::Value& value, const std::uint16_t* priors);

@@ -40,6 +40,7 @@ struct Row {
 const Row kTable[] = {
     {"Threads", Integer{&Params::threads, 0, 128}},
     {"MinibatchSize", Integer{&Params::minibatch_size, 0, 1024}},
+    {"Graph", choice<&Params::graph>({"off", "unshared", "on"})},
     {"CPuct", Real{&Params::cpuct, 0, 100}},
     {"CPuctBase", Real{&Params::cpuct_base, 1, 1e9}},
     {"CPuctFactor", Real{&Params::cpuct_factor, 0, 1000}},

@@ -11,12 +11,14 @@
 namespace search {
 
 enum class Fpu { kReduction, kAbsolute, kSame };
+enum class Graph { kOff, kUnshared, kOn };  // kUnshared: a graph in which no position is found again, which makes it a tree
 enum class ScoreType { kCentipawn, kCentipawnWithDrawscore, kCentipawn2019, kCentipawn2018, kWinPercentage, kQ, kWL, kWdlMu };
 
 // What is fixed while a search runs.
 struct FixedParams {
   int threads = 0;         // 0: what the back end advises
   int minibatch_size = 0;  // 0: what the back end advises
+  Graph graph = Graph::kOff;  // a change drops what is known
 
   float cpuct = 1.745f, cpuct_base = 38739, cpuct_factor = 3.894f;
   float cpuct_at_root = 1.745f, cpuct_base_at_root = 38739, cpuct_factor_at_root = 3.894f;

@@ -18,6 +18,7 @@ using Line = std::vector<chess::Move>;
 
 // Spends the budget below `node`, to which `line` leads, best child first; returns what was used.
 int spread(const Situation& situation, const Node* node, Line& line, int budget, std::vector<Line>& wishes) {
+  node = node->position();
   if (budget <= 0 || node->n == 0 || node->is_terminal() || !node->edges) return 0;
   const int depth = static_cast<int>(line.size());
   const bool is_root = depth == 0;

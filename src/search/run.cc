@@ -23,6 +23,7 @@ Evaluation make_evaluation(const Run::Setup& setup, const syzygy::RootMoves& tab
   evaluation.fill = setup.fill;
   evaluation.policy_temperature = setup.policy_temperature;
   evaluation.two_fold_draws = params.two_fold_draws;
+  evaluation.graph = params.graph != Graph::kOff;
   evaluation.noise_epsilon = params.noise_epsilon;
   evaluation.noise_alpha = params.noise_alpha;
   evaluation.transform = {params.wdl_rescale_ratio, params.wdl_rescale_diff, params.wdl_max_s};
@@ -142,7 +143,7 @@ void Run::failed(const std::string& why, bool to_begin) {
 
 // All workers have left; the caller holds the tree lock.
 void Run::sum_up() {
-  for (const Pick& pick : shared_.collisions) cancel(pick.node->parent, pick.visits);
+  for (const Pick& pick : shared_.collisions) cancel(pick.node->parent, pick.way(), pick.visits);
   shared_.collisions.clear();
   const Situation& situation = shared_.situation;
   const auto moves = ranked_moves(situation, situation.tree->root(), 0);

@@ -4,7 +4,9 @@
 
 #include "chess/notation.h"
 #include "error.h"
+#include "search/batch.h"
 #include "search/run.h"
+#include "search/saved.h"
 #include "search/tree.h"
 
 namespace search {
@@ -23,6 +25,12 @@ std::shared_ptr<nn::Cache> make_cache(std::size_t size) {
       if (size == 0) throw;
     }
   }
+}
+
+// What the nodes of a graph may take before those that no search needs are given up.
+std::size_t kept_bytes(const Params& params) {
+  constexpr std::size_t kKept = 512 << 20;
+  return params.ram_limit_mb > 0 ? std::min(kKept, static_cast<std::size_t>(params.ram_limit_mb) * 1'000'000 / 4) : kKept;
 }
 
 }  // namespace
@@ -92,7 +100,9 @@ bool Search::set_position(const std::string& fen, const std::vector<std::string>
   const bool goes_on = game_ && is_same((*game_)[0], game[0]) && moves_.size() <= line.size() &&
                        std::equal(moves_.begin(), moves_.end(), line.begin());
   const std::lock_guard lock(lock_);
-  if (goes_on) {
+  if (tree_->is_graph()) {
+    tree_->go_to(graph_key(game.last()), game.last().board.count_legal_moves());
+  } else if (goes_on) {
     for (std::size_t i = moves_.size(); i < line.size(); ++i) tree_->advance(line[i]);
   } else {
     tree_->drop();
@@ -108,6 +118,11 @@ void Search::start(const Params& params, const Limits& limits) {
   if (!backend_) throw Error("the search has no back end; set one first");
   end_run();
   if (!game_) game_.emplace(chess::kStartFen);
+  {
+    const std::lock_guard lock(lock_);
+    tree_->become(params.graph != Graph::kOff);
+    tree_->keep(kept_bytes(params));
+  }
   auto run = std::make_shared<Run>(Run::Setup{backend_, cache_, fill_, policy_temperature_, tables_, *game_, params, limits},
                                    *tree_, lock_, pace_);
   const std::lock_guard lock(lock_);
@@ -144,6 +159,20 @@ std::optional<Update> Search::wait(double seconds, Castling castling) { return r
 Update Search::update(Castling castling) const { return run()->update(castling); }
 Result Search::result(Castling castling) const { return run()->result(castling); }
 std::vector<MoveStats> Search::move_stats() const { return run()->move_stats(); }
+
+std::string Search::save() const {
+  home_.check("engine");
+  const std::lock_guard lock(lock_);
+  return search::save(*tree_);
+}
+
+void Search::load(const std::string& bytes) {
+  home_.check("engine");
+  const std::lock_guard control(control_);
+  end_run();
+  const std::lock_guard lock(lock_);
+  search::load(*tree_, game_ ? *game_ : chess::History(chess::kStartFen), bytes);
+}
 
 std::uint32_t Search::root_visits() const {
   home_.check("engine");

@@ -42,6 +42,9 @@ class Search {
   std::vector<MoveStats> move_stats() const;
   std::uint32_t root_visits() const;
 
+  std::string save() const;              // the tree, as saved.h has it; also while it grows
+  void load(const std::string& bytes);   // one that was saved at this position; ends a running search
+
  private:
   std::shared_ptr<Run> latest() const;  // null if there was none
   std::shared_ptr<Run> run() const;     // throws then

@@ -11,6 +11,7 @@ void Selector::descend(std::uint32_t budget, Picks& picks) {
   picks_ = &picks;
   shares_.clear();
   line_.clear();
+  links_.clear();
   visit(situation_.tree->root(), budget, std::numeric_limits<std::uint32_t>::max(), true);
 }
 
@@ -21,25 +22,29 @@ void Selector::visit(Node* node, std::uint32_t budget, std::uint32_t limit, bool
     const std::uint32_t count = revert_two_fold(node);
     situation_.initial_visits -= std::min(situation_.initial_visits, count);
   }
-  if (node->n == 0 || node->is_terminal()) {
-    if (node->n > 0 || node->in_flight == 0) {
-      const bool is_new = node->n == 0;
-      picks_->all.push_back({node, depth, static_cast<std::uint32_t>(picks_->moves.size()), 1, 0, false, is_new});
-      if (is_new) picks_->moves.insert(picks_->moves.end(), line_.begin(), line_.end());
+  Node* position = node->position();
+  if (node->is_leaf() || node->is_terminal() || position->is_terminal()) {
+    const bool is_new = node->is_leaf();
+    if (!is_new || node->in_flight == 0) {
+      picks_->all.push_back({node, depth, static_cast<std::uint32_t>(picks_->moves.size()), 1, 0, false, is_new, links_});
+      picks_->moves.insert(picks_->moves.end(), line_.begin(), line_.end());
       ++node->in_flight;
       --budget;
       whole = false;
     }
     if (budget == 0) return;
-    picks_->all.push_back({node, depth, 0, budget, whole ? limit : 0, true, false});
+    picks_->all.push_back({node, depth, 0, budget, whole ? limit : 0, true, false, links_});
     return;
   }
   node->in_flight += budget;
+  const bool is_side_entry = node->is_link && position->parent != node;
+  if (node->is_link) position->in_flight += budget;
+  if (is_side_entry) links_.push_back(node);
   const std::size_t begin = shares_.size();
-  divide(node, depth, budget, limit);
+  divide(position, depth, budget, limit);
   const std::size_t end = shares_.size();
   for (std::size_t i = begin; i < end; ++i) {  // what the descent will read of all of them is on the way before the first
-    shares_[i].child = situation_.tree->child(node, shares_[i].index);
+    shares_[i].child = situation_.tree->child(position, shares_[i].index);
     __builtin_prefetch(shares_[i].child->edges);
     __builtin_prefetch(shares_[i].child->children);
   }
@@ -50,6 +55,7 @@ void Selector::visit(Node* node, std::uint32_t budget, std::uint32_t limit, bool
     line_.pop_back();
   }
   shares_.resize(begin);
+  if (is_side_entry) links_.pop_back();
 }
 
 // Root moves that cannot become best any more are not worth a visit.

@@ -42,10 +42,13 @@ struct Pick {
   std::uint32_t visits;     // 1 for a leaf; those that found it taken, for a collision
   std::uint32_t limit;      // a collision of up to this many would have come the same way; 0: do not enlarge
   bool is_collision;
-  bool is_new;              // a leaf without visits: this descent alone may expand it
+  bool is_new;              // a leaf to be evaluated: this descent alone may expand it
+  std::vector<Node*> links; // of the way, see Ascent
+
+  Ascent way() const { return Ascent(links); }
 };
 
-// What a descent found. It has the moves to new leaves, because reading them off the tree later, when other threads work on it,
+// What a descent found. It has the moves to leaves, because reading them off the tree later, when other threads work on it,
 // would fetch node after node from another core's cache.
 struct Picks {
   std::vector<Pick> all;
@@ -56,7 +59,6 @@ struct Picks {
     moves.clear();
   }
   std::span<const chess::Move> line_to(const Pick& pick) const {
-    if (!pick.is_new) return {};
     return std::span(moves).subspan(pick.first_move, static_cast<std::size_t>(pick.depth));
   }
 };
@@ -83,6 +85,7 @@ class Selector {
   Situation& situation_;
   Picks* picks_ = nullptr;
   std::vector<chess::Move> line_;  // to the node being visited
+  std::vector<Node*> links_;       // on the way to it
   std::vector<Share> shares_;  // a stack: each level of the descent works through its own stretch
 
   // The candidates of the node being divided: its touched children, then untouched edges as they come into question.

@@ -77,7 +77,7 @@ void Shared::after_batch() {
   const auto now = Clock::now();
   ++stats.batches;
   if (first_batch == Clock::time_point{}) first_batch = now;
-  for (const Pick& pick : collisions) cancel(pick.node->parent, pick.visits);
+  for (const Pick& pick : collisions) cancel(pick.node->parent, pick.way(), pick.visits);
   collisions.clear();
   const Move best = best_move(situation, situation.tree->root(), 0);
   situation.best = best.n() > 0 ? best.node : nullptr;

@@ -77,13 +77,15 @@ class Mate : public Stopper {
   std::int64_t moves_;
 };
 
-// The memory of a tree is guessed from its visits, with 30 moves a position.
+// The memory of a tree is guessed from its visits, with 30 moves a position; that of a graph, where a visit may need none, is known.
 class Ram : public Stopper {
  public:
   Ram(int limit_mb, std::size_t cache_size) : limit_(limit_mb * 1e6), cache_(static_cast<double>(cache_size) * 140) {}
   StopReason check(const Situation& situation, const Stats&, Hints& hints) override {
     constexpr double kNodeBytes = sizeof(Node) + 30 * sizeof(Edge);
-    const double left = (limit_ - cache_) / kNodeBytes - situation.tree->root()->n;
+    const Tree& tree = *situation.tree;
+    const double used = tree.is_graph() ? static_cast<double>(tree.in_use()) / kNodeBytes : tree.root()->n;
+    const double left = (limit_ - cache_) / kNodeBytes - used;
     hints.remaining_playouts = std::min(hints.remaining_playouts, std::max(left, 0.0));
     return left <= 0 ? StopReason::kRam : StopReason::kNone;
   }

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <span>
 #include <thread>
+#include <utility>
 
 #include "search/backup.h"
 #include "search/prefetch.h"
@@ -26,7 +27,7 @@ std::int64_t collision_allowance(const Situation& situation) {
 }
 
 bool is_ready(const Leaf& leaf) {
-  return leaf.state == Leaf::State::kRevisit || leaf.state == Leaf::State::kTerminal || leaf.state == Leaf::State::kEvaluated;
+  return leaf.state != Leaf::State::kQueued && leaf.state != Leaf::State::kDone;
 }
 
 }  // namespace
@@ -115,9 +116,8 @@ void Worker::expand() {
   first_ = batch_.leaves().size();
   for (Pick& pick : picks_.all) {
     if (pick.is_collision) continue;
-    const Pick taken = pick;
-    pick.node = nullptr;  // now the batch answers for it
-    batch_.add(taken, picks_.line_to(taken));
+    const auto line = picks_.line_to(pick);
+    batch_.add(std::exchange(pick, {}), line);  // now the batch answers for it
   }
 }
 
@@ -138,16 +138,17 @@ void Worker::settle() {
   for (Pick& pick : picks_.all) {
     if (!pick.is_collision) continue;
     if (are_void) {
-      cancel(pick.node->parent, pick.visits);
+      cancel(pick.node->parent, pick.way(), pick.visits);
       continue;
     }
     const auto most = static_cast<std::uint32_t>(std::min<std::int64_t>(pick.limit, allowance_));
     if (most > pick.visits) {
-      for (Node* node = pick.node->parent; node; node = node->parent) node->in_flight += most - pick.visits;
+      Ascent way = pick.way();
+      for (Node* node = pick.node->parent; node; node = way.above(node)) node->in_flight += most - pick.visits;
       pick.visits = most;
     }
     allowance_ = std::max<std::int64_t>(0, allowance_ - pick.visits);
-    shared_.collisions.push_back(pick);
+    shared_.collisions.push_back(std::move(pick));
   }
   picks_.clear();
   first_ = batch_.leaves().size();
@@ -199,10 +200,16 @@ void Worker::finish(Leaf& leaf) {
     }
     make_terminal(node, leaf.kind, leaf.outcome);
   } else if (leaf.state == Leaf::State::kEvaluated) {
-    situation.tree->set_edges(node, batch_.edges(leaf), leaf.edge_count);
+    grow(leaf);
     if (leaf.depth == 0) situation.apply_root_filter();
   }
-  back_up(node, leaf.outcome, situation.params.sticky_endgames);
+  if (leaf.repetition.height > 0) {  // what counts for this way alone counts for the edge, not for the position
+    Ascent way(leaf.links);
+    Node* above = node;
+    for (int height = 0; height < leaf.repetition.height; height += !above->is_shared) above = way.above(above);
+    situation.tree->share(above);
+  }
+  back_up(node, Ascent(leaf.links), leaf.outcome, leaf.repetition, situation.params.sticky_endgames);
   leaf.state = Leaf::State::kDone;
   --shared_.on_their_way;
   Stats& stats = shared_.stats;
@@ -211,17 +218,35 @@ void Worker::finish(Leaf& leaf) {
   stats.max_depth = std::max(stats.max_depth, leaf.depth + 1);
 }
 
+// Gives an evaluated leaf its moves, or what is known of its position. A leaf with visits was a repetition on other ways: they are not
+// the position's.
+void Worker::grow(Leaf& leaf) {
+  Tree& tree = *shared_.situation.tree;
+  const auto set_edges = [&](Node* node) { tree.set_edges(node, batch_.edges(leaf), leaf.edge_count, leaf.graph_key); };
+  Node* known = shared_.situation.params.graph == Graph::kOn ? tree.find(leaf.graph_key, leaf.edge_count) : nullptr;
+  if (!known && leaf.node->n == 0) return set_edges(leaf.node);
+  if (!known) {
+    known = tree.make_position();
+    set_edges(known);
+    known->n = 1;
+    known->wl = leaf.outcome.wl;
+    known->d = leaf.outcome.d;
+    known->m = leaf.outcome.m;
+  }
+  tree.link(leaf.node, tree.share(known));
+}
+
 // Gives back everything this iteration has in flight.
 void Worker::abandon() {
   if (!lock_) lock();
   for (Leaf& leaf : batch_.leaves()) {
     if (!leaf.node || leaf.state == Leaf::State::kDone) continue;
-    cancel(leaf.node, 1);
+    cancel(leaf.node, Ascent(leaf.links), 1);
     --shared_.on_their_way;
   }
   for (const Pick& pick : picks_.all) {
     if (!pick.node) continue;
-    cancel(pick.is_collision ? pick.node->parent : pick.node, pick.visits);
+    cancel(pick.is_collision ? pick.node->parent : pick.node, pick.way(), pick.visits);
     shared_.on_their_way -= !pick.is_collision;
   }
   batch_.clear();

@@ -28,6 +28,7 @@ class Worker {
   void prefetch();
   void evaluate();
   void finish(Leaf& leaf);
+  void grow(Leaf& leaf);
   void abandon();
   void throttle();
   void stock_up();

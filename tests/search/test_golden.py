@@ -21,8 +21,9 @@ def differences(expected, search):
     return off
 
 
-@pytest.mark.parametrize("name", ["maia-1900-n200", "maia-1500-n1000", "ab-pemap-128x3-n300"])
-def test_visits_of_lc0(reference, name):
+@pytest.mark.parametrize("name, graph", [("maia-1900-n200", "off"), ("maia-1500-n1000", "off"), ("ab-pemap-128x3-n300", "off"),
+                                         ("maia-1900-n200", "unshared")])
+def test_visits_of_lc0(reference, name, graph):
     golden = json.loads((reference / "golden" / f"search-{name}.json").read_text())
     assert golden["flags"] == EXPECTED_FLAGS
     network = net.load(reference / "nets" / f"{name.rsplit('-', 1)[0]}.pb.gz").core()
@@ -32,7 +33,7 @@ def test_visits_of_lc0(reference, name):
     for i, position in enumerate(golden["positions"]):
         search.clear()
         search.set_position(position.get("fen", _core.STARTPOS), position["moves"])
-        search.start(FLAGS, {"nodes": golden["nodes"]})
+        search.start(FLAGS | {"Graph": graph}, {"nodes": golden["nodes"]})
         search.result()
         if wrong := differences(position, search):
             off[i] = wrong
@@ -40,7 +41,8 @@ def test_visits_of_lc0(reference, name):
     assert len(off) == len(rounding) and len(off) <= len(golden["positions"]) / 20, off
 
 
-def test_visits_of_lc0_with_tables(reference):
+@pytest.mark.parametrize("graph", ["off", "unshared"])
+def test_visits_of_lc0_with_tables(reference, graph):
     """Visits, probes and scores. A difference of one visit or centipawn is rounding."""
     golden = json.loads((reference / "golden/search-syzygy-maia-1900-n300.json").read_text())
     network = net.load(reference / "nets/maia-1900.pb.gz").core()
@@ -50,7 +52,7 @@ def test_visits_of_lc0_with_tables(reference):
     for position in golden["positions"]:
         search.clear()
         search.set_position(position["fen"], [])
-        search.start(FLAGS, {"nodes": golden["nodes"]})
+        search.start(FLAGS | {"Graph": graph}, {"nodes": golden["nodes"]})
         search.result()
         off, update = differences(position, search), search.update()
         assert "best" not in off and all(abs(a - (b or 0)) <= 1 for a, b in off.values()), (position["fen"], off)

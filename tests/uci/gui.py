@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 PATIENCE_S = 60  # of a machine that is busy with other things
+TREES = ("classic", "dag")
 NOTHING = {"(none)"}
 
 
@@ -272,7 +273,7 @@ class Gui(RuleBasedStateMachine):
         kept = self.go.nodes
         self.settle()
         self.ask("nodes {n}", second, True)
-        if kept is not None and self.search == "classic":
+        if kept is not None and self.search in TREES:
             made = 1 + second % self.most_nodes
             self.go.nodes = kept + made if as_playouts else max(kept, made)
         self.settle()
@@ -293,7 +294,7 @@ class Gui(RuleBasedStateMachine):
     def setoption(self, name, number, send):
         if name == "Search" and not self.exact:
             return  # many evaluations, each of them slow
-        value = {"MultiPV": number + 1, "Search": ["classic", "classic", "policyhead", "valuehead"][number],
+        value = {"MultiPV": number + 1, "Search": ["classic", "dag", "policyhead", "valuehead"][number],
                  "PolicyTemperature": 1 + number / 2, "WDLDrawRateReference": 0.2 + number / 10, "ClearTree": "",
                  "ScoreType": ["Q", "W-L", "centipawn", "WDL_mu"][number]}.get(name, "true" if number > 1 else "false")
         running = self.go if self.go in self.client.open_gos else None
@@ -360,7 +361,7 @@ class Gui(RuleBasedStateMachine):
         if self.search == "policyhead" and form != "nodes {n} searchmoves a1a1":
             nodes = 1  # its only evaluation
         self.go = Go(text, legal, waits=waits, ends=form != "" and not waits, nodes=nodes, chess960=self.chess960,
-                     multipv=self.multipv if self.search == "classic" else 1, wdl=self.wdl)
+                     multipv=self.multipv if self.search in TREES else 1, wdl=self.wdl)
         self.go.pondering, self.go.search = "ponder" in form, self.search
         self.go.after_ponder = "nodes" in form or "wtime" in form  # it ends by itself after ponderhit
         self.client.open_gos.append(self.go)

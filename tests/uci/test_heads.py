@@ -86,3 +86,13 @@ def test_a_search_that_ponders_goes_on_as_what_it_was(start):
     engine.send("setoption name Search value policyhead")
     assert " nodes 30 " in engine.ask("ponderhit")[-2]
     assert " nodes 1 " in engine.ask("go nodes 30")[-2]
+
+
+def test_a_graph_knows_the_game_backwards(start):
+    engine = start("dag", "--backend=random")
+    for moves, known in (("e2e4 e7e5 g1f3", 0), ("e2e4 e7e5", 0), ("e2e4 e7e5 g1f3", 400), ("e2e4 e7e5", 400)):
+        engine.send(f"position startpos moves {moves}")
+        nodes = int(engine.ask(f"go nodes {known + 400}")[-2].split(" nodes ")[1].split()[0])
+        assert nodes == known + 400
+    engine.send("setoption name Search value classic", "position startpos moves e2e4")
+    assert " nodes 30 " in engine.ask("go nodes 30")[-2]
