@@ -51,11 +51,12 @@ def family_of(target):
     return FAMILIES[generation[0]]
 
 
-def compile_kernels(target, folder, root=ROOT):
+def compile_kernels(target, folder, root=ROOT, more=()):
     """The code objects of all kernels of a checkout; those newer than their sources stay."""
     folder.mkdir(parents=True, exist_ok=True)
     command = shlex.split(os.environ.get('HIPCC', 'hipcc'))
-    flags = ['-x', 'hip', '-std=c++20', '-O3', f'-I{root}/src', f'--offload-arch={target}', '--no-gpu-bundle-output', '--cuda-device-only']
+    flags = ['-x', 'hip', '-std=c++20', '-O3', f'-I{root}/src', f'--offload-arch={target}', '--no-gpu-bundle-output', '--cuda-device-only',
+             *more]
     headers = max(f.stat().st_mtime for f in [*(root / KERNELS).glob('*.h'), *(root / 'src/nn').glob('*.h')])
 
     def compile_one(source):
@@ -250,10 +251,10 @@ def compile_c(source, result):
         raise Failure(f'{shlex.join(map(str, command))}: {run.stderr[:2000]}')
 
 
-def translate(target, out, root=ROOT):
-    """Makes out/TARGET.so of a checkout's kernels; returns its path."""
+def translate(target, out, root=ROOT, more=()):
+    """Makes out/TARGET.so of a checkout's kernels, with more flags for hipcc; returns its path."""
     arch, folder = family_of(target), out / target
-    objects = [CodeObject(path) for path in compile_kernels(target, folder, root)]
+    objects = [CodeObject(path) for path in compile_kernels(target, folder, root, more)]
     mended = hashlib.sha256(repr((MENDED, PERMUTED)).encode()).hexdigest()[:8]
     family = Family(arch, ROOT / 'build/isa' / f'{arch}-{mended}')
     image, words, kernels, table = bytearray(), [], [], {('no instruction', None, False): 0}

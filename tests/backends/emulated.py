@@ -7,6 +7,7 @@ import sys
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 PACKAGE = pathlib.Path(importlib.util.find_spec("lc0rocm").origin).parent
 sys.path.insert(0, str(ROOT / "scripts"))
+import bars  # noqa: E402, F401
 import make_net  # noqa: E402
 
 NETS = {"attention": dict(body="attention", embedding=32, encoders=1, heads=2, dff=48, smolgen=(4, 16, 16)),

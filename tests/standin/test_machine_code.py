@@ -13,6 +13,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MACHINE = r"""
 #include "isa.h"
 #define SCALAR ((unsigned*)memory[0])
+#define DESCRIPTOR 0, 2 << 1 | 1 << 7, 1 << 3 | WAVE32 << 10, 0
 #define LANES for (int lane = 0; lane < WAVE; ++lane) if ((unsigned char)(SCALAR[126 + lane / 32] >> lane % 32 & 1))
 #define THREAD ((unsigned*)memory[1])[lane]
 static char* arguments(void** memory) { return (char*)(SCALAR[0] | (unsigned long)SCALAR[1] << 32); }
@@ -40,8 +41,8 @@ static const struct isa_instruction instructions[] = {{"none", 0, 0}, {"ADD", ad
                                                       {"END", end, 0}, {"UNKNOWN", 0, 0}, {"NOTHING", next, 0}};
 static const struct isa_argument arguments_of_add[] = {ARGUMENTS}, arguments_of_reverse[] = {{"global_buffer", 0, 8}, {"global_buffer", 8, 8}};
 static const struct isa_kernel kernels[] = {
-  {"_Z3addPfPKfi", arguments_of_add, sizeof arguments_of_add / sizeof *arguments_of_add, 24, ENTRY, 28, 0, 0, THREADS, 0, 2 << 1 | 1 << 7, 1 << 3, 0},
-  {"_Z12reverse_rowsILb1EEvPfPKf", arguments_of_reverse, 2, 16, 8, 24, 256, 0, 1024, 0, 2 << 1 | 1 << 7, 1 << 3, 0}};
+  {"_Z3addPfPKfi", arguments_of_add, sizeof arguments_of_add / sizeof *arguments_of_add, 24, ENTRY, 28, 0, 0, THREADS, DESCRIPTOR},
+  {"_Z12reverse_rowsILb1EEvPfPKf", arguments_of_reverse, 2, 16, 8, 24, 256, 0, 1024, DESCRIPTOR}};
 const struct isa_code isa_code = {"made", 11, WAVE, image, sizeof image, words, instructions, kernels, 2};
 """
 POINTER = '{"global_buffer", %d, 8}'
@@ -56,7 +57,8 @@ def machine(hip, kernels, tmp_path, monkeypatch):
         pytest.skip("no C compiler")
 
     def make(words="", **parts):
-        parts = {"WAVE": kernels.wave, "ARGUMENTS": ADD, "ENTRY": 0, "BARRIER": 4, "FACTOR": 1, "OVERRUN": 0, "THREADS": 1024} | parts
+        parts = {"WAVE": kernels.wave, "WAVE32": int(kernels.wave == 32), "ARGUMENTS": ADD, "ENTRY": 0, "BARRIER": 4, "FACTOR": 1, "OVERRUN": 0,
+                 "THREADS": 1024} | parts
         name = f"made{len(list(tmp_path.glob('*.so')))}"
         subprocess.run([compiler, "-shared", "-fPIC", "-x", "c", "-", "-o", tmp_path / f"{name}.so", f"-I{ROOT}/src/rocm_standin/emulated",
                         *(f"-D{key}={value}" for key, value in parts.items())], input=MACHINE.encode(), check=True)
@@ -152,6 +154,11 @@ def test_guard_pages_hold_for_machine_code(hip, kernels, stream, machine):
 def test_the_width_of_waves_must_be_the_programs(hip, kernels, stream, machine):
     machine(WAVE=96 - kernels.wave)
     assert f"add: waves of {96 - kernels.wave} lanes; the host's program was made for {kernels.wave}" in fault(hip, kernels, stream)
+
+
+def test_code_of_another_wave_is_refused(hip, kernels, stream, machine):
+    machine(WAVE32=int(kernels.wave == 64))
+    assert f"add was compiled for waves of {96 - kernels.wave} lanes" in fault(hip, kernels, stream)
 
 
 def test_blocks_larger_than_compiled_for(hip, kernels, stream, machine):

@@ -27,6 +27,7 @@
 namespace hip_emulated {
 namespace {
 
+constexpr unsigned kWave32 = 1 << 10;  // of a descriptor's properties, from gfx10 on
 constexpr int kVectors = 256, kExec = 126, kNull = 124, kScratchStride = 259;
 constexpr std::uint32_t kNoNumber = 0x7FC07FFF;  // nor in its halves; positive, for the emulator reads the lane an inactive lane would name
 constexpr std::uint64_t kEnded = ~std::uint64_t{0}, kMostInstructions = 100'000'000;  // of a wave
@@ -135,6 +136,8 @@ Machine prepare(const Code& code, const Kernel& launch) {
   const isa_kernel& kernel = *found->second;
   if (launch.wave != code.isa->wave)
     refuse(label + ": waves of " + std::to_string(code.isa->wave) + " lanes; the host's program was made for " + std::to_string(launch.wave));
+  if (const int wave = code.isa->generation > 9 && kernel.properties & kWave32 ? 32 : 64; wave != code.isa->wave)
+    refuse(label + " was compiled for waves of " + std::to_string(wave) + " lanes");
   if (kernel.scratch) refuse(label + " uses scratch memory, which is not emulated");
   const unsigned threads = launch.block.x * launch.block.y * launch.block.z;
   if (threads > kernel.most_threads)
@@ -337,8 +340,17 @@ void report(const Machine& m, float worst) {
     if (m.executed[i]) counts[m.isa.instructions[m.isa.instruction_of_word[m.kernel.entry / 4 + i]].name] += m.executed[i];
   const size_t blocks = size_t{m.launch.grid.x} * m.launch.grid.y * m.launch.grid.z;
   std::ostringstream line;
-  line << "{\"target\": \"" << m.isa.target << "\", \"kernel\": \"" << m.kernel.name << "\", \"blocks\": " << blocks << ", \"waves\": "
-       << blocks * m.waves.size() << ", \"worst\": " << worst << ", \"instructions\": {";
+  line << "{\"target\": \"" << m.isa.target << "\", \"kernel\": \"" << m.kernel.name << "\", \"blocks\": " << blocks << ", \"executed\": "
+       << blocks_that_run(blocks).size() << ", \"waves\": " << blocks * m.waves.size() << ", \"worst\": " << worst << ", \"numbers\": [";
+  const char* separator = "";
+  for (const Argument& a : m.launch.arguments()) {
+    std::int32_t number;
+    if (a.is_pointer || a.bytes.size() != sizeof number) continue;
+    std::memcpy(&number, a.bytes.data(), sizeof number);
+    line << separator << number;
+    separator = ", ";
+  }
+  line << "], \"instructions\": {";
   for (const auto& [name, n] : counts) line << (name == counts.begin()->first ? "" : ", ") << '"' << name << "\": " << n;
   line << "}}\n";
   std::ofstream(settings().report, std::ios::app) << line.str();

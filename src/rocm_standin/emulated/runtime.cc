@@ -248,8 +248,9 @@ void enqueue(hipStream_t stream, Work work) {
 
 static hipError_t launch_error(const Kernel& kernel, hipStream_t stream) {
   const dim3 g = kernel.grid, b = kernel.block;
-  const bool sensible = g.x && g.y && g.z && g.x <= 0x7fffffff && g.y <= 65535 && g.z <= 65535 && b.x && b.y && b.z &&
-                        std::uint64_t{b.x} * b.y * b.z <= 1024 && kernel.dynamic_lds <= size_t{64} << 10;
+  // HIP counts the threads along an axis of the grid in 32 bits.
+  const bool sensible = g.x && g.y && g.z && std::uint64_t{g.x} * b.x < (std::uint64_t{1} << 32) && g.y <= 65535 && g.z <= 65535 && b.x && b.y &&
+                        b.z && std::uint64_t{b.x} * b.y * b.z <= 1024 && kernel.dynamic_lds <= size_t{64} << 10;
   if (hipError_t error = device_state()) return error;
   if (!sensible) return hipErrorInvalidConfiguration;
   if (stream && stream->queue->device != thread_device) return hipErrorInvalidHandle;

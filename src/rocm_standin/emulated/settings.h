@@ -9,8 +9,8 @@
 //   isa=TARGET        launches run as machine code, the waves of a block as order= says for threads: that of gfx1100 ..., which
 //                     scripts/isa_translate.py made, in $ROCM_ISA/TARGET.so (build/isa). Its waves must be as wide as the program's.
 //   compare=0         1: with isa= each launch also runs as without, on the same memory; another result than that is a fault
-//   report=FILE       each launch with isa= appends a line of JSON: its kernel, blocks, waves, executed instructions by name, and with
-//                     compare=1 its worst error
+//   report=FILE       each launch with isa= appends a line of JSON: its kernel, blocks, how many of them were executed, waves of all, numbers of
+//                     four bytes among its arguments, executed instructions by name, and with compare=1 its worst error
 //   blocks=0          of each launch that run: all; N > 1: the first, the last and others at even distances, likewise of the parts of a
 //                     library's call; and memory holds zeros where nothing was written, else what is no number
 //   hipblaslt=works   exits: creating its handle ends the process, as the real one does where it finds no kernels
