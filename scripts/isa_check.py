@@ -63,8 +63,7 @@ PARTS = {
     'of 512': (1, wide | dict(embedding=512, heads=16, smolgen=(32, 256, 256))),
     'of 768': (1, wide | dict(embedding=768, heads=24, smolgen=(32, 256, 256), pe='dense')),
     'of 1024': (1, wide | dict(embedding=1024, heads=32, smolgen=(32, 256, 256))),
-    'many heads': (64, wide | dict(embedding=256, heads=8, smolgen=(8, 32, 32))),
-    'many plain heads': (64, wide | dict(embedding=256, heads=8)),
+    'many heads': (64, wide | dict(embedding=256, heads=8, smolgen=(8, 32, 32), policy_encoders=1, policy_heads=8, policy_size=256)),
     'tower of 256': (2, dict(body='tower', filters=256, blocks=1, se_ratio=8, policy='convolution', value_size=8, head_hidden=16)),
 }
 LIBRARY = 'odd attention', {'without': 'hipblaslt miopen'}  # products by rocBLAS, which leaves their ends to our kernels
@@ -149,7 +148,7 @@ def run_passes(machine, target, name, path, kinds, batches, options=OURS, blocks
                         if expected and not max((worst := bars.shares(kind, outputs, [e[:batch] for e in expected])).values()) <= 1:
                             raise Failure(f'outputs differ from those of the back end cpu, as shares of what is allowed: {worst}')
                         first = first or outputs
-                        if any(a.tobytes() != b.tobytes() for a, b in zip(first, outputs)):
+                        if expected and any(a.tobytes() != b.tobytes() for a, b in zip(first, outputs)):
                             raise Failure(f'the order {order} of blocks and waves makes other outputs')
                     yield {'target': target, 'kind': kind, 'net': name, 'batch': batch, 'launches': launches(f'{folder}/{batch}-{ORDERS[-1]}'),
                            'seconds': time.monotonic() - began}
@@ -162,7 +161,7 @@ def run_passes(machine, target, name, path, kinds, batches, options=OURS, blocks
 
 
 def run_parts(machine, target, kinds):
-    """The nets of PARTS and the one with a library."""
+    """The nets of PARTS, whose memory has what earlier passes left where no block ran, and the one with a library."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'net.pb'
         for name, (batch, shape) in PARTS.items():
