@@ -98,8 +98,8 @@ def write(targets):
         'A variant is a set of template arguments. Emulated: executed in fibers beside the machine code, from the same memory. CUDA: launched by '
         f'tests/kernels, which `scripts/cuda_check.py` runs there. {", ".join(FAMILIES)}: executed as machine code, in brackets by passes.', '',
         kernel_table(targets, passes, tests), '',
-        f'A pass in halves: executed wave instructions (of 32 lanes, on gfx9 of 64), at batch 1, "many heads" at 64, "tower of 256" at 2. {len(passes)} passes in '
-        'all, in both precisions, each plainly, captured and replayed; those of wide nets run three blocks of a launch.', '',
+        f'A pass in halves: executed wave instructions (of 32 lanes, on gfx9 of 64), at batch 1, "many heads" at 64, "tower of 256" at 2. {len(passes)} '
+        'passes in all, in both precisions, each plainly, captured and replayed; those of wide nets run three blocks of a launch.', '',
         pass_table(targets, passes), '', *games, '',
         '**A model**, not a measurement: positions a second in halves by our own kernels alone, on one stream; `scripts/isa_model.py` says how. '
         f'On the H200 whose tiles {TIMES.relative_to(isa_check.ROOT)} has, its ranks correlate with the measured ones by {correlation:.2f}, the tile that it '
