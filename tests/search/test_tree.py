@@ -185,16 +185,6 @@ def test_small_caches_evict():
         check_consistent(search)
 
 
-def test_temperature_draws_lots():
-    search = make()
-    chosen = set()
-    for _ in range(30):
-        chosen.add(run(search, nodes=200, parameters={**SINGLE, "Temperature": 1.0})["best_move"])
-    assert len(chosen) > 2
-    late = {run(search, nodes=200, parameters={**SINGLE, "Temperature": 1.0, "TempCutoffMove": 1})["best_move"] for _ in range(10)}
-    assert len(late) == 1
-
-
 def test_noise_changes_the_root_priors():
     priors = []
     for epsilon in (0.0, 0.0, 0.25):
