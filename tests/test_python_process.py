@@ -60,11 +60,11 @@ def work():
         {CALLS[call]}
 class Late:
     def __del__(self, sleep=time.sleep):
-        sleep(0.3)  # lets the threads run while the interpreter goes
+        sleep(0.15)  # lets the threads run while the interpreter goes
 late = Late()
 for _ in range(2):
     threading.Thread(target=work, daemon=True).start()
-time.sleep(0.3)
+time.sleep(0.15)
 print("end")
 """
     code, out, err = finish(python(backend, code))

@@ -141,3 +141,17 @@ def test_no_two_of_a_hundred_thousand_positions_hash_alike():
 ])
 def test_insufficient_material(men, dead):
     assert _core.Game(f"{men} b - - 0 1").insufficient_material == dead
+
+
+def test_a_copy_goes_its_own_way():
+    game = _core.Game(moves=["e2e4", "e7e5"])
+    copy = game.copy()
+    copy.push("g1f3")
+    assert (game.ply, copy.ply) == (2, 3) and game.hash != copy.hash
+
+
+def test_a_game_is_an_input_with_its_history():
+    moves = ["g1f3", "g8f6", "f3g1", "f6g8", "e2e4"]
+    games = _core.Inputs([_core.Game(moves=moves[:i]) for i in range(6)], 1)
+    texts = _core.Inputs([f"{_core.STARTPOS} moves {' '.join(moves[:i])}" for i in range(6)], 1)
+    assert (games.planes == texts.planes).all() and (games.indices == texts.indices).all() and games.moves == texts.moves
