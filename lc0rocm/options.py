@@ -149,7 +149,7 @@ STOPPING = _group(
     core("RamLimitMb", "ramlimit-mb", "Stop near this much memory; 0 for no limit.", show=ALWAYS),
     spin("MoveOverheadMs", "move-overhead", 200, 0, 100000000, "Time kept back for each move, in milliseconds.",
          show=ALWAYS),
-    string("TimeManager", "time-manager", "legacy", "legacy, simple or alphazero, with parameters in parentheses."),
+    string("TimeManager", "time-manager", "legacy", "legacy, smooth, simple or alphazero, with parameters in parentheses."),
     real("Slowmover", "slowmover", 1.0, 0, 100, "Short for TimeManager legacy(slowmover=...).", show=HIDDEN),
     Option("ClearTree", "", "button", None, "Forget the tree at the next go.", show=HIDDEN),
 )

@@ -217,9 +217,11 @@ class Player:
             times = []
             if clock := _clock(request, position):
                 manager = self.tree.manager(settings)
-                times.append(manager.budget(clock))
+                times.append(manager.budget(clock._replace(nodes=self.tree.search.root_visits)))
+                limits |= manager.bank()
             if request.movetime is not None:
                 times.append(timeman.fixed(request.movetime, settings["MoveOverheadMs"]))
+                limits["bank_ms"] = 0
             if times:
                 limits["time_ms"] = max(0, min(times))
         return manager, limits

@@ -139,9 +139,10 @@ class Run:
             self._changes.clear()
             loaded = self.back_end.better()
         self.back_end.when_better = lambda: None
+        update = task.search.update(self._chess960)
         if task.manager:
-            task.manager.moved(task.elapsed_ms())
-        lines = self._update_lines(task.search.update(self._chess960), loaded)
+            task.manager.moved(task.elapsed_ms(), update["nodes"], update["playouts"])
+        lines = self._update_lines(update, loaded)
         settings = self.voice.settings
         if settings["VerboseMoveStats"] or settings["LogLiveStats"]:
             stats = scores.move_stats_lines(task.search.move_stats())

@@ -12,6 +12,7 @@ class Clock(NamedTuple):
     moves_to_go: int = 0  # 0: not given
     ply: int = 0  # plies since the first move of the game
     book_plies: int = 0  # plies played since the game's start position, at the first move: what a book has played
+    nodes: int = 0  # that the tree has at this position
 
 
 def expected_moves_left(ply: int, midpoint: float, steepness: float) -> float:
@@ -51,8 +52,12 @@ class Manager:
         """What budget() gives, by the rule of this manager."""
         raise NotImplementedError
 
-    def moved(self, elapsed_ms: int) -> None:
-        """The move of the last budget has taken so long."""
+    def bank(self) -> dict[str, float]:
+        """Of the last budget: limits of the core's search for time beyond it, where the move is not settled."""
+        return {}
+
+    def moved(self, elapsed_ms: int, nodes: int = 0, playouts: int = 0) -> None:
+        """The move of the last budget has taken so long; nodes: that the tree has now; playouts: those of this move."""
         self._last = self._last and (self._last[0], min(self._last[1], elapsed_ms))
 
     def runs_out(self, clock: Clock) -> bool:
@@ -104,8 +109,8 @@ class Legacy(Manager):
             share *= slowmover
         return int(min(share + squander, clock.time_ms - overhead))
 
-    def moved(self, elapsed_ms: int) -> None:
-        super().moved(elapsed_ms)
+    def moved(self, elapsed_ms: int, nodes: int = 0, playouts: int = 0) -> None:
+        super().moved(elapsed_ms, nodes, playouts)
         self.spare += self.limit - elapsed_ms
 
 
@@ -147,12 +152,83 @@ class Simple(Manager):
         return int(self.last[0])
 
 
+class Smooth(Manager):
+    """Divides the nodes that the clock has time for, not the time: what the tree knows already need not be searched, and what moves have
+    lately left unused is expected again. A piggybank pays for moves that are not settled when their share is used up."""
+    defaults = {"init-tree-reuse": 0.52, "max-tree-reuse": 0.73, "tree-reuse-update-rate": 3.39, "nps-update-period": 20.0, "init-timeuse": 0.7,
+                "min-timeuse": 0.34, "timeuse-update-rate": 5.51, "max-move-budget": 0.42, "init-piggybank": 0.09,
+                "per-move-piggybank": 0.12, "max-piggybank-use": 0.94, "max-piggybank-moves": 36.5, "trend-nps-update-period-ms": 3000,
+                "bestmove-optimism": 0.2, "overtaker-optimism": 4.0, "force-piggybank-ms": 1000, "midpoint": 45.2, "steepness": 5.93}
+
+    def __init__(self, parameters: dict, overhead_ms: int):
+        super().__init__(overhead_ms)
+        self.parameters = parameters
+        self.reuse, self.time_use = parameters["init-tree-reuse"], parameters["init-timeuse"]
+        self.nps = 20_000.0
+        self.piggybank: float | None = None  # milliseconds; None before the first move
+        self.allowed = 0.0  # of it for this move
+        self.average = 1.0  # milliseconds that a move of the rest of the game has
+        self.before: tuple[int, int] | None = None  # the last move's nodes and milliseconds
+
+    def share(self, clock: Clock) -> int:
+        p = self.parameters
+        time, overhead = max(0, clock.time_ms), kept_back(self.overhead, clock.time_ms)
+        if self.piggybank is None:
+            self.piggybank = time * p["init-piggybank"]
+        if self.before and self.before[0]:
+            toward = min(1.0, clock.nodes / self.before[0])
+            self.reuse = min(p["max-tree-reuse"], _halve(self.reuse, toward, p["tree-reuse-update-rate"], self.before[1] / self.average))
+        game = expected_moves_left(clock.ply, p["midpoint"], p["steepness"])
+        rest = clock.moves_to_go if 0 < clock.moves_to_go < game else game
+        all_of_it = max(0.0, time + (clock.increment_ms - self.late) * (rest - 1) - overhead)
+        most = p["max-piggybank-moves"] * all_of_it / rest
+        self.piggybank = min(self.piggybank, most)
+        self.average = max(1.0, max(0.0, all_of_it - self.piggybank) / rest)
+        needed = max(0.0, self.average * self.nps / 1000 / (1 - self.reuse) - clock.nodes)
+        gross = 1000 * needed / self.nps
+        saved = min(most - self.piggybank, gross * p["per-move-piggybank"])
+        at_hand = max(0.0, time - overhead)
+        share = min((gross - saved) / self.time_use, time * p["max-move-budget"], at_hand)
+        self.allowed = min(self.piggybank * p["max-piggybank-use"], at_hand - share)
+        self.piggybank += saved
+        return int(share)
+
+    def bank(self) -> dict[str, float]:
+        p = self.parameters
+        return {"bank_ms": self.allowed, "bank_force_ms": p["force-piggybank-ms"], "bank_trend_ms": p["trend-nps-update-period-ms"],
+                "bank_best_optimism": p["bestmove-optimism"], "bank_overtaker_optimism": p["overtaker-optimism"]}
+
+    def moved(self, elapsed_ms: int, nodes: int = 0, playouts: int = 0) -> None:
+        super().moved(elapsed_ms, nodes, playouts)
+        p, share = self.parameters, max(1, self.limit)
+        if playouts and elapsed_ms > 0:  # a faster one counts at once
+            measured = 1000 * playouts / elapsed_ms
+            slowly = 1.0 if self.before is None else min(1.0, elapsed_ms / 1000 / p["nps-update-period"])
+            self.nps = max(1.0, measured, self.nps + slowly * (measured - self.nps))
+        self.before = nodes, elapsed_ms
+        used = min(1.0, elapsed_ms / share)
+        self.piggybank = max(0.0, (self.piggybank or 0) - max(0, elapsed_ms - share))
+        self.time_use = max(p["min-timeuse"], _halve(self.time_use, used, p["timeuse-update-rate"], elapsed_ms / self.average))
+
+
+def _halve(value: float, toward: float, rate: float, amount: float) -> float:
+    """The distance to `toward` becomes half as long for each `rate` of the amount."""
+    return toward - (toward - value) * 0.5 ** (amount / rate)
+
+
 def fixed(movetime_ms: int, overhead_ms: int) -> int:
     """The limit for `go movetime`."""
     return int(movetime_ms - kept_back(overhead_ms, movetime_ms))
 
 
-MANAGERS: dict[str, type[Legacy] | type[AlphaZero] | type[Simple]] = {"legacy": Legacy, "alphazero": AlphaZero, "simple": Simple}
+MANAGERS: dict[str, type[Legacy] | type[AlphaZero] | type[Simple] | type[Smooth]] = {
+    "legacy": Legacy, "alphazero": AlphaZero, "simple": Simple, "smooth": Smooth}
+
+# Ranges of parameters, where 0 to 1000 is not it.
+RANGES = {"midpoint-move": (1, 1000), "midpoint": (1, 1000), "steepness": (1, 1000), "init-tree-reuse": (0, 0.99), "max-tree-reuse": (0, 0.99),
+           "tree-reuse-update-rate": (0.01, 1000), "timeuse-update-rate": (0.01, 1000), "nps-update-period": (0.01, 1000),
+           "init-timeuse": (0.01, 1000), "min-timeuse": (0.01, 1), "max-move-budget": (0, 1), "init-piggybank": (0, 1),
+           "per-move-piggybank": (0, 1), "max-piggybank-use": (0, 1), "trend-nps-update-period-ms": (0, 10**6), "force-piggybank-ms": (0, 10**6)}
 
 
 def create(text: str, slowmover: float, overhead_ms: int) -> Manager:
@@ -165,12 +241,14 @@ def create(text: str, slowmover: float, overhead_ms: int) -> Manager:
         if text != "legacy":
             raise Error("set Slowmover or TimeManager, not both: TimeManager legacy(slowmover=...) does the same")
         given = {"slowmover": slowmover}
+    if name == "smooth" and isinstance(inner := given.get("mle-legacy"), dict):  # the estimate of the moves left, as Lc0 has it
+        given = {key: value for key, value in given.items() if key != "mle-legacy"} | inner
     parameters = dict(MANAGERS[name].defaults)
     for key, value in given.items():
         if key not in parameters or isinstance(value, (bool, str, dict)):
             raise Error(f"TimeManager {name} takes numbers for {', '.join(parameters)}; '{key}={value}' is not one")
-        least = 1 if key in ("midpoint-move", "steepness") else 0
-        if not least <= value <= 1000:
-            raise Error(f"{key} of TimeManager {name} is a number from {least} to 1000, not {value}")
+        low, high = RANGES.get(key, (0, 1000))
+        if not low <= value <= high:
+            raise Error(f"{key} of TimeManager {name} is a number from {low} to {high}, not {value}")
         parameters[key] = float(value)
     return MANAGERS[name](parameters, overhead_ms)

@@ -44,6 +44,7 @@ search::Limits limits_of(const py::dict& entries) {
   for (const auto& [key, value] : entries) {
     const std::string name = py::str(key);
     const auto integer = [&, &value = value] { return limit_value<std::int64_t>(name, value, "an integer"); };
+    const auto real = [&, &value = value] { return limit_value<double>(name, value, "a number"); };
     if (name == "nodes") limits.nodes = integer();
     else if (name == "playouts") limits.playouts = integer();
     else if (name == "time_ms") limits.time_ms = integer();
@@ -51,6 +52,11 @@ search::Limits limits_of(const py::dict& entries) {
     else if (name == "mate") limits.mate = integer();
     else if (name == "elapsed_ms") limits.elapsed_ms = integer();
     else if (name == "remaining_ms") limits.remaining_ms = integer();
+    else if (name == "bank_ms") limits.bank.ms = real();
+    else if (name == "bank_force_ms") limits.bank.force_ms = real();
+    else if (name == "bank_trend_ms") limits.bank.trend_ms = real();
+    else if (name == "bank_best_optimism") limits.bank.best_optimism = real();
+    else if (name == "bank_overtaker_optimism") limits.bank.overtaker_optimism = real();
     else if (name == "infinite") limits.infinite = limit_value<bool>(name, value, "true or false");
     else if (name == "searchmoves") limits.searchmoves = limit_value<std::vector<std::string>>(name, value, "a list of moves");
     else throw Error("the search has no limit " + name);

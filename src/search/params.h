@@ -88,10 +88,19 @@ struct ParamInfo {
 };
 std::vector<ParamInfo> all_params();
 
+// Time beyond the limit, for a move that is not settled yet (docs/spec/engine.md 5.2).
+struct Bank {
+  double ms = 0;
+  double force_ms = 0;            // it is used for so long after the first batch in any case
+  double trend_ms = 3000;         // visits are extrapolated from as long a time, or up to twice
+  double best_optimism = 0.2, overtaker_optimism = 4;  // factors of the rates at which the most visited move and the others get visits
+};
+
 struct Limits {
   std::optional<std::int64_t> nodes, playouts, time_ms, depth, mate;
   std::int64_t elapsed_ms = 0;                // the clock when the search starts
   std::optional<std::int64_t> remaining_ms;   // a guess of the time left for this move, for smart pruning
+  Bank bank;                                  // on top of time_ms
   bool infinite = false;
   std::vector<std::string> searchmoves;       // empty: all
 };

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace search {
 namespace {
@@ -26,17 +27,65 @@ class Visits : public Stopper {
   bool new_only_;
 };
 
+// Whether the root's most visited move may yet be another.
+class Unsettled {
+ public:
+  explicit Unsettled(const Bank& bank) : bank_(bank) {}
+
+  bool operator()(const Situation& situation, const Stats& stats, double left_ms) {
+    const Node* root = situation.tree->root();
+    const float draw_score = situation.draw_score.at(0);
+    const MovesLeftUtility moves_left(situation.params, *root, situation.has_moves_left);
+    std::vector<double> now;
+    std::size_t most_visited = 0, best = 0;
+    float best_utility = -std::numeric_limits<float>::infinity();
+    for (Children c(root); c; ++c) {
+      const bool counts = c->n > 0 && situation.is_allowed(c.index());
+      now.push_back(counts ? c->n : 0);
+      if (!counts) continue;
+      if (now.back() > now[most_visited]) most_visited = now.size() - 1;
+      const auto q = static_cast<float>(c->q(draw_score));
+      if (const float utility = q + moves_left(*c, q); utility > best_utility) {
+        best_utility = utility;
+        best = now.size() - 1;
+      }
+    }
+    if (recent_.visits.empty()) older_ = recent_ = {stats.elapsed_ms, now};
+    if (stats.elapsed_ms - recent_.ms >= bank_.trend_ms) older_ = std::exchange(recent_, {stats.elapsed_ms, now});
+    if (stats.since_first_batch_ms < bank_.force_ms || most_visited != best) return true;
+    const double window = stats.elapsed_ms - older_.ms;
+    const auto expected = [&](std::size_t i, double optimism) {
+      const double before = i < older_.visits.size() ? older_.visits[i] : 0;
+      return now[i] + (window > 0 ? optimism * (now[i] - before) / window * left_ms : 0);
+    };
+    for (std::size_t i = 0; i < now.size(); ++i)
+      if (i != best && expected(i, bank_.overtaker_optimism) > expected(best, bank_.best_optimism)) return true;
+    return false;
+  }
+
+ private:
+  struct Snapshot {
+    double ms = 0;
+    std::vector<double> visits;  // of the root's children
+  };
+  Bank bank_;
+  Snapshot older_, recent_;
+};
+
 class Time : public Stopper {
  public:
-  explicit Time(double limit_ms) : limit_ms_(limit_ms) {}
-  StopReason check(const Situation&, const Stats& stats, Hints& hints) override {
-    const double left = limit_ms_ - stats.elapsed_ms;
+  Time(double limit_ms, const Bank& bank) : limit_ms_(limit_ms), bank_ms_(bank.ms), is_unsettled_(bank) {}
+  StopReason check(const Situation& situation, const Stats& stats, Hints& hints) override {
+    const double most = limit_ms_ + bank_ms_;
+    hints.time_limit_ms = bank_ms_ > 0 && is_unsettled_(situation, stats, most - stats.elapsed_ms) ? most : limit_ms_;
+    const double left = hints.time_limit_ms - stats.elapsed_ms;
     hints.remaining_ms = std::min(hints.remaining_ms, std::max(left, 0.0));
     return left <= 0 ? StopReason::kTime : StopReason::kNone;
   }
 
  private:
-  double limit_ms_;
+  double limit_ms_, bank_ms_;
+  Unsettled is_unsettled_;
 };
 
 // Gives smart pruning the caller's guess of the time left; stops nothing.
@@ -168,7 +217,7 @@ class SmartPruning : public Stopper {
 
 Stoppers::Stoppers(const FixedParams& params, const Limits& limits, std::size_t cache_size) {
   const auto add = [this](auto stopper) { stoppers_.push_back(std::make_unique<decltype(stopper)>(std::move(stopper))); };
-  if (limits.time_ms) add(Time(time_limit_ms_ = static_cast<double>(*limits.time_ms)));
+  if (limits.time_ms) add(Time(time_limit_ms_ = static_cast<double>(*limits.time_ms), limits.bank));
   if (limits.remaining_ms) add(TimeGuess(static_cast<double>(limits.elapsed_ms + *limits.remaining_ms)));
   if (params.ram_limit_mb > 0) add(Ram(params.ram_limit_mb, cache_size));
   if (limits.nodes) add(Visits(static_cast<double>(*limits.nodes), params.nodes_as_playouts));
@@ -195,6 +244,7 @@ StopReason Stoppers::check(Situation& situation, const Stats& stats) {
   for (const auto& stopper : stoppers_)
     if (const StopReason answer = stopper->check(situation, stats, hints); reason == StopReason::kNone) reason = answer;
   remaining_ms_ = hints.remaining_ms;
+  time_limit_ms_ = hints.time_limit_ms;
   constexpr double kFar = 1e18;
   situation.remaining_playouts = static_cast<std::int64_t>(std::min(hints.published_playouts, kFar));
   return reason;

@@ -26,7 +26,7 @@ struct Stats {
 
 // What stoppers tell each other and the search.
 struct Hints {
-  double remaining_ms = std::numeric_limits<double>::infinity();
+  double remaining_ms = std::numeric_limits<double>::infinity(), time_limit_ms = std::numeric_limits<double>::infinity();
   double remaining_playouts = std::numeric_limits<double>::infinity();
   double published_playouts = std::numeric_limits<double>::infinity();  // smart pruning's estimate, for gathering
 };
@@ -44,7 +44,7 @@ class Stoppers {
   // Also publishes the remaining playouts in the situation.
   StopReason check(Situation& situation, const Stats& stats);
   double remaining_ms() const { return remaining_ms_; }
-  double time_limit_ms() const { return time_limit_ms_; }  // since the clock start; infinity without one
+  double time_limit_ms() const { return time_limit_ms_; }  // since the clock start, with the bank if that is in use; infinity without one
   double visits_left(const Situation& situation, const Stats& stats) const;  // to the nearest limit of visits
 
  private:

@@ -159,3 +159,23 @@ def make_backend_random():
 
 
 START = ("rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1", [])
+
+
+def test_a_move_that_is_not_settled_gets_more_time():
+    def elapsed(**bank):
+        search = make(options={"delay": 1, "uniform": True})
+        run(search, parameters={"Threads": 1, "MinibatchSize": 4, "SmartPruningFactor": 0.0}, time_ms=300, bank_ms=1200, **bank)
+        return search.update()["time_ms"]
+
+    forced = elapsed(bank_force_ms=5000.0)
+    assert forced >= 1500
+    # Every move has the same visits, or nearly so: with rates that count for much, one will overtake another.
+    assert elapsed(bank_force_ms=0.0, bank_trend_ms=50.0, bank_best_optimism=0.0, bank_overtaker_optimism=1000.0) >= 1500
+
+
+def test_a_move_that_is_settled_gets_none():
+    mate_in_one = "6k1/5ppp/8/8/8/8/8/R3K2R w KQ - 0 1"
+    search = make(options={"delay": 1})
+    run(search, mate_in_one, parameters={"Threads": 1, "MinibatchSize": 4, "SmartPruningFactor": 0.0}, time_ms=800, bank_ms=60_000.0,
+        bank_best_optimism=1.0, bank_overtaker_optimism=0.0, bank_force_ms=0.0, searchmoves=["a1a8"])
+    assert search.update()["time_ms"] < 30_000
