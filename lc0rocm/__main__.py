@@ -19,8 +19,11 @@ def main() -> int:
             sentence = f"{error.name} is missing: a zip file or a source folder lacks what is compiled; `pip install` it, and start it elsewhere"
         else:
             sentence = f"the Python package {error.name} is missing; `pip install lc0rocm` brings all that is needed"
-    except ImportError as error:  # of the core: a library that it was built with is gone
-        sentence = f"the installation is damaged, install it again: {str(error).strip().splitlines()[-1]}"
+    except ImportError as error:  # of the core, or of NumPy's, which explains at length: a library that it was built with is gone
+        first: BaseException = error
+        while first.__cause__:
+            first = first.__cause__
+        sentence = f"the installation is damaged, install it again: {str(first).strip().splitlines()[-1]}"
     print("lc0rocm:", sentence, file=sys.stderr)
     return 2
 

@@ -73,6 +73,20 @@ def test_nothing_is_looked_for_where_others_may_write(tmp_path):
     assert not open_to_others
 
 
+def test_device_code_is_compressed_bundles(installed, tmp_path):
+    """Nothing but bundles is loaded by HIP; compressed, those for all targets have a tenth of the size."""
+    with_code = [library for library in libraries(installed) if re.match(r"_rocm\b", library.name) and ("NEEDED", "libamdhip64.so.7") in dynamic(library)]
+    if not with_code:
+        pytest.skip("has no code for AMD GPUs")
+    parts = {}
+    for name in (".hip_fatbin", ".hipFatBinSegment"):
+        subprocess.run(["objcopy", "-O", "binary", "-j", name, with_code[0], tmp_path / "part"], check=True)
+        parts[name] = (tmp_path / "part").read_bytes()
+    wrappers = len(parts[".hipFatBinSegment"]) // 24  # one a file of kernels: magic, version, address, nothing
+    starts = [parts[".hip_fatbin"][at:at + 4] for at in range(0, len(parts[".hip_fatbin"]), 4096)]  # where each is aligned
+    assert wrappers > 5 and starts.count(b"CCOB") == wrappers
+
+
 def test_a_process_has_one_openmp_library(installed):
     """oneDNN takes its number of threads from the one that the core sets it in."""
     needed = {value for library in libraries(installed) for tag, value in dynamic(library)

@@ -30,6 +30,19 @@ sys.meta_path.insert(0, Broken)"""
     assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "libgomp.so.1" in done.stderr
 
 
+def test_a_damaged_numpy_is_a_sentence_about_what_is_missing():
+    """NumPy's own text begins and ends with general advice."""
+    code = """
+class Broken:
+    def find_spec(name, path, target=None):
+        if name == "numpy":
+            try: raise ImportError("libblas.so.3: cannot open shared object file: No such file or directory")
+            except ImportError as error: raise ImportError("Error importing numpy: please exit the source tree, and\\n   relaunch from there.") from error
+sys.meta_path.insert(0, Broken)"""
+    done = start("check", code=code)
+    assert done.returncode == 2 and len(done.stderr.splitlines()) == 1 and "libblas.so.3" in done.stderr
+
+
 def test_without_a_home_folder():
     environment = {"PATH": os.defpath}  # and this user has no entry either: os.path.expanduser leaves ~ as it is
     done = start("bench", "--backend=random", "--nodes=10", "--num-positions=1", code="import pwd\ndel sys.modules['pwd']\nsys.modules['pwd'] = None",

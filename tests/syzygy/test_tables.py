@@ -1,6 +1,7 @@
 """The tables' prober against positions whose values are known, python-chess's prober, and damaged files."""
 import gzip
 import json
+import os
 import random
 import shutil
 import subprocess
@@ -133,6 +134,12 @@ def test_a_bad_file_is_named_once_and_missing(reference, tmp_path, change, reaso
     assert tables.wdl(KRK) is None is tables.wdl(KRK)
     assert tables.take_problems() == [f"Syzygy file {path} is not used: {reason}"]
     assert tables.take_problems() == []
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "KRvK.rtbw")
+    tables = _core.Tables([str(tmp_path)])
+    assert tables.wdl(KRK) is None and tables.take_problems() == [f"Syzygy file {tmp_path}/KRvK.rtbw is not used: it is no file"]
 
 
 def test_files_with_each_others_names(reference, tmp_path):
