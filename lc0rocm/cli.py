@@ -14,7 +14,7 @@ from lc0rocm import flags, report
 from lc0rocm._core import Error
 from lc0rocm._version import VERSION
 from lc0rocm.option import NORMAL
-from lc0rocm.options import (ENGINE, NETWORK, SEARCH, SEARCHES, Option, Settings, check, combo, markdown, real, spin,
+from lc0rocm.options import (ENGINE, NETWORK, SEARCH, SEARCHES, TREES, Option, Settings, check, combo, markdown, real, spin,
                              string)
 
 
@@ -50,6 +50,7 @@ def _bench_options(movetime: int, positions: int) -> tuple[Option, ...]:
         spin("", "movetime", movetime, -1, 999999999, "Stop a position after this many milliseconds; -1 for no limit."),
         string("", "fen", "", "Search this position only; moves may follow: 'FEN moves e2e4 ...'."),
         spin("", "num-positions", positions, 1, 34, "How many of the built-in positions."),
+        _row("Search")._replace(choices=TREES, help="By a tree, classic, or by a graph in which transpositions are one position, dag.", show=NORMAL),
         _threads(2)) + _network(NNCacheSize=200000) + SEARCH
 
 
