@@ -35,19 +35,25 @@ def make(case, **options):
 
 
 @functools.cache
-def split_plans(network):
-    """Plans that split the products of 8 positions in eight; their keys are those of one position, for other rows."""
-    plans = _core.Backend("rocm", network, {"max_batch": 1, "streams": 1, "warm_up": False, "measure": 600.0}).plans
-    return "".join(line.split()[0].replace("/r64/", "/r512/") + " own:64x64:k8 1\n" for line in plans.splitlines() if "/r64/" in line)
+def measured_keys(network):
+    """Of what one position asks for; made into text, so that nothing of a back end is kept."""
+    return tuple(line.split()[0] for line in _core.Backend("rocm", network, {"max_batch": 1, "streams": 1, "warm_up": False, "measure": 600.0})
+                 .plans.splitlines())
+
+
+def hungry_plans(machine, network, size):
+    """Plans with which a batch of `size` wants more than others foretell: a workspace, as products are split in eight, and activations, as
+    convolutions are products of patches."""
+    machine.configure("blocks=2")  # the keys are wanted, not what was fastest
+    keys = [key.replace("/r64/", f"/r{64 * size}/").replace("/conv3x3/b1/", f"/conv3x3/b{size}/") for key in measured_keys(network)]
+    machine.configure("")
+    return "".join(f"{key} {'patches' if '/conv3x3/' in key else 'own:64x64:k8'} 1\n" for key in keys)
 
 
 @pytest.fixture
 def hungry(machine, case):
     """Options with which a batch of 8 wants more memory than fewer positions foretell."""
-    machine.configure("blocks=2")  # the keys are wanted, not what was fastest
-    plans = split_plans(case[0])
-    machine.configure("")
-    return {"warm_up": False, "plans": plans}
+    return {"warm_up": False, "plans": hungry_plans(machine, case[0], 8)}
 
 
 def positions_at_once(machine, backend, case, size):
@@ -106,17 +112,93 @@ def test_what_has_grown_once_grows_no_more(machine, case, hungry):
 
 
 def test_one_refusal_leaves_what_was_held(machine, case, hungry):
-    """Whichever allocation it meets: one of the pass, or the room for the next one. After that there is nothing more to be had."""
-    for part in range(1, 5):
+    """Whichever allocation it meets: one of the pass, or the room for the next one. After that there is nothing more to be had, and
+    nothing more is asked for."""
+    backend, before = make(case, **hungry), machine.calls("alloc")["alloc"]
+    check(backend, case, 8)
+    del backend
+    for part in range(1, machine.calls("alloc")["alloc"] - before + 1):
         machine.configure("")
         backend, free = make(case, **hungry), machine.free_memory()
         machine.configure(f"fail=alloc:{part}")
         check(backend, case, 8)
         assert machine.free_memory() <= free, "nothing is given back"
         machine.configure("memory=0")
+        asked = machine.calls("alloc")
         for size in (8, 1, 3):
             check(backend, case, size)
+        assert machine.calls("alloc") == asked
         del backend
+
+
+def test_a_smaller_batch_that_grows_leaves_what_was_promised(machine, case):
+    backend = make(case, warm_up=False, plans=hungry_plans(machine, case[0], 2))
+    free = machine.free_memory()
+    check(backend, case, 2)
+    assert machine.free_memory() < free, "it grew"
+    machine.configure("memory=0")
+    assert positions_at_once(machine, backend, case, 8) == 8
+
+
+def test_no_graph_knows_what_was_outgrown(machine, case, hungry):
+    backend = make(case, **hungry)
+    for _ in range(3):  # plainly, captured, launched
+        check(backend, case, 1)
+    captures = machine.calls("capture")["capture"]
+    for size in (8, 1):
+        check(backend, case, size)
+    assert machine.calls("capture")["capture"] == captures + 2
+
+
+@pytest.mark.parametrize("case", ["attention"], indirect=True)
+def test_what_was_outgrown_is_freed(machine, case, hungry):
+    """The workspace grows product by product, and in the end there is that of the widest alone."""
+    machine.configure("blocks=0")
+
+    def taken(plans):
+        free = machine.free_memory()
+        backend = make(case, warm_up=False, plans=plans)
+        backend.evaluate(*(np.resize(part, (8, *part.shape[1:])) for part in case[1]))
+        return free - machine.free_memory()
+
+    plans = [line for line in hungry["plans"].splitlines() if "/r512/" in line]  # those that the loading does not meet
+    alone = [taken(line) for line in plans]
+    assert len(set(alone)) > 2, "it grows more than once"
+    assert taken("\n".join(plans)) == max(alone)
+
+
+@pytest.mark.parametrize("streams", [1, 3])
+def test_one_batch_more_than_streams_is_ready(machine, case, streams):
+    """Of each batch size a graph, for each batch at a time: begun to be captured, and made."""
+    before = machine.calls("capture")["capture"]
+    backend = make(case, max_batch=2, streams=streams)
+    assert machine.calls("capture")["capture"] - before == 2 * len(backend.info["sizes"]) * (streams + 1)
+
+
+@pytest.mark.parametrize("options", [{}, {"graphs": False}, {"warm_up": False}], ids=str)
+def test_libraries_that_refuse_in_play_cost_no_memory(machine, case, options):
+    """rocBLAS is not made in place of hipBLASLt then: its workspace was not reserved."""
+    backend = make(case, **options)
+    before = machine.calls("alloc"), machine.free_memory()
+    machine.configure("fail=plan:1+ fail=gemm:1+ fail=conv:1+")
+    for size in (1, 3, 8, 8):
+        check(backend, case, size)
+    assert (machine.calls("alloc"), machine.free_memory()) == before
+
+
+def test_memory_is_used_alike_where_nothing_is_computed(machine, case):
+    """What scripts/memory_games.py goes by: the same calls, and as much memory is free after each."""
+    def work(words):
+        begin, free = machine.calls(*NEEDS, "copy", "launch", "gemm", "conv"), []
+        machine.configure(f"memory=4 {words}")
+        backend = make(case, max_batch=64)
+        for size in (backend.info["max_batch"], 1, 3):
+            free.append(machine.free_memory())
+            backend.evaluate(*(np.resize(part, (size, *part.shape[1:])) for part in case[1]))
+        end = machine.calls(*begin)
+        return backend.info, free, {kind: end[kind] - begin[kind] for kind in begin}
+
+    assert work("blocks=0") == work("")
 
 
 def test_arrays_of_more_than_two_gib_are_refused_before_anything_is_launched(machine, tmp_path):

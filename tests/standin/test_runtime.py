@@ -316,6 +316,21 @@ def test_some_blocks_of_a_launch_run(hip, stream, add):
     assert got[0] == got[-1] == 2 and (got == 1).any()
 
 
+def test_no_block_of_a_launch_runs(hip, stream, add):
+    """And nothing of a library's call; copies are made, and both are counted as ever."""
+    y = hip.array(np.ones(4096, np.float32))
+    hip.configure("blocks=0")
+    launches = hip.lib.hip_emulated_calls(b"launch")
+    add(stream, y, y, 4096)
+    hip("hipStreamSynchronize", stream)
+    assert (y.get() == 1).all() and hip.lib.hip_emulated_calls(b"launch") == launches + 1
+    assert (hip.array(np.zeros(3, np.float32)).get() == 0).all()
+    hip.configure("blocks=all")
+    add(stream, y, y, 4096)
+    hip("hipStreamSynchronize", stream)
+    assert (y.get() == 2).all()
+
+
 def test_the_environment_configures_a_process():
     package = pathlib.Path(importlib.util.find_spec("lc0rocm").origin).parent
     count = ("import ctypes, sys; n = ctypes.c_int(7); hip = ctypes.CDLL(sys.argv[1]); "

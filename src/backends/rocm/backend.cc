@@ -62,7 +62,10 @@ class RocmBackend final : public nn::Backend {
     while (static_cast<int>(gpu_->sessions.size()) <= info_.threads)
       gpu_->sessions.emplace_back(new GpuSession<T>(gpu_->model, device_, gpu_->planner, graphs), Forsake{device_.index});
     const std::string shrunk = reserve(wanted, options.flag("warm_up", true));
-    for (const auto& session : gpu_->sessions) idle_.push_back(session.get());
+    for (const auto& session : gpu_->sessions) {
+      session->begin_play();
+      idle_.push_back(session.get());
+    }
     info_.threads = std::min(info_.threads, static_cast<int>(idle_.size()));
     info_.best_batch = std::min(info_.max_batch, 256);
     for (int size = 0; size < info_.max_batch;) info_.sizes.push_back(size = ladder_step(size + 1, info_.max_batch));

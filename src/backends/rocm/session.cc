@@ -88,7 +88,9 @@ void GpuSession<T>::exercise(int size) {
   const std::vector<chess::Planes> planes(size);
   std::vector<nn::Value> values(size);
   evaluate({.size = size, .planes = planes.data(), .values = values.data()}, 0, size);
-  if (!settle()) throw OutOfMemory("a batch of " + std::to_string(size) + " positions needs more memory than the GPU has left");
+  if (!stream_.outgrown()) return;
+  forget_graphs();
+  stream_.reserve(std::max(stream_.arena().bytes(), stream_.arena().peak()));
 }
 
 template <class T>
@@ -103,7 +105,8 @@ void GpuSession<T>::evaluate(const nn::Batch& batch) {
       if (!settle()) largest_ = step_below(step);
     } catch (const OutOfMemory&) {
       stream_.wait(patience(step));  // what was queued
-      settle();
+      forget_graphs();
+      stream_.grow(0);  // gives back what the pass took
       if (step == 1) throw;
       largest_ = step_below(step);
     }
@@ -166,17 +169,7 @@ template <class T>
 bool GpuSession<T>::settle() {
   if (!stream_.outgrown()) return true;
   forget_graphs();
-  const std::size_t before = stream_.arena().bytes();
-  try {
-    stream_.reserve(std::max(before, stream_.arena().peak()));
-    return true;
-  } catch (const OutOfMemory&) {
-  }
-  try {
-    stream_.reserve(before);
-  } catch (const OutOfMemory&) {  // then each pass takes what it needs apart
-  }
-  return false;
+  return stream_.grow(stream_.arena().peak());
 }
 
 template <class T>

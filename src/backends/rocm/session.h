@@ -29,6 +29,7 @@ class GpuSession {
   // Runs all batch sizes up to max_batch and captures their graphs, so that later runs are as fast as they get and need nothing more.
   // Throws as reserve() does.
   void warm_up();
+  void begin_play() { stream_.begin_play(); }
 
   // What memory does not suffice for after all is evaluated in parts. Throws Error.
   void evaluate(const nn::Batch& batch);
@@ -52,7 +53,7 @@ class GpuSession {
   void exercise(int size);  // evaluates empty boards; throws OutOfMemory also where more room cannot be had
   void evaluate(const nn::Batch& batch, int first, int size);
   void queue(int step);  // the pass
-  bool settle();         // after a pass: room for what it took; false if memory does not suffice
+  bool settle();         // after a pass in play: room for what it took; false if there is no memory for that beside what is held
   void forget_graphs();  // they know the old places
   Duration patience(int step) const;  // with the device: a multiple of what it took, and at least some seconds
 

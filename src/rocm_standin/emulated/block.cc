@@ -388,6 +388,7 @@ Engine& engine_of_thread() {
 }  // namespace
 
 void run(const Kernel& kernel) {
+  if (settings().blocks == 0) return;
   const auto run = [](const Kernel& k) { engine_of_thread().run(k); };
   settings().isa.empty() ? run(kernel) : run_machine_code(kernel, run);
 }

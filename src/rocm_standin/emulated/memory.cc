@@ -71,7 +71,7 @@ void* allocate(size_t bytes, Place place, int device) {
     munmap(mapping, mapped);
     return nullptr;
   }
-  const size_t gap = round_up(bytes, kAlignment) - bytes, fresh = settings().blocks > 0 ? gap : body > kSparse ? kPage : body;
+  const size_t gap = round_up(bytes, kAlignment) - bytes, fresh = settings().blocks < kAll ? gap : body > kSparse ? kPage : body;
   std::memset(first + body - fresh, 0xFF, fresh);
   std::byte* begin = first + body - bytes - gap;
   allocations[begin] = {bytes, gap, static_cast<std::byte*>(mapping), mapped, use, place, device};

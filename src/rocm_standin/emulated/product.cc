@@ -87,6 +87,7 @@ void run(const Gemm& g, const std::string& who) {
   check(g.d, g.m, g.n, g.batch, who + ": D");
   if (g.bias.data) check_range(g.bias.data, g.m * size_of(g.bias.type), who + ": bias");
   if (g.splits > 1) check_range(g.workspace, g.workspace_bytes(), who + ": workspace");
+  if (settings().blocks == 0) return;
 
   for (std::int64_t index = 0; index < g.batch; ++index) {
     const auto finish = [&](std::int64_t r, std::int64_t c, float sum) {

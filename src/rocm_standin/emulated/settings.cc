@@ -52,7 +52,7 @@ Settings parse(const std::string& words) {
     else if (key == "isa") s.isa = value;
     else if (key == "compare") s.compare = std::stoi(value);
     else if (key == "report") s.report = value;
-    else if (key == "blocks" && value != "1") s.blocks = std::stoull(value);
+    else if (key == "blocks" && value != "1") s.blocks = value == "all" ? kAll : std::stoull(value);
     else if (key == "streams" && value == "late") s.late = true;
     else if (key == "streams" && value == "eager") s.late = false;
     else if (key == "hipblaslt" && value == "exits") s.hipblaslt_exits = true;
@@ -75,7 +75,7 @@ const Settings& settings() { return current(); }
 
 std::vector<size_t> blocks_that_run(size_t all) {
   const size_t wanted = settings().blocks;
-  std::vector<size_t> blocks(wanted ? std::min(wanted, all) : all);
+  std::vector<size_t> blocks(std::min(wanted, all));
   for (size_t i = 0; i < blocks.size(); ++i) blocks[i] = blocks.size() == all ? i : i * (all - 1) / (wanted - 1);
   return blocks;
 }

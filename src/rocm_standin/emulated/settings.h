@@ -11,8 +11,9 @@
 //   compare=0         1: with isa= each launch also runs as without, on the same memory; another result than that is a fault
 //   report=FILE       each launch with isa= appends a line of JSON: its kernel, blocks, how many of them were executed, waves of all, numbers of
 //                     four bytes among its arguments, executed instructions by name, and with compare=1 its worst error
-//   blocks=0          of each launch that run: all; N > 1: the first, the last and others at even distances, likewise of the parts of a
-//                     library's call; and memory holds zeros where nothing was written, else what is no number
+//   blocks=all        of each launch that run; N > 1: the first, the last and others at even distances, likewise of the parts of a
+//                     library's call; 0: none, all calls and copies are made and nothing is computed. With fewer than all, memory
+//                     holds zeros where nothing was written, else what is no number
 //   hipblaslt=works   exits: creating its handle ends the process, as the real one does where it finds no kernels
 //   streams=late      late: work starts when the host waits for it; eager: at once
 //   slow=0            microseconds that each piece of work takes longer
@@ -34,6 +35,7 @@ enum class Order { kForward, kReverse, kRandom };
 enum class Fault { kAlloc, kCopy, kLaunch, kGemm, kConv, kFault, kHang, kCapture, kPlan, kWrong, kCount };
 
 constexpr int kMostDevices = 16;
+constexpr size_t kAll = -1;
 
 struct Settings {
   int devices = 1;
@@ -44,7 +46,7 @@ struct Settings {
   unsigned seed = 0;
   std::string isa, report;
   bool compare = false;
-  size_t blocks = 0;
+  size_t blocks = kAll;
   bool late = true;
   int slow_us = 0;
   bool hipblaslt_exits = false;

@@ -59,6 +59,12 @@ int device_count() {
   return hipGetDeviceCount(&count) == hipSuccess ? count : 0;
 }
 
+int current_device() {
+  int device = 0;
+  (void)hipGetDevice(&device);
+  return device;
+}
+
 std::string why_no_device() {
   int count = 0;
   const hipError_t error = hipGetDeviceCount(&count);
@@ -88,27 +94,27 @@ void check_alive(const Device& device) {
 
 DeviceMemory::DeviceMemory(std::size_t bytes) : bytes_(bytes) {
   if (bytes == 0) return;
-  (void)hipGetDevice(&device_);
-  hipError_t error = hipMalloc(&data_, bytes);
-  if (error == hipErrorOutOfMemory && read_device(device_).integrated) {
-    if (hipExtMallocWithFlags(&data_, bytes, hipDeviceMallocFinegrained) == hipSuccess) error = hipSuccess;
-    else managed_ = (error = allocate_managed(&data_, bytes)) == hipSuccess;
+  const int device = current_device();
+  void* data = nullptr;
+  hipError_t error = hipMalloc(&data, bytes);
+  if (error == hipErrorOutOfMemory && read_device(device).integrated) {
+    if (hipExtMallocWithFlags(&data, bytes, hipDeviceMallocFinegrained) == hipSuccess) error = hipSuccess;
+    else managed_ = (error = allocate_managed(&data, bytes)) == hipSuccess;
     (void)hipGetLastError();  // of what was tried before
   }
   check(error, "allocating " + std::to_string(bytes) + " bytes of GPU memory");
+  data_ = {data, Forsake{device}};
 }
 
 DeviceMemory::~DeviceMemory() {
-  if (!data_ || given_up(device_)) return;
-  (void)hipFree(data_);
-  if (managed_) managed_bytes -= bytes_;
+  if (managed_ && !given_up(data_.get_deleter().device)) managed_bytes -= bytes_;
 }
 
 DeviceMemory DeviceMemory::managed(std::size_t bytes) {
+  void* data = nullptr;
+  check(allocate_managed(&data, bytes), "allocating " + std::to_string(bytes) + " bytes of managed memory");
   DeviceMemory memory;
-  (void)hipGetDevice(&memory.device_);
-  check(allocate_managed(&memory.data_, bytes), "allocating " + std::to_string(bytes) + " bytes of managed memory");
-  memory.bytes_ = bytes, memory.managed_ = true;
+  memory.data_ = {data, Forsake{current_device()}}, memory.bytes_ = bytes, memory.managed_ = true;
   return memory;
 }
 

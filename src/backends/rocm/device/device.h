@@ -6,6 +6,7 @@
 #include <memory>
 #include <source_location>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 #include "error.h"
@@ -35,6 +36,7 @@ struct Device {
 };
 Device read_device(int index);  // throws Error
 int device_count();  // 0 also without a driver
+int current_device();  // of this thread
 std::string why_no_device();  // empty where there is one; else one sentence
 
 // A GPU that does not come back from its work is given up: nothing of it is waited for or freed any more, as such calls may not come
@@ -43,14 +45,20 @@ void give_up(int device);
 bool given_up(int device);
 void check_alive(const Device& device);  // throws Error where it was given up
 
-// Of a unique_ptr: what a GPU that was given up uses is left to the end of the process. So is its DeviceMemory.
+// Of a unique_ptr: frees what a GPU uses; where that one was given up, leaves it to the end of the process.
 struct Forsake {
-  int device;
+  int device = 0;
   template <class T>
   void operator()(T* owner) const {
-    if (!given_up(device)) delete owner;
+    if (given_up(device)) return;
+    if constexpr (std::is_void_v<T>) (void)hipFree(owner);
+    else if constexpr (std::is_same_v<T*, hipEvent_t>) (void)hipEventDestroy(owner);
+    else if constexpr (std::is_same_v<T*, hipGraphExec_t>) (void)hipGraphExecDestroy(owner);
+    else delete owner;
   }
 };
+template <class Handle>
+using OfDevice = std::unique_ptr<std::remove_pointer_t<Handle>, Forsake>;
 
 // Device memory, aligned to 256 bytes; zero bytes are a null pointer. What an integrated GPU's own part of memory has no room for lies in
 // the rest, up to half of it.
@@ -64,7 +72,7 @@ class DeviceMemory {
   ~DeviceMemory();
   template <class T>
   T* as() const {
-    return static_cast<T*>(data_);
+    return static_cast<T*>(data_.get());
   }
   std::size_t bytes() const { return bytes_; }
 
@@ -73,14 +81,12 @@ class DeviceMemory {
     std::swap(data_, other.data_);
     std::swap(bytes_, other.bytes_);
     std::swap(managed_, other.managed_);
-    std::swap(device_, other.device_);
     return *this;
   }
 
-  void* data_ = nullptr;
+  OfDevice<void*> data_;
   std::size_t bytes_ = 0;
   bool managed_ = false;
-  int device_ = 0;
 };
 
 // Memory that the host and the device pass to each other. An integrated GPU has one piece that both see, pinned if it can be; else each

@@ -3,7 +3,6 @@
 namespace rocm {
 
 Graph::Graph(hipStream_t stream, const std::function<void()>& queue) {
-  (void)hipGetDevice(&exec_.get_deleter().device);
   // Other threads go on using the device meanwhile.
   if (hipStreamBeginCapture(stream, hipStreamCaptureModeThreadLocal) == hipSuccess) {
     bool queued = true;
@@ -15,7 +14,7 @@ Graph::Graph(hipStream_t stream, const std::function<void()>& queue) {
     hipGraph_t graph = nullptr;
     if (hipStreamEndCapture(stream, &graph) == hipSuccess && graph) {
       hipGraphExec_t exec = nullptr;
-      if (queued && hipGraphInstantiate(&exec, graph, nullptr, nullptr, 0) == hipSuccess) exec_.reset(exec);
+      if (queued && hipGraphInstantiate(&exec, graph, nullptr, nullptr, 0) == hipSuccess) exec_ = {exec, Forsake{current_device()}};
       (void)hipGraphDestroy(graph);
     }
   }

@@ -3,7 +3,6 @@
 #include <hip/hip_runtime.h>
 
 #include <functional>
-#include <memory>
 
 #include "backends/rocm/device/device.h"
 
@@ -19,14 +18,7 @@ class Graph {
   void launch(hipStream_t stream) const;  // throws Error
 
  private:
-  struct Destroy {
-    int device;
-    Destroy() : device(0) {}
-    void operator()(hipGraphExec_t exec) const {
-      if (!given_up(device)) (void)hipGraphExecDestroy(exec);
-    }
-  };
-  std::unique_ptr<std::remove_pointer_t<hipGraphExec_t>, Destroy> exec_;
+  OfDevice<hipGraphExec_t> exec_;
 };
 
 }  // namespace rocm

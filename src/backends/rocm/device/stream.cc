@@ -54,6 +54,17 @@ void Arena::reserve(std::size_t bytes) {
   memory_ = DeviceMemory(bytes);
 }
 
+bool Arena::grow(std::size_t bytes) {
+  spare_.clear();
+  peak_ = 0;
+  try {
+    if (bytes > memory_.bytes()) memory_ = DeviceMemory(bytes);
+    return true;
+  } catch (const OutOfMemory&) {
+    return false;
+  }
+}
+
 Stream::Stream(const Device& device, Planner& planner) : device_(device), planner_(planner) {
   check(hipSetDevice(device.index), "choosing GPU " + std::to_string(device.index));
   check(hipStreamCreateWithFlags(&stream_, hipStreamNonBlocking), "making a stream");
@@ -131,6 +142,11 @@ void* Stream::workspace(std::size_t bytes) {
 void Stream::reserve(std::size_t bytes) {
   outgrown_.clear();
   arena_.reserve(bytes);
+}
+
+bool Stream::grow(std::size_t bytes) {
+  outgrown_.clear();
+  return arena_.grow(bytes);
 }
 
 }  // namespace rocm

@@ -42,6 +42,9 @@ class Arena {
   // Room for so many bytes, and none apart. Nothing is out and the device is idle; all that was given out before has moved. Throws
   // OutOfMemory and has no room then.
   void reserve(std::size_t bytes);
+  // The same for at least so many, where there is memory for them beside what is held; else false, and that is kept: another program may
+  // take at once what is let go.
+  bool grow(std::size_t bytes);
 
  private:
   void take_back(std::size_t top, std::size_t apart);
@@ -69,6 +72,9 @@ class Stream {
   rocblas_handle rocblas();
   hipblasLtHandle_t hipblaslt();
   miopenHandle_t miopen();
+  // Whether rocBLAS may be a default: in play not where no handle was made before, as it takes memory that was not reserved.
+  bool may_default_to_rocblas() const { return rocblas_ || !in_play_; }
+  void begin_play() { in_play_ = true; }
 
   // Memory for one product or convolution at a time, grown to the largest wish. It moves when it grows.
   void* workspace(std::size_t bytes);
@@ -77,6 +83,7 @@ class Stream {
   bool outgrown() const { return !outgrown_.empty() || arena_.peak() > arena_.bytes(); }
   // Frees what was outgrown and makes room for `bytes` of activations. The device is idle and no graph is left. Throws OutOfMemory.
   void reserve(std::size_t bytes);
+  bool grow(std::size_t bytes);  // see Arena
 
   // What somebody keeps for as long as the stream, one of each type, made at first use: descriptors, chosen algorithms.
   template <class T>
@@ -94,6 +101,7 @@ class Stream {
   rocblas_handle rocblas_ = nullptr;
   hipblasLtHandle_t hipblaslt_ = nullptr;
   miopenHandle_t miopen_ = nullptr;
+  bool in_play_ = false;
   DeviceMemory rocblas_workspace_, workspace_;
   std::vector<DeviceMemory> outgrown_;  // work in flight and captured graphs may still use them
   hipEvent_t done_ = nullptr;

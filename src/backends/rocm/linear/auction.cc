@@ -18,18 +18,15 @@ constexpr float kRoundMicroseconds = 500;  // of one contender, where its repeat
 constexpr float kHopeless = 1.4f;          // times the best of the first round: out
 constexpr float kMargin = 0.97f;
 
+OfDevice<hipEvent_t> make_event(const Device& device) {
+  hipEvent_t event = nullptr;
+  check(hipEventCreate(&event), "making an event");
+  return {event, Forsake{device.index}};
+}
+
 struct Timer {
-  const int device;
-  hipEvent_t begin = nullptr, end = nullptr;
-  explicit Timer(int device) : device(device) {
-    check(hipEventCreate(&begin), "making an event");
-    check(hipEventCreate(&end), "making an event");
-  }
-  ~Timer() {
-    if (given_up(device)) return;
-    if (begin) (void)hipEventDestroy(begin);
-    if (end) (void)hipEventDestroy(end);
-  }
+  const OfDevice<hipEvent_t> begin, end;
+  explicit Timer(const Device& device) : begin(make_event(device)), end(make_event(device)) {}
 };
 
 struct Runner {
@@ -47,13 +44,13 @@ struct Runner {
   }
 
   bool run(Stream& stream, const Timer& timer, int repeats) {
-    check(hipEventRecord(timer.begin, stream), "measuring");
+    check(hipEventRecord(timer.begin.get(), stream), "measuring");
     if (graph) graph.launch(stream);
     else if (!queue(repeats)) return false;
-    check(hipEventRecord(timer.end, stream), "measuring");
+    check(hipEventRecord(timer.end.get(), stream), "measuring");
     stream.wait(patience(repeats));
     float ms = 0;
-    check(hipEventElapsedTime(&ms, timer.begin, timer.end), "measuring");
+    check(hipEventElapsedTime(&ms, timer.begin.get(), timer.end.get()), "measuring");
     times.push_back(ms * 1000 / repeats);
     return true;
   }
@@ -94,7 +91,7 @@ const Runner* best(const std::vector<Runner>& runners, bool ours) {
 
 std::optional<Winner> auction(Stream& stream, const std::vector<Contender>& contenders) {
   const auto measuring = [&] { return stream.planner().measuring(); };
-  const Timer timer(stream.device().index);
+  const Timer timer(stream.device());
   std::vector<Runner> runners;
   for (const Contender& c : contenders) {
     Runner r{&c};

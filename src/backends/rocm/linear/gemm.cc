@@ -194,10 +194,11 @@ struct Gemm {
   static std::optional<Way> make(Stream& stream, const Shape& s, const std::string& name) { return make_way(stream, s, name); }
 
   static std::vector<std::string> defaults(Stream& stream, const Shape& s) {
+    const bool hipblaslt = stream.planner().prefers("hipblaslt"), rocblas = stream.planner().prefers("rocblas") && stream.may_default_to_rocblas();
     std::vector<std::string> names;
-    if (s.side && (stream.planner().prefers("hipblaslt") || stream.planner().prefers("rocblas"))) names.push_back("apart");
-    if (stream.planner().prefers("hipblaslt")) names.push_back("hipblaslt:0");
-    if (stream.planner().prefers("rocblas")) names.push_back("rocblas");
+    if (s.side && (hipblaslt || rocblas)) names.push_back("apart");
+    if (hipblaslt) names.push_back("hipblaslt:0");
+    if (rocblas) names.push_back("rocblas");
     names.push_back(least_own(stream.device(), s).name);
     return names;
   }
