@@ -131,6 +131,25 @@ def test_one_refusal_leaves_what_was_held(machine, case, hungry):
         del backend
 
 
+@pytest.mark.parametrize("case", ["tower"], indirect=True)
+def test_a_pass_that_failed_keeps_nothing(machine, case, hungry):
+    """Of the activations that it took beyond what was reserved: the smaller batches that follow do not need them."""
+    plans = "".join(line + "\n" for line in hungry["plans"].splitlines() if "/conv3x3/" in line)
+    eight = [np.resize(part, (8, *part.shape[1:])) for part in case[1]]
+
+    def taken(refused):
+        machine.configure("blocks=0")
+        backend = make(case, warm_up=False, plans=plans)
+        free, asked = machine.free_memory(), machine.calls("alloc")["alloc"]
+        machine.configure(f"blocks=0 fail=alloc:{refused}")
+        backend.evaluate(*eight)
+        return free - machine.free_memory(), machine.calls("alloc")["alloc"] - asked
+
+    grown, allocations = taken(0)
+    assert grown > 0 and allocations > 1
+    assert [taken(part)[0] for part in range(1, allocations)] == [0] * (allocations - 1)
+
+
 def test_a_smaller_batch_that_grows_leaves_what_was_promised(machine, case):
     backend = make(case, warm_up=False, plans=hungry_plans(machine, case[0], 2))
     free = machine.free_memory()
