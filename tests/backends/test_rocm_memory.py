@@ -41,19 +41,17 @@ def measured_keys(network):
                  .plans.splitlines())
 
 
-def hungry_plans(machine, network, size):
+def hungry_plans(network, size):
     """Plans with which a batch of `size` wants more than others foretell: a workspace, as products are split in eight, and activations, as
     convolutions are products of patches."""
-    machine.configure("blocks=2")  # the keys are wanted, not what was fastest
     keys = [key.replace("/r64/", f"/r{64 * size}/").replace("/conv3x3/b1/", f"/conv3x3/b{size}/") for key in measured_keys(network)]
-    machine.configure("")
     return "".join(f"{key} {'patches' if '/conv3x3/' in key else 'own:64x64:k8'} 1\n" for key in keys)
 
 
 @pytest.fixture
 def hungry(machine, case):
     """Options with which a batch of 8 wants more memory than fewer positions foretell."""
-    return {"warm_up": False, "plans": hungry_plans(machine, case[0], 8)}
+    return {"warm_up": False, "plans": hungry_plans(case[0], 8)}
 
 
 def positions_at_once(machine, backend, case, size):
@@ -151,7 +149,7 @@ def test_a_pass_that_failed_keeps_nothing(machine, case, hungry):
 
 
 def test_a_smaller_batch_that_grows_leaves_what_was_promised(machine, case):
-    backend = make(case, warm_up=False, plans=hungry_plans(machine, case[0], 2))
+    backend = make(case, warm_up=False, plans=hungry_plans(case[0], 2))
     free = machine.free_memory()
     check(backend, case, 2)
     assert machine.free_memory() < free, "it grew"
