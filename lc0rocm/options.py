@@ -228,6 +228,13 @@ def node_values(settings: Settings) -> tuple:
     return tuple(settings[option.key] for option in settings.options if option.in_nodes)
 
 
+def tree_values(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Of the options that a saved tree depends on, by name. Which network, is known better than by its path; what else evaluates it and which
+    endgame tables there are makes it no other."""
+    return {option.name: values[option.key] for option in ENGINE
+            if (option.in_nodes or option.name == "Search") and option.name not in ("WeightsFile", "Backend", "BackendOptions", "SyzygyPath")}
+
+
 def core_parameters(settings: Settings, contempt_sign: int) -> dict[str, Any]:
     """What the core's search takes, by name. contempt_sign: whom contempt favours, see contempt.sign."""
     rescale = contempt.rescale(settings)

@@ -10,10 +10,10 @@ from typing import Any, NoReturn
 
 import chess
 
-from lc0rocm import _core, arguments, tables
+from lc0rocm import _core, arguments, saved_tree, tables
 from lc0rocm.arguments import Position
 from lc0rocm.evaluating import Network
-from lc0rocm.options import cache_positions, search_parameters
+from lc0rocm.options import cache_positions, search_parameters, tree_values
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,6 +89,8 @@ class Engine:
             self._search.set_tables(found)
             for problem in found.take_problems():
                 warnings.warn(problem, stacklevel=2)
+        self._made_of, self._network_path = tree_values(values), network.info.path
+        self._at: tuple[str, list[str], bool] = (_core.STARTPOS, [], False)  # the position of the tree, and whether it is Chess960
         self._turn = threading.Lock()
         self._user: int | None = None  # the thread whose turn it is
         self._process = os.getpid()
@@ -101,6 +103,34 @@ class Engine:
         self._check_caller()
         with self._turn:
             self._search.clear()
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """The tree of the last search into a file. Raises Error if it cannot be written."""
+        self._check_caller()
+        with self._turn:
+            saved_tree.write(path, saved_tree.Saved(*self._at[:2], self._tree_made_of(), self._at[2], self._search.save()))
+
+    def load(self, path: str | os.PathLike[str]) -> chess.Board:
+        """Goes on with a tree that was saved. Returns the position of its last search, with the moves before it.
+
+        Raises Error for a file that is damaged or no tree, and for a tree of another network or of other options."""
+        self._check_caller()
+        with self._turn:
+            saved = saved_tree.read(path, self._tree_made_of())
+            try:
+                self._search.set_position(saved.fen, saved.moves)
+                self._search.load(saved.tree)
+                board = chess.Board(saved.fen, chess960=bool(saved.extra))
+                for move in saved.moves:
+                    board.push_uci(move)
+            except (_core.Error, ValueError, TypeError) as error:
+                self._search.clear()
+                raise _core.Error(f"{os.fspath(path)}: {error}") from None
+            self._at = saved.fen, saved.moves, board.chess960
+            return board
+
+    def _tree_made_of(self) -> dict[str, Any]:
+        return self._made_of | {"network": saved_tree.network_hash(self._network_path)}
 
     def stop(self) -> None:
         """Ends the search that runs, with what it has found; for callbacks and other threads. Without one it does nothing."""
@@ -134,6 +164,7 @@ class Engine:
             try:
                 self._user = threading.get_ident()
                 self._search.set_position(*start)
+                self._at = *start, board.chess960
                 self._search.start(parameters, limits)
                 while self._search.running:
                     update = self._search.wait(_WATCH_S, board.chess960)

@@ -2,13 +2,13 @@
 import contextlib
 from typing import Sequence
 
-from lc0rocm import _core, backend_options, contempt, tables
+from lc0rocm import _core, backend_options, contempt, saved_tree, tables
 from lc0rocm._core import Error
 from lc0rocm.engine import heads, timeman
 from lc0rocm.engine.backend import BackEnd
 from lc0rocm.engine.request import Position, Request
 from lc0rocm.engine.run import Run, Task, Voice
-from lc0rocm.options import NOW, Option, Settings, cache_positions, core_parameters, idle, node_values
+from lc0rocm.options import NOW, Option, Settings, cache_positions, core_parameters, idle, node_values, tree_values
 
 _MAX_VISITS = 4_000_000_000
 _IN_A_HURRY = {"nodes": 40, "time_ms": 2}
@@ -51,6 +51,15 @@ class Tree:
     def forget(self) -> None:
         """The nodes, before the next search."""
         self._made_of = ()
+
+    def save(self) -> tuple[tuple, bytes]:
+        """What it was made of, and its bytes."""
+        return self._made_of, self.search.save()
+
+    def load(self, position: Position, made_of: tuple, data: bytes) -> None:
+        """Raises Error for damaged bytes."""
+        self.place(position, made_of)
+        self.search.load(data)
 
     def manager(self, settings: Settings) -> timeman.Manager:
         made_of = settings["TimeManager"], settings["Slowmover"], settings["MoveOverheadMs"]
@@ -156,6 +165,33 @@ class Player:
         elif self.run and self.run.going and option.when == NOW and option.core:
             with contextlib.suppress(Error):  # the search has not begun yet, or has nothing to search
                 self.tree.search.set_option(option.name, self.settings[option.name])
+
+    def save_tree(self, path: str) -> None:
+        """The tree as it is, also while a search makes it grow. Raises Error."""
+        if isinstance(self.position, Error):
+            raise Error("there is no position, so there is no tree to save")
+        made_of, tree = self.tree.save()
+        position = self.position
+        favoured = made_of[-1] if made_of else 0
+        saved_tree.write(path, saved_tree.Saved(position.fen, list(position.moves), self._tree_made_of(), favoured, tree))
+        self.voice.send([f"info string the tree of {self.tree.search.root_visits} nodes is in {path}"])
+
+    def load_tree(self, path: str) -> None:
+        """The position becomes that of the tree. Raises Error; then the position is what it was."""
+        self.settle()
+        self._open_tables()
+        saved = saved_tree.read(path, self._tree_made_of())
+        try:
+            position = Position(saved.fen, tuple(saved.moves), _core.Game(saved.fen, saved.moves))
+            self.tree.load(position, (*node_values(self.settings), saved.extra), saved.tree)
+        except (Error, TypeError) as error:
+            raise Error(f"{path}: {error}") from None
+        self.position = position
+        self.voice.send([f"info string a tree of {self.tree.search.root_visits} nodes; the position is fen {position.fen} moves {' '.join(position.moves)}"])
+
+    def _tree_made_of(self) -> dict:
+        net = self.back_end.get().net
+        return tree_values(self.settings.values) | {"network": saved_tree.network_hash(net.path if net else None)}
 
     # a search --------------------------------------------------------------------------------------------------------
 

@@ -167,6 +167,9 @@ class Uci:
 
     _COMMANDS = {"uci": _uci, "isready": _isready, "setoption": _setoption, "position": _position,
                  "ucinewgame": lambda self, rest: self.player.new_game(),
+                 # Not of UCI: a long analysis is kept.
+                 "savetree": lambda self, rest: self.player.save_tree(rest),
+                 "loadtree": lambda self, rest: self.player.load_tree(rest),
                  "stop": lambda self, rest: self.player.stop(),
                  "wait": lambda self, rest: self.player.wait(),
                  "debug": lambda self, rest: None,  # of UCI, without a use here

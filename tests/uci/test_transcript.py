@@ -295,3 +295,22 @@ def test_log_file(start, tmp_path):
     engine.sync()
     text = (tmp_path / "log.txt").read_text()
     assert "> go nodes 5\n" in text and "< bestmove " in text
+
+
+@pytest.mark.parametrize("search", ["classic", "dag"])
+def test_a_tree_is_saved_and_loaded(start, tmp_path, search):
+    engine = start(search, "--backend=random")
+    path = tmp_path / "a tree"
+    engine.ask("position startpos moves e2e4 e7e5", "go nodes 500")
+    engine.send(f"savetree {path}")
+    assert any(f"500 nodes is in {path}" in line for line in engine.sync())
+    other = start(search, "--backend=random")
+    other.send(f"loadtree {path}")
+    assert any("500 nodes" in line and line.endswith("moves e2e4 e7e5") for line in other.sync())
+    assert " nodes 700 " in other.ask("go nodes 700")[-2]
+    other.send("setoption name PolicyTemperature value 2", f"loadtree {path}", f"loadtree {path}x", "loadtree", f"savetree {path}/x")
+    complaints = [line for line in other.sync() if "error" in line]
+    assert len(complaints) == 4 and "PolicyTemperature" in complaints[0]
+    engine.send("position startpos", "go infinite", f"savetree {path}")
+    assert any("is in" in line for line in engine.sync()), "while it grows"
+    engine.ask("stop")
