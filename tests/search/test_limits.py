@@ -179,3 +179,18 @@ def test_a_move_that_is_settled_gets_none():
     run(search, mate_in_one, parameters={"Threads": 1, "MinibatchSize": 4, "SmartPruningFactor": 0.0}, time_ms=800, bank_ms=60_000.0,
         bank_best_optimism=1.0, bank_overtaker_optimism=0.0, bank_force_ms=0.0, searchmoves=["a1a8"])
     assert search.update()["time_ms"] < 30_000
+
+
+def test_moves_that_cannot_become_best_any_more_get_no_visits():
+    """Smart pruning, from 200 ms on, counts on two in three of the visits that are left."""
+    search, nodes, left_behind = make(), 600, {}
+    search.set_position(*START)
+    search.start({**SINGLE, "NodesPerSecondLimit": 400.0, "SmartPruningFactor": 1.5}, {"nodes": nodes, "depth": 1000})
+    while search.running:
+        *moves, total = search.move_stats()
+        if search.update()["time_ms"] > 300 and moves:
+            enough = max(row["visits"] for row in moves) - (nodes - total["visits"]) / 1.5 - 2
+            left_behind |= {row["move"]: row["visits"] for row in moves if row["move"] not in left_behind and row["visits"] < enough}
+        time.sleep(0.01)
+    search.result()
+    assert left_behind == {move: n for move, n in visits(search).items() if move in left_behind} and left_behind
