@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what __getattr__ finds
     from lc0rocm._core import Error
-    from lc0rocm.api import Engine, Evaluation, Line, Network, NetworkInfo, SearchResult, SearchUpdate
+    from lc0rocm.api import Analysis, Engine, Evaluation, Line, Network, NetworkInfo, SearchResult, SearchUpdate, analyse
 
     __version__: str
 
-__all__ = ["Engine", "Error", "Evaluation", "Line", "Network", "NetworkInfo", "SearchResult", "SearchUpdate", "__version__"]
+__all__ = ["Analysis", "Engine", "Error", "Evaluation", "Line", "Network", "NetworkInfo", "SearchResult", "SearchUpdate", "__version__", "analyse"]
 
 
 def __getattr__(name: str):

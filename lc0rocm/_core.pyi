@@ -107,7 +107,7 @@ class BackendInfo(TypedDict):
     sizes: list[int]  # of batches, to which others are filled up; each may be computed another way
 
 class Backend:
-    """A loaded network on a device. options: values by key; sub-dictionaries are dicts, in order."""
+    """A loaded network on a device. options: values by key; sub-dictionaries are dicts, in order, or a Backend that there is already."""
     def __init__(self, name: str, network: Network | None, options: Mapping[str, Any] = ...) -> None: ...
     @property
     def name(self) -> str: ...
@@ -128,8 +128,10 @@ class Backend:
     def evaluate(self, inputs: Inputs) -> tuple[
             NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Raw policy logits (n, 1858), q (n,), win, draw and loss (n, 3), m (n,). Raises Error for values that are no numbers."""
-    def policies(self, inputs: Inputs, temperature: float) -> NDArray[np.float32]:
-        """Probabilities of the legal moves, in the order of inputs.moves: softmax of logit / temperature; at 0 the best move has 1."""
+    def policies(self, inputs: Inputs, temperature: float) -> tuple[
+            NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+        """Probabilities of the legal moves, in the order of inputs.moves: softmax of logit / temperature; at 0 the best move has 1. Then q
+        (n,), win, draw and loss (n, 3), m (n,). Raises Error for values that are no numbers."""
     def time_batches(self, masks: NDArray[np.uint64], values: NDArray[np.float32], count: int,
                      moves: Sequence[int] = ()) -> list[float]:
         """Evaluates the batch, split by max_batch, `count` times on a session of its own; seconds since the call at which each ended.
@@ -200,18 +202,26 @@ class MoveStats(TypedDict):
     v: float | None
     flag: str          # "", "T", "W", "L"
 
+class Cache:
+    """What a network said of positions, for many searches at once. Fewer positions where memory does not suffice."""
+    def __init__(self, positions: int) -> None: ...
+
 class Search:
     """A tree, an evaluation cache and the threads that grow the tree. Methods may be called from any thread, but raise Error in a
     forked process. chess960: castling of what they tell is king takes rook; else as Game.uci writes it."""
     def __init__(self) -> None: ...
+    @overload
     def set_backend(self, backend: Backend, history_fill: str, policy_temperature: float, cache_size: int) -> None:
         """Between searches. A changed back end, fill or temperature empties the cache."""
+    @overload
+    def set_backend(self, backend: Backend, history_fill: str, policy_temperature: float, cache: Cache) -> None:
+        """Between searches. A cache is for searches with the same back end, fill and temperature; clear() leaves it as it is."""
     def set_tables(self, tables: "Tables | None") -> None:
         """Between searches. Other tables than before drop the tree."""
     def clear(self, keep_cache: bool = False) -> None:
         """A new game: drops tree and cache."""
-    def set_position(self, fen: str, moves: Sequence[str]) -> bool:
-        """Moves the root, keeping what the tree knows. True if the game went on from the previous position."""
+    def set_position(self, fen: str, moves: Sequence[str], keep: bool = True) -> bool:
+        """Moves the root; keep: with what the tree knows. True if the game went on from the previous position."""
     def start(self, parameters: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
         """parameters: search options by UCI name; a missing one has its default. Contempt comes as WDLRescaleRatio,
         WDLRescaleDiff and ContemptSign (+1: for the root's side to move, -1: the other, 0: none), Search=dag as Graph "on".

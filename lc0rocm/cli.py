@@ -14,8 +14,8 @@ from lc0rocm import flags, report
 from lc0rocm._core import Error
 from lc0rocm._version import VERSION
 from lc0rocm.option import NORMAL
-from lc0rocm.options import (ENGINE, NETWORK, SEARCH, SEARCHES, TREES, Option, Settings, check, combo, markdown, real, spin,
-                             string)
+from lc0rocm.options import (ANALYSIS, ENDGAMES, ENGINE, NETWORK, SEARCH, SEARCHES, TREES, Option, Settings, check, combo, markdown, path,
+                             real, spin, string)
 
 
 class Command(NamedTuple):
@@ -24,7 +24,7 @@ class Command(NamedTuple):
     run: Callable[[Settings], int] | None  # None: main() speaks UCI
     options: tuple[Option, ...]
     example: str = ""
-    takes_network: bool = True  # a word that is no flag is the network
+    takes: str = "WeightsFile"  # what a word that is no flag sets; "": nothing
 
 
 def _row(name: str) -> Option:
@@ -71,6 +71,21 @@ _CHECK = _own(
     real("", "tolerance", 1.0, 1e-9, 1e9,
          "Allowed difference in units of what two 32-bit back ends may differ; 16 bits need about 100.")
 ) + NETWORK
+
+_ANALYSE = _own(
+    spin("", "nodes", 800, 1, 4000000000, "Visits of a search whose query has no limit."),
+    spin("", "searches", 0, 0, 4096, "Searches at once; 0 for as many as fill the back end's batches."))[:-1] + tuple(
+    option._replace(default=ANALYSIS.get(option.name, option.default))
+    for option in (*NETWORK, *SEARCH, *ENDGAMES, _row("Threads"), _row("SmartPruningFactor"), _row("UCI_Chess960"), _row("RamLimitMb")._replace(
+        help="Memory of all trees together; 0 for half of the machine's.")))
+
+_ANNOTATE = _own(
+    path("", "input", "", "The games: PGN, plain or as .gz, .bz2 or .zst."),
+    path("", "output", "", "The annotated games: a file that ends in .pgn or .jsonl.", short="o"),
+    spin("", "nodes", 400, 1, 4000000000, "Visits of the search of a position."),
+    spin("", "searches", 0, 0, 4096, "Searches at once; 0 for as many as fill the back end's batches."),
+    check("", "again", False, "Begin anew: replace what is there, finished or not.")
+) + tuple(option._replace(short="") for option in _ANALYSE if option.group != "This command")
 
 _TUNE = _own(
     spin("", "max-batch-size", 256, 1, 1024, "Largest batch to measure."),
@@ -119,6 +134,16 @@ def _tune(settings: Settings) -> int:
     return tune.tune(settings)
 
 
+def _analyse(settings: Settings) -> int:
+    from lc0rocm.analysis import lines
+    return lines.run(settings)
+
+
+def _annotate(settings: Settings) -> int:
+    from lc0rocm.annotation import command
+    return command.run(settings)
+
+
 def _doctor(settings: Settings) -> int:
     from lc0rocm import doctor
     return doctor.doctor(settings)
@@ -140,24 +165,28 @@ def _options(settings: Settings) -> int:
 
 COMMANDS = {command.name: command for command in (
     Command("uci", "play: speak UCI with a chess GUI (what happens without a command)", None, ENGINE,
-            takes_network=False),
+            takes=""),
     Command("bench", "nodes per second on 10 positions, in 5 seconds", _bench, _bench_options(500, 10),
             "lc0rocm bench --weights=net.pb.gz"),
     Command("benchmark", "nodes per second on 34 positions, in 6 minutes", _bench, _bench_options(10000, 34),
             "lc0rocm benchmark --threads=4 --num-positions=5"),
     Command("backendbench", "evaluations per second by batch size, without a search", _backendbench, _BATCH,
             "lc0rocm backendbench --max-batch-size=64 --batch-step=8"),
+    Command("analyse", "many positions at once: queries in, answers out, a JSON object a line", _analyse, _ANALYSE,
+            "lc0rocm analyse net.pb.gz < queries.jsonl > answers.jsonl"),
+    Command("annotate", "games with what the engine thinks of each move", _annotate, _ANNOTATE,
+            "lc0rocm annotate games.pgn -o annotated.pgn --weights=net.pb.gz", "input"),
     Command("describe", "a network in words and numbers", _describe, _own() + (_row("WeightsFile"),),
             "lc0rocm describe net.pb.gz"),
     Command("check", "compare two back ends on the same positions", _check, _CHECK,
             "lc0rocm check --backend=cpu-bf16 --against=cpu --tolerance=100"),
     Command("backends", "what can evaluate networks on this machine, and what cannot and why", _backends, _own(),
-            takes_network=False),
+            takes=""),
     Command("tune", "measure on the GPU what loading a network has no time for", _tune, _TUNE, "lc0rocm tune net.pb.gz"),
     Command("doctor", "what stands between the engine and a GPU, and the next command to type", _doctor, _own() + NETWORK,
             "lc0rocm doctor --json"),
     Command("options", "every option of the engine", _options,
-            _own(check("", "markdown", False, "Print docs/options.md.")), takes_network=False),
+            _own(check("", "markdown", False, "Print docs/options.md.")), takes=""),
 )}
 ALIASES = {"describenet": ["describe"]} | {search: ["uci", f"--search={search}"] for search in SEARCHES}
 
@@ -230,8 +259,8 @@ def _main(arguments: list[str]) -> int:
     settings = Settings(command.options)
     warnings: list[str] = []
     positional = flags.parse(arguments, settings, warnings)
-    if positional and command.takes_network:
-        settings.values["WeightsFile"] = positional.pop(0)
+    if positional and command.takes:
+        settings.values[command.takes] = positional.pop(0)
     if positional:
         advice = "the command comes first" if positional[0] in COMMANDS else f"see lc0rocm {command.name} --help"
         raise Error(f"unexpected '{positional[0][:60]}'; {advice}")

@@ -133,7 +133,7 @@ class Network:
     def policies(self, boards: Position | Iterable[Position], temperature: float = 1.0) -> list[dict[chess.Move, float]]:
         """policy() of many positions in one call."""
         inputs = self._inputs(boards, moves=True)
-        shares = self.backend.policies(inputs, arguments.number_of("temperature", temperature)).tolist()
+        shares = self.backend.policies(inputs, arguments.number_of("temperature", temperature))[0].tolist()
         return [dict(sorted(zip(moves, shares[first:first + len(moves)]), key=lambda item: -item[1]))
                 for first, moves in zip(inputs.first_move.tolist(), _legal_moves(inputs))]
 

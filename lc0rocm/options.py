@@ -2,7 +2,7 @@
 Names, types, defaults and ranges are Lc0's. What the core's search obeys is declared there, in src/search/params.cc; rows made by
 core() add what people see of it."""
 import warnings
-from typing import Any, Callable, Mapping
+from typing import Any, Callable, Collection, Mapping
 
 from lc0rocm import contempt, gpu
 from lc0rocm._core import Error, registered_backends, search_options
@@ -275,26 +275,37 @@ def idle(settings: Settings) -> list[str]:
             if (option := settings.option(name)) and settings[name] != option.default]
 
 
+# Where many positions are analysed at once other values are usual than in play: together they fill the batches, so that each search needs
+# one thread and nothing to fill them with; and whoever asks for a number of visits gets it.
+ANALYSIS = {"Threads": 1, "MaxPrefetch": 0, "SmartPruningFactor": 0.0}
+
 _OF_THE_NETWORK = {"WeightsFile": "weights", "Backend": "backend", "BackendOptions": "backend_options"}
 
 
-def search_parameters(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options by UCI name to the core's parameters, and all values by name. Raises Error for an unknown option, a value out of range,
-    an option of the network, and a ContemptMode that depends on the colour of the side to move; warns of others that have no effect."""
+def search_settings(given: Mapping[str, Any], where: str = "an Engine", own: Collection[str] = ()) -> tuple[Settings, list[str]]:
+    """All options with those of `given`, by UCI name, set; and a line for each that has no effect there. own: names of options that act
+    there beside those of the core. Raises Error for an unknown option, a value out of range and an option of the network."""
     settings, remarks = Settings(ENGINE), []
     for name, value in given.items():
         option = settings.option(name)
         if not option:
-            raise Error(f"there is no option '{name}'; `lc0rocm options` lists them")
+            raise Error(f"there is no option '{name[:60]}'; `lc0rocm options` lists them")
         if option.name in _OF_THE_NETWORK:
-            raise Error(f"{option.name} is no option of an Engine; give it to lc0rocm.Network as {_OF_THE_NETWORK[option.name]}=")
+            raise Error(f"{option.name} is no option of {where}; give it to lc0rocm.Network as {_OF_THE_NETWORK[option.name]}=")
         changed = settings.set(option, value_text(value))
-        acts = changed.core or changed.in_nodes or changed.name == "NNCacheSize" or settings[changed.key] in TREES
+        acts = changed.core or changed.in_nodes or changed.name in ("NNCacheSize", *own) or settings[changed.key] in TREES
         if not acts and settings[changed.key] != changed.default:
-            remarks.append(f"{option.name} has no effect in an Engine")
+            remarks.append(f"{option.name} has no effect in {where}")
+    return settings, remarks + idle(settings)
+
+
+def search_parameters(given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options by UCI name to the core's parameters, and all values by name. Raises Error as search_settings does, and for a ContemptMode
+    that depends on the colour of the side to move; warns of options that have no effect."""
+    settings, remarks = search_settings(given)
     if settings["ContemptMode"] not in ("play", "disable"):
         raise Error("ContemptMode is play or disable here")
-    for remark in remarks + idle(settings):
+    for remark in remarks:
         warnings.warn(remark, stacklevel=3)
     return core_parameters(settings, int(settings["ContemptMode"] == "play" and not settings["UCI_AnalyseMode"])), settings.values
 

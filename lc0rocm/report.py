@@ -94,10 +94,10 @@ def stages(wanted: bool = True) -> Iterator[Callable[[Progress], None]]:
         yield tell
 
 
-def _bar(transient: bool):
+def _bar(transient: bool, counts: bool = True):
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bars, TextColumn, TimeRemainingColumn
-    columns = TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn(), TimeRemainingColumn()
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bars, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    columns = TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn() if counts else TaskProgressColumn(), TimeRemainingColumn()
     return Bars(*columns, console=Console(stderr=True), transient=transient)
 
 
@@ -115,6 +115,26 @@ def progress(title: str, total: int, wanted: bool = True) -> Iterator[Callable[[
         yield lambda: bar.advance(task)
 
 
+@contextlib.contextmanager
+def amount(title: str, total: int, unit: str, wanted: bool = True) -> Iterator[Callable[[int, int], None]]:
+    """Like progress(), for steps whose number is not known: yields a function that takes how much of `total`, as of a file, is done, and
+    how many steps that was. Tells steps a second, too."""
+    start = time.monotonic()
+
+    def rate(steps: int) -> str:
+        return f"{steps} {unit}, {steps / max(time.monotonic() - start, 1e-9):.1f}/s"
+
+    if not wanted:
+        yield lambda done, steps: None
+    elif not sys.stderr.isatty():
+        lines = _Lines(title, total)
+        yield lambda done, steps: lines.reach(done, f" ({rate(steps)})")
+    else:
+        with _bar(transient=True, counts=False) as bar:
+            task = bar.add_task(title, total=total)
+            yield lambda done, steps: bar.update(task, completed=done, description=f"{title}: {rate(steps)}")
+
+
 _BETWEEN_LINES_S = 5.0
 
 
@@ -126,7 +146,10 @@ class _Lines:
         self._start = self._told = time.monotonic()
 
     def step(self) -> None:
-        self._done += 1
+        self.reach(self._done + 1)
+
+    def reach(self, done: int, more: str = "") -> None:
+        self._done = done
         if (now := time.monotonic()) >= self._told + _BETWEEN_LINES_S:
             self._told = now
-            print(Progress(self._title, self._done, self._total, now - self._start), file=sys.stderr, flush=True)
+            print(f"{Progress(self._title, done, self._total, now - self._start)}{more}", file=sys.stderr, flush=True)

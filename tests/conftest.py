@@ -52,6 +52,7 @@ SLOW = ("tests/install", "tests/train", "tests/test_build.py", "tests/uci/test_g
         "tests/backends/test_rocm.py::test_refused_launch", "tests/backends/test_rocm_memory.py", "tests/test_several_gpus.py", "tests/test_api_state.py",
         "tests/test_python_process.py::test_a_script_ends_whatever_its_daemon_threads_do[rocm",
         "tests/uci/test_stateful.py::test_an_emulated_gpu_that_fails", "tests/test_ranges.py::test_any_ends_together", "tests/nn/test_fuzz.py",
+        "tests/analysis/test_lines.py", "tests/annotation/test_annotate.py",
         "tests/standin", "tests/uci/test_hostile.py", "tests/uci/test_python_chess.py", "tests/test_rocm_loading.py")
 
 

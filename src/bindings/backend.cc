@@ -36,8 +36,10 @@ nn::Options options_of(const py::dict& entries) {
       options.values[name] = value.cast<std::string>();
     } else if (py::isinstance<py::dict>(value)) {
       options.children.push_back({name, options_of(value.cast<py::dict>())});
+    } else if (py::isinstance<BackendHandle>(value)) {
+      options.children.push_back({name, {}, value.cast<BackendHandle&>().evaluator});
     } else {
-      throw Error("back-end option " + name + " must be true or false, a number, text or a dictionary");
+      throw Error("back-end option " + name + " must be true or false, a number, text, a dictionary or a Backend");
     }
   }
   return options;
@@ -97,7 +99,7 @@ bool are_numbers(const float* values, std::size_t count) {
               "; try another one, or one with more precision");
 }
 
-// All that was evaluated of n positions: policy (n, 1858), q (n), win, draw and loss (n, 3), m (n).
+// All that was evaluated of n positions: their policy, q (n), win, draw and loss (n, 3), m (n).
 py::tuple with_values(const Floats& policy, const std::vector<nn::Value>& values) {
   const auto n = static_cast<py::ssize_t>(values.size());
   Floats q(n), wdl({n, py::ssize_t{3}}), m(n);
@@ -142,7 +144,7 @@ void distribute(float* logits, std::size_t count, double temperature) {
   for (std::size_t i = 0; i < count; ++i) logits[i] = static_cast<float>(weights[i] / sum);
 }
 
-Floats policies(BackendHandle& self, const Inputs& inputs, double temperature) {
+py::tuple policies(BackendHandle& self, const Inputs& inputs, double temperature) {
   if (inputs.first_move.size() != inputs.planes.size() + 1) throw Error("policies need inputs that were made with their moves");
   if (!(temperature >= 0)) throw Error("the temperature of a policy must be 0 or more");
   std::vector<nn::Value> values(inputs.planes.size());
@@ -161,7 +163,7 @@ Floats policies(BackendHandle& self, const Inputs& inputs, double temperature) {
     if (!are_numbers(out + first, count)) no_numbers(i);
     distribute(out + first, count, temperature);
   }
-  return policy;
+  return with_values(policy, values);
 }
 
 std::vector<double> time_batches(BackendHandle& self, const Masks& masks, const Floats& values, int count,

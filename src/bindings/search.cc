@@ -131,6 +131,7 @@ void bind_search(py::module_& m) {
                           "in_nodes"_a = info.in_nodes));
     return all;
   });
+  py::class_<nn::Cache, std::shared_ptr<nn::Cache>>(m, "Cache").def(py::init(&nn::make_cache), arg("positions"));
   // Its end joins threads: the GIL must not be held meanwhile.
   const auto make = [] {
     return std::shared_ptr<Search>(new Search, [](Search* s) {
@@ -149,10 +150,19 @@ void bind_search(py::module_& m) {
             self.set_backend(backend.evaluator, parsed, policy_temperature, cache_size);
           },
           arg("backend"), arg("history_fill"), arg("policy_temperature"), arg("cache_size"))
+      .def(
+          "set_backend",
+          [](Search& self, const BackendHandle& backend, const std::string& fill, float policy_temperature,
+             std::shared_ptr<nn::Cache> cache) {
+            const chess::HistoryFill parsed = history_fill(fill);
+            const Release release;
+            self.set_backend(backend.evaluator, parsed, policy_temperature, std::move(cache));
+          },
+          arg("backend"), arg("history_fill"), arg("policy_temperature"), arg("cache"))
       .def("set_tables", [](Search& self, std::shared_ptr<syzygy::Tables> tables) { self.set_tables(std::move(tables)); },
            arg("tables").none(true), Released())
       .def("clear", &Search::clear, arg("keep_cache") = false, Released())
-      .def("set_position", &Search::set_position, arg("fen"), arg("moves"), Released())
+      .def("set_position", &Search::set_position, arg("fen"), arg("moves"), arg("keep") = true, Released())
       .def(
           "start",
           [](Search& self, const py::dict& parameters, const py::dict& limits) {

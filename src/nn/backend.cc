@@ -57,7 +57,7 @@ std::vector<std::string> Options::unasked() const {
   std::vector<std::string> keys;
   for (const auto& [key, value] : values)
     if (!asked_for(key)) keys.push_back(key);
-  for (const auto& [name, child] : children)
+  for (const auto& [name, child, made] : children)
     for (const std::string& key : child.unasked())
       if (!values.contains(key)) keys.push_back(name + "." + key);
   return keys;

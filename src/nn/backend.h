@@ -15,6 +15,7 @@
 
 namespace nn {
 
+class Evaluator;
 struct NamedOptions;
 
 // Parsed BackendOptions: values of this level and, in order, named sub-dictionaries (already holding what they inherit).
@@ -37,6 +38,7 @@ struct Options {
 struct NamedOptions {
   std::string name;
   Options options;
+  std::shared_ptr<Evaluator> made = nullptr;  // a back end that is there already: its options have been used
 };
 
 // What the search and the reports want to know of a back end.
@@ -102,6 +104,7 @@ class Session {
  public:
   virtual ~Session() = default;
   virtual void evaluate(const Batch& batch) = 0;  // blocking; throws Error
+  virtual void rest() {}                          // its user has left: nothing is asked until another comes
 };
 
 // A loaded network on a device, as back ends implement it; users go through evaluator.h. Thread-safe; outlives its sessions.

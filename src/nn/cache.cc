@@ -144,4 +144,14 @@ void Cache::clear() {
   end_ = ring_size_;
 }
 
+std::shared_ptr<Cache> make_cache(std::size_t positions) {
+  for (positions = std::min(positions, Cache::kMostPositions);; positions /= 2) {
+    try {
+      return std::make_shared<Cache>(positions);
+    } catch (const std::bad_alloc&) {
+      if (positions == 0) throw;
+    }
+  }
+}
+
 }  // namespace nn

@@ -6,6 +6,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <mutex>
 #include <span>
 
@@ -49,5 +50,8 @@ class Cache {
   std::size_t end_ = 0;      // where the older part of the ring stops
   std::size_t touched_ = 0;  // so much of the ring has memory
 };
+
+// As many positions as are asked for, or as memory and the cache itself allow: a smaller one costs time, none would cost the game.
+std::shared_ptr<Cache> make_cache(std::size_t positions);
 
 }  // namespace nn

@@ -23,6 +23,7 @@ Evaluator::Lease Evaluator::open() {
 
 Evaluator::Lease::~Lease() {
   if (!session_) return;
+  session_->rest();
   const std::lock_guard lock(owner_->mutex_);
   owner_->idle_.push_back(std::move(session_));
 }

@@ -16,17 +16,6 @@ bool is_same(const chess::Position& a, const chess::Position& b) {
   return a.board == b.board && a.rule50 == b.rule50 && a.ply == b.ply;
 }
 
-// As many positions as are asked for, or as memory and the cache itself allow: a smaller one costs time, none would cost the game.
-std::shared_ptr<nn::Cache> make_cache(std::size_t size) {
-  for (size = std::min(size, nn::Cache::kMostPositions);; size /= 2) {
-    try {
-      return std::make_shared<nn::Cache>(size);
-    } catch (const std::bad_alloc&) {
-      if (size == 0) throw;
-    }
-  }
-}
-
 // What the nodes of a graph may take before those that no search needs are given up.
 std::size_t kept_bytes(const Params& params) {
   constexpr std::size_t kKept = 512 << 20;
@@ -58,12 +47,27 @@ void Search::set_backend(std::shared_ptr<nn::Evaluator> backend, chess::HistoryF
   const std::lock_guard control(control_);
   end_run();
   const bool same = backend == backend_ && fill == fill_ && policy_temperature == policy_temperature_;
-  if (!same || !cache_ || cache_size != cache_size_) cache_ = make_cache(cache_size);
+  if (!same || !cache_ || cache_size != cache_size_) cache_ = nn::make_cache(cache_size);
+  cache_size_ = cache_size;
+  take_backend(std::move(backend), fill, policy_temperature);
+}
+
+void Search::set_backend(std::shared_ptr<nn::Evaluator> backend, chess::HistoryFill fill, float policy_temperature,
+                         std::shared_ptr<nn::Cache> cache) {
+  if (!(policy_temperature > 0)) throw Error("the policy temperature must be positive");
+  home_.check("engine");
+  const std::lock_guard control(control_);
+  end_run();
+  cache_ = std::move(cache);
+  cache_size_.reset();
+  take_backend(std::move(backend), fill, policy_temperature);
+}
+
+void Search::take_backend(std::shared_ptr<nn::Evaluator> backend, chess::HistoryFill fill, float policy_temperature) {
   if (backend != backend_) pace_ = 0;
   backend_ = std::move(backend);
   fill_ = fill;
   policy_temperature_ = policy_temperature;
-  cache_size_ = cache_size;
 }
 
 void Search::set_tables(std::shared_ptr<const syzygy::Tables> tables) {
@@ -80,14 +84,14 @@ void Search::clear(bool keep_cache) {
   home_.check("engine");
   const std::lock_guard control(control_);
   end_run();
-  if (cache_ && !keep_cache) cache_->clear();
+  if (cache_ && cache_size_ && !keep_cache) cache_->clear();
   game_.reset();
   moves_.clear();
   const std::lock_guard lock(lock_);
   tree_->clear();
 }
 
-bool Search::set_position(const std::string& fen, const std::vector<std::string>& moves) {
+bool Search::set_position(const std::string& fen, const std::vector<std::string>& moves, bool keep) {
   chess::History game(fen);
   std::vector<chess::Move> line;
   for (const std::string& text : moves) {
@@ -97,10 +101,11 @@ bool Search::set_position(const std::string& fen, const std::vector<std::string>
   home_.check("engine");
   const std::lock_guard control(control_);
   end_run();
-  const bool goes_on = game_ && is_same((*game_)[0], game[0]) && moves_.size() <= line.size() &&
+  const bool goes_on = keep && game_ && is_same((*game_)[0], game[0]) && moves_.size() <= line.size() &&
                        std::equal(moves_.begin(), moves_.end(), line.begin());
   const std::lock_guard lock(lock_);
   if (tree_->is_graph()) {
+    if (!keep) tree_->clear();
     tree_->go_to(graph_key(game.last()), game.last().board.count_legal_moves());
   } else if (goes_on) {
     for (std::size_t i = moves_.size(); i < line.size(); ++i) tree_->advance(line[i]);

@@ -28,9 +28,13 @@ class Search {
   // These four end a running search without a result.
   void set_backend(std::shared_ptr<nn::Evaluator> backend, chess::HistoryFill fill, float policy_temperature,
                    std::size_t cache_size);
+  // With a cache that many searches share: theirs is the same back end, fill and temperature. It is not to be cleared with the tree.
+  void set_backend(std::shared_ptr<nn::Evaluator> backend, chess::HistoryFill fill, float policy_temperature,
+                   std::shared_ptr<nn::Cache> cache);
   void set_tables(std::shared_ptr<const syzygy::Tables> tables);  // null for none
   void clear(bool keep_cache = false);
-  bool set_position(const std::string& fen, const std::vector<std::string>& moves);  // true if the game went on
+  // True if the game went on, and with it the tree; keep: whether it may.
+  bool set_position(const std::string& fen, const std::vector<std::string>& moves, bool keep = true);
 
   void start(const Params& params, const Limits& limits);  // ends a running search first
   void stop();
@@ -49,6 +53,7 @@ class Search {
   std::shared_ptr<Run> latest() const;  // null if there was none
   std::shared_ptr<Run> run() const;     // throws then
   void end_run();
+  void take_backend(std::shared_ptr<nn::Evaluator> backend, chess::HistoryFill fill, float policy_temperature);
 
   const process::Home home_;
   mutable std::mutex control_;  // one caller at a time changes what follows; taken before the tree lock
@@ -56,7 +61,7 @@ class Search {
   chess::HistoryFill fill_ = chess::HistoryFill::kFenOnly;
   float policy_temperature_ = 1;
   std::shared_ptr<nn::Cache> cache_;
-  std::size_t cache_size_ = 0;  // that was asked for
+  std::optional<std::size_t> cache_size_;  // that was asked for; none: the cache is of many
   double pace_ = 0;             // see search::Pace
   std::shared_ptr<const syzygy::Tables> tables_;
   std::optional<chess::History> game_;

@@ -179,6 +179,40 @@ def test_searches_that_share_a_back_end_find_what_each_finds_alone():
     assert together == [visits(_core.Backend("random", None, {}), i) for i in range(6)]
 
 
+def test_multiplexing_waits_for_nobody_who_has_left():
+    backend = _core.Backend("multiplexing", None, {"a": {"backend": "random", "delay": 20}, "wait_ms": 1000})
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: backend.evaluate(*BATCH), range(4)))  # several sessions, that are kept
+    start = time.monotonic()
+    for _ in range(5):
+        backend.evaluate(*BATCH)
+    assert time.monotonic() - start < 3  # 5 s if each waited
+
+
+def test_a_back_end_that_is_there_already_can_be_combined():
+    held = _core.Backend("random", None, {})
+    for name in ("multiplexing", "demux", "roundrobin"):
+        assert same(evaluate(name, {"a": held, "b": {"backend": "random"}}), evaluate("random"))
+
+
+def test_searches_share_a_cache():
+    backend = _core.Backend("random", None, {})
+    cache = _core.Cache(1000)
+
+    def evaluations(where):
+        search = _core.Search()
+        search.set_backend(backend, "fen_only", 1.0, where)
+        search.set_position(_core.STARTPOS, [])
+        search.start({"Threads": 1, "MinibatchSize": 1, "MaxPrefetch": 0}, {"playouts": 30})
+        search.result()
+        found = search.update()["evaluations"]
+        search.clear()  # its own cache, not that of all
+        return found
+
+    first = evaluations(cache)
+    assert first > 20 and evaluations(cache) == 0 and evaluations(1000) == first
+
+
 def test_a_child_is_named_by_its_entry_too():
     assert same(evaluate("demux", {"random": {}}), evaluate("random"))
 

@@ -262,3 +262,10 @@ def test_signature_in_batches(parameters, found):
         assert (result["best_move"], update["pvs"][0]["visits"], update["seldepth"], update["evaluated_batches"]) == wanted, fen
         check_consistent(search)
         check_means(search)
+
+
+def test_a_tree_is_kept_only_if_it_may_be():
+    search = make()
+    run(search, nodes=50)
+    assert search.set_position(_core.STARTPOS, ["e2e4"]) and search.root_visits > 0
+    assert not search.set_position(_core.STARTPOS, ["e2e4", "e7e5"], keep=False) and search.root_visits == 0

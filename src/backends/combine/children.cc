@@ -3,12 +3,39 @@
 #include <algorithm>
 
 #include "error.h"
+#include "nn/evaluator.h"
+
+namespace {
+
+// A back end that others hold too.
+class Held final : public nn::Backend {
+ public:
+  explicit Held(std::shared_ptr<nn::Evaluator> held) : held_(std::move(held)) {}
+  const nn::Info& info() const override { return held_->info(); }
+  std::unique_ptr<nn::Session> open() override { return std::make_unique<Borrowed>(*held_); }
+  std::vector<std::string> take_news() override { return held_->take_news(); }
+
+ private:
+  class Borrowed final : public nn::Session {
+   public:
+    explicit Borrowed(nn::Evaluator& held) : held_(held) {}
+    void evaluate(const nn::Batch& batch) override { held_.open().evaluate(batch); }
+
+   private:
+    nn::Evaluator& held_;
+  };
+
+  std::shared_ptr<nn::Evaluator> held_;
+};
+
+}  // namespace
 
 Children create_children(const std::string& name, const std::shared_ptr<const nn::Network>& network,
                          const nn::Options& options, std::size_t least) {
   Children children;
-  for (const auto& [child, child_options] : options.children)
-    children.push_back(nn::create_backend(child_options.text("backend", child), network, child_options));
+  for (const auto& [child, child_options, made] : options.children)
+    children.push_back(made ? std::make_unique<Held>(made)
+                            : nn::create_backend(child_options.text("backend", child), network, child_options));
   if (children.size() < least)
     throw Error(name + " has " + std::to_string(children.size()) + " back ends, expected at least " + std::to_string(least) +
                 ": name them in BackendOptions as (backend=cpu),(backend=random)");

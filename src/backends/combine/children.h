@@ -1,4 +1,5 @@
-// Back ends made of others: each sub-dictionary of the options is one, named by its key `backend` or else by its own name.
+// Back ends made of others: each sub-dictionary of the options is one, named by its key `backend` or else by its own name, or stands for one
+// that there is already.
 #pragma once
 #include <memory>
 #include <vector>

@@ -6,6 +6,7 @@
 #include <deque>
 #include <mutex>
 #include <thread>
+#include <utility>
 
 #include "backends/combine/children.h"
 #include "chess/policy.h"
@@ -114,11 +115,10 @@ class Multiplexing final : public nn::Backend {
  private:
   class Client final : public nn::Session {
    public:
-    explicit Client(Multiplexing& owner) : owner_(owner) {
-      const std::lock_guard lock(owner_.mutex_);
-      ++owner_.clients_;
-    }
-    ~Client() override {
+    explicit Client(Multiplexing& owner) : owner_(owner) {}
+    ~Client() override { rest(); }
+    void rest() override {
+      if (!std::exchange(is_active_, false)) return;
       const std::lock_guard lock(owner_.mutex_);
       --owner_.clients_;
       owner_.arrived_.notify_all();  // nobody need wait for it any more
@@ -134,6 +134,7 @@ class Multiplexing final : public nn::Backend {
       Request request;
       request.batch = batch;
       std::unique_lock lock(owner_.mutex_);
+      if (!std::exchange(is_active_, true)) ++owner_.clients_;
       owner_.queue_.push_back(&request);
       owner_.queued_ += batch.size;
       owner_.arrived_.notify_all();
@@ -142,6 +143,7 @@ class Multiplexing final : public nn::Backend {
     }
 
     Multiplexing& owner_;
+    bool is_active_ = false;  // has asked, and will again
   };
 
   void close() {
@@ -217,7 +219,7 @@ class Multiplexing final : public nn::Backend {
   std::deque<Request*> queue_;
   int queued_ = 0;   // positions in it
   int working_ = 0;  // requests that are being evaluated
-  int clients_ = 0;  // sessions
+  int clients_ = 0;  // active sessions
   bool closing_ = false;
   std::vector<std::thread> workers_;
 };

@@ -1,0 +1,288 @@
+"""The searches that run at once, and the queries that wait for a place among them."""
+from __future__ import annotations
+
+import heapq
+import itertools
+import os
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from lc0rocm import _core, tables
+from lc0rocm._core import Error
+from lc0rocm.analysis import answer
+from lc0rocm.analysis.answer import Answer, Report
+from lc0rocm.analysis.query import Action, Query, Reader, Refused
+
+_MOST_SEARCHES = 256
+_LEAVES = 2  # of one search at a time, where many run: few visits are made without knowing what the others found
+_CPU_BATCHES = 2  # of the recommended size are under way: one is evaluated while the next one gathers
+_GPU_BATCHES = 4  # likewise, for two sessions
+_NODE_BYTES = 64 + 30 * 4  # as the core counts
+_KEPT_NODES = 20_000  # a larger tree's memory is given back after the search
+_CACHES = 4  # kept, of different history fills and policy temperatures
+
+
+class Job:
+    """A position of a query. terminated: somebody wants its answer now."""
+    __slots__ = ("ply", "query", "search", "terminated")
+
+    def __init__(self, query: Query, ply: int):
+        self.query, self.ply = query, ply
+        self.search: _core.Search | None = None
+        self.terminated = False
+
+    def terminate(self) -> None:
+        self.terminated = True
+        if self.search:
+            self.search.stop()
+
+
+class Pool:
+    """Takes queries and gives answers in the order in which they are found. Its threads share the back end's batches.
+
+    backend: any; emit: takes answers, from any thread and several at a time; while it blocks, so does the search that has the answer.
+    searches: at once, 0 for as many as fill the back end's batches. ram_mb: for all trees together, 0 for half of the machine's memory."""
+
+    def __init__(self, backend: _core.Backend, reader: Reader, emit: Callable[[Answer], object], searches: int = 0, ram_mb: int = 0,
+                 about: Mapping[str, Any] | None = None):
+        info = backend.info
+        leaves = info["best_batch"] * (_CPU_BATCHES if info["cpu"] else _GPU_BATCHES)
+        self.searches = searches or max(4, min(_MOST_SEARCHES, leaves // _LEAVES))
+        self._minibatch = max(1, -(-leaves // self.searches))
+        self._most_nodes = max(1000, (ram_mb * 10**6 or _half_of_memory()) // self.searches // _NODE_BYTES)
+        self.most_waiting = max(1000, 4 * self.searches)
+        self._backend = backend if backend.name == "multiplexing" else _core.Backend("multiplexing", None, {"shared": backend})
+        self._info, self._reader, self._emit, self._about = info, reader, emit, dict(about or {})
+        self._policy_workers = min(self.searches, max(1, info["threads"]))
+        self._policy_batch = info["best_batch"] if info["cpu"] else info["max_batch"]
+
+        self._changed = threading.Condition()  # of what follows
+        self._order = itertools.count()
+        self._waiting: list[tuple[int, int, Job]] = []  # heaps: to search, ...
+        self._unread: list[tuple[int, int, Job]] = []  # ... and to evaluate once
+        self._running: set[Job] = set()
+        self._evaluators = 0  # threads that evaluate
+        self._threads = self._idle = 0
+        self._closed = False
+        self._caches: OrderedDict[tuple, _core.Cache] = OrderedDict()
+
+    # for those who ask -----------------------------------------------------------------------------------------------
+
+    def ask(self, fields: Any) -> int:
+        """A query or an action as JSON has it. Waits while as many positions wait as are allowed to. Gives the number of answers that will
+        come, but for those of unfinished searches."""
+        try:
+            asked = self._reader.read(fields)
+        except Refused as refused:
+            self._emit(answer.refusal(refused))
+            return 1
+        if isinstance(asked, Action):
+            self._act(asked)
+            return 1
+        self._enqueue(asked)
+        return len(asked.plies)
+
+    def finish(self) -> None:
+        """Waits until all is answered, and ends."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or not (self._waiting or self._unread or self._running))
+        self.stop()
+
+    def join(self) -> None:
+        """After stop(): until nothing uses the back end any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._running)
+
+    def stop(self) -> None:
+        """Ends without the answers that are not there yet. Waits for nothing."""
+        with self._changed:
+            self._closed = True
+            self._waiting.clear()
+            self._unread.clear()
+            running = list(self._running)
+            self._changed.notify_all()
+        for job in running:
+            job.terminate()
+
+    def _enqueue(self, query: Query) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or len(self._waiting) + len(self._unread) < self.most_waiting)
+            if self._closed:
+                return
+            heap = self._unread if query.policy_only else self._waiting
+            for ply in query.plies:
+                heapq.heappush(heap, (-query.priority, next(self._order), Job(query, ply)))
+            wanted = len(self._waiting) + min(len(self._unread), self._policy_workers) - self._idle
+            for _ in range(min(wanted, self.searches - self._threads)):
+                try:
+                    threading.Thread(target=self._work, name="analysis", daemon=True).start()
+                except RuntimeError:  # the system gives no more threads: those that there are do the work
+                    if not self._threads:
+                        raise
+                    break
+                self._threads += 1
+            self._changed.notify_all()
+
+    def _act(self, action: Action) -> None:
+        reply: Answer = {"id": action.id, "action": action.action}
+        if action.action == "terminate":
+            reply["terminated"] = self._terminate(action.target)
+        elif action.action == "clear_cache":
+            with self._changed:
+                self._caches.clear()  # searches that run keep theirs
+        else:
+            reply |= self._about | {"device": self._info["device"], "searches": self.searches}
+        self._emit(reply)
+
+    def _terminate(self, key: str | None) -> int:
+        """The number of positions whose last answer now comes early."""
+        def is_meant(job: Job) -> bool:
+            return key is None or job.query.key == key
+
+        with self._changed:
+            dropped = [entry[2] for heap in (self._waiting, self._unread) for entry in heap if is_meant(entry[2])]
+            for heap in (self._waiting, self._unread):
+                heap[:] = [entry for entry in heap if not is_meant(entry[2])]
+                heapq.heapify(heap)
+            running = [job for job in self._running if is_meant(job)]
+            self._running.update(dropped)  # until their answers are out
+            self._changed.notify_all()
+        for job in running:
+            job.terminate()
+        for job in dropped:
+            self._answer(job, Report.never_begun)
+        return len(running) + len(dropped)
+
+    # on the pool's threads -------------------------------------------------------------------------------------------
+
+    def _work(self) -> None:
+        search: _core.Search | None = None
+        while jobs := self._take():
+            if jobs[0].query.policy_only:
+                self._evaluate(jobs)
+                with self._changed:
+                    self._evaluators -= 1
+                    self._changed.notify_all()
+            else:
+                search = search or _core.Search()
+                self._answer(jobs[0], self._search, jobs[0], search)
+
+    def _take(self) -> list[Job]:
+        """The next position to search, or several to evaluate together; none at the end."""
+        with self._changed:
+            self._idle += 1
+            self._changed.wait_for(lambda: self._closed or self._waiting or self._may_evaluate())
+            self._idle -= 1
+            if self._closed:
+                return []
+            if self._may_evaluate() and (not self._waiting or self._unread[0] < self._waiting[0]):
+                self._evaluators += 1
+                jobs = [heapq.heappop(self._unread)[2]]
+                evaluation = jobs[0].query.setup.evaluation
+                while len(jobs) < self._policy_batch and self._unread and self._unread[0][2].query.setup.evaluation == evaluation:
+                    jobs.append(heapq.heappop(self._unread)[2])
+            else:
+                jobs = [heapq.heappop(self._waiting)[2]]
+            self._running.update(jobs)
+            self._changed.notify_all()
+            return jobs
+
+    def _may_evaluate(self) -> bool:
+        # Few threads: what comes while they are at work makes the next batch.
+        return bool(self._unread) and self._evaluators < self._policy_workers
+
+    def _answer(self, job: Job, work: Callable[..., Answer], *arguments: Any) -> None:
+        """Gives the last answer about a position, whatever happens: what `work` makes of its Report."""
+        try:
+            found = work(Report(job.query, job.ply, self._info), *arguments)
+        except Exception as error:  # a mistake of ours must not harm other queries
+            sentence = str(error) if isinstance(error, Error) else f"internal error: {type(error).__name__}: {error}"
+            found = answer.failure(job.query, job.ply, sentence)
+        if not self._closed:
+            self._emit(found)
+        with self._changed:
+            self._running.discard(job)
+            self._changed.notify_all()
+
+    def _search(self, report: Report, job: Job, search: _core.Search) -> Answer:
+        query = job.query
+        if not report.game.legal_moves():
+            return report.over()
+        setup = query.setup
+        search.set_backend(self._backend, *setup.evaluation, self._cache(setup.evaluation))
+        search.set_tables(tables.open_tables(setup.values["SyzygyPath"]))
+        search.set_position(query.line.fen, query.line.moves[:job.ply], keep=False)
+        job.search = search
+        parameters = setup.parameters[report.game.black_to_move] | {"RamLimitMb": 0}
+        if not parameters["MinibatchSize"]:
+            parameters["MinibatchSize"] = self._minibatch
+        limits = dict(query.limits)
+        most = self._nodes_of(setup.values["RamLimitMb"])
+        limits["nodes"] = min(limits.get("nodes", most), most)
+        if query.searchmoves:
+            limits["searchmoves"] = query.searchmoves
+        search.start(parameters, limits)
+        if job.terminated:  # before there was a search to stop
+            search.stop()
+        if query.report_every:
+            self._report(query.report_every, search, report)
+        result = search.result()
+        stopped_by = "terminate" if job.terminated else result["stopped_by"]
+        if stopped_by == "nodes" and limits["nodes"] < query.limits.get("nodes", most + 1):
+            stopped_by = "ram"
+        found = report.searched(search, stopped_by)
+        if search.root_visits > _KEPT_NODES:
+            search.clear(keep_cache=True)
+        return found
+
+    def _report(self, every: float, search: _core.Search, report: Report) -> None:
+        due = time.monotonic() + every
+        while search.running:
+            search.wait(max(0.0, due - time.monotonic()))  # which ends with any news
+            if time.monotonic() >= due and search.root_visits and search.running:
+                if not self._closed:
+                    self._emit(report.searched(search, None))
+                due = max(due + every, time.monotonic())
+
+    def _evaluate(self, jobs: list[Job]) -> None:
+        """Positions of one evaluation setup, in one batch."""
+        texts = [" moves ".join([job.query.line.fen, " ".join(job.query.line.moves[:job.ply])]) for job in jobs]
+        fill, temperature = jobs[0].query.setup.evaluation
+        try:
+            inputs = _core.Inputs(texts, self._info["input_format"], fill)
+            policy, q, wdl, m = self._backend.policies(inputs, temperature)
+        except Exception as error:  # each position says so
+            for job in jobs:
+                self._answer(job, _raise, error)
+            return
+        first = inputs.first_move.tolist()
+        for job, begin, end, *value in zip(jobs, first, first[1:], q.tolist(), wdl[:, 1].tolist(), m.tolist()):
+            if begin == end:
+                self._answer(job, Report.over)
+            else:
+                self._answer(job, Report.evaluated, policy[begin:end].tolist(), *value)
+
+    def _nodes_of(self, ram_mb: int) -> int:
+        """That a tree may have."""
+        return min(self._most_nodes, ram_mb * 10**6 // _NODE_BYTES or self._most_nodes)
+
+    def _cache(self, evaluation: tuple[str, float]) -> _core.Cache:
+        with self._changed:
+            if evaluation not in self._caches:
+                while len(self._caches) >= _CACHES:
+                    self._caches.popitem(last=False)
+                base = self._reader.setup
+                self._caches[evaluation] = _core.Cache(base.values["NNCacheSize"] // (1 if evaluation == base.evaluation else 10))
+            self._caches.move_to_end(evaluation)
+            return self._caches[evaluation]
+
+
+def _raise(_: Report, error: Exception) -> Answer:
+    raise error
+
+
+def _half_of_memory() -> int:
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

@@ -1,0 +1,67 @@
+#!/usr/bin/env python3
+"""How much of the back end's own speed many small searches get: in turns, in one process, the queries of a round through lc0rocm.analyse
+and as many positions through the back end alone, in batches of the recommended size as backendbench times them. Medians of the pairs, by
+the clock and by processor time, which what else runs on the machine disturbs less. The positions come from random games."""
+import argparse
+import random
+import statistics
+import time
+
+import chess
+import numpy as np
+
+import lc0rocm
+from lc0rocm import _core
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.ArgumentDefaultsHelpFormatter)
+    parser.add_argument("weights", nargs="?", help="net file")
+    parser.add_argument("--backend", default="cpu")
+    parser.add_argument("--backend-opts", default="")
+    parser.add_argument("--queries", type=int, default=100, help="of a round")
+    parser.add_argument("--nodes", type=int, default=100, help="of a query; 0 for policy_only")
+    parser.add_argument("--searches", type=int, default=0)
+    parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="of the searches")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    network = lc0rocm.Network(options.weights, options.backend, backend_options=options.backend_opts)
+    backend, size = network.backend, network.backend.info["best_batch"]
+    game = _core.Game()
+    moves = game.policy_indices(backend.info["input_format"])
+    masks, values = (np.tile(part, (size, 1)) for part in game.planes(backend.info["input_format"]))
+    asked = {"policy_only": True} if options.nodes == 0 else {"nodes": options.nodes}
+    search_options = dict(option.split("=", 1) for option in options.option)
+    rng = random.Random(1)
+    print(backend.info["device"])
+    rows = []
+    for number in range(options.rounds + 1):
+        queries = [{"id": i, **random_game(rng), **asked} for i in range(options.queries)]
+        ours, answers = timed(lambda queries: list(lc0rocm.analyse(queries, network, options=search_options, searches=options.searches)), queries)
+        evaluations = sum(answer.get("evaluations", 1) for answer in answers)
+        count = -(-evaluations // size)
+        alone, _ = timed(backend.time_batches, masks, values, count, moves)
+        if number:  # the first warms up
+            rows.append([len(queries) / ours[0], *(evaluations / t for t in ours), *(count * size / t for t in alone),
+                         *(100 * evaluations / (count * size) * b / a for a, b in zip(ours, alone))])
+    queries_s, wall, cpu, alone_wall, alone_cpu, share_wall, share_cpu = (statistics.median(column) for column in zip(*rows))
+    print(f"{queries_s:.0f} queries/s; clock: {wall:.0f} positions/s, back end alone {alone_wall:.0f}: {share_wall:.1f} %; "
+          f"processor: {1e6 / cpu:.1f} us a position, back end alone {1e6 / alone_cpu:.1f}: {share_cpu:.1f} %")
+
+
+def random_game(rng: random.Random) -> dict:
+    board = chess.Board()
+    for _ in range(rng.randrange(5, 80)):
+        if moves := list(board.legal_moves):
+            board.push(rng.choice(moves))
+    return {"fen": chess.STARTING_FEN, "moves": [move.uci() for move in board.move_stack]}
+
+
+def timed(action, *arguments) -> tuple[tuple[float, float], object]:
+    wall, processor = time.perf_counter(), time.process_time()
+    result = action(*arguments)
+    return (time.perf_counter() - wall, time.process_time() - processor), result
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,231 @@
+"""`lc0rocm annotate`: files of games as they are found, in every order of interruptions."""
+import bz2
+import fcntl
+import gzip
+import io
+import json
+import os
+import pathlib
+import random
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import chess
+import chess.pgn
+import pytest
+import zstandard
+
+PATIENCE_S = 120
+FLAGS = ["--backend=random", "--nodes=8", "--minibatch-size=1", "--nncache=1000", "--searches=8"]  # with one leaf at a time runs are alike
+
+
+def annotate(source, goal, *flags, code=0):
+    done = subprocess.run([sys.executable, "-I", "-m", "lc0rocm", "annotate", str(source), "-o", str(goal), *FLAGS, *flags], text=True,
+                          capture_output=True, timeout=PATIENCE_S)
+    assert done.returncode == code, done.stderr
+    return done
+
+
+BROKEN = ['[Event "illegal"]\n\n1. e4 e5 2. Ke3 *', '[Event "variant"]\n[Variant "Crazyhouse"]\n\n1. e4 e5 *', '[Event "null"]\n\n1. e4 -- 2. d4 *',
+          '[Event "fen"]\n[FEN "nonsense"]\n[SetUp "1"]\n\n1. e4 *']
+
+
+def collection(count, seed, broken=0.1):
+    """Text of a file, and the good games in it."""
+    rng, texts, good = random.Random(seed), [], []
+    for number in range(count):
+        if rng.random() < broken:
+            texts.append(rng.choice(BROKEN))
+            continue
+        chess960 = rng.random() < 0.2
+        board = chess.Board.from_chess960_pos(rng.randrange(960)) if chess960 else chess.Board()
+        game = chess.pgn.Game()
+        game.setup(board)
+        game.headers["Event"] = f"game {number} é"
+        node = game
+        for _ in range(rng.randrange(12)):
+            legal = list(node.board().legal_moves)
+            if not legal:
+                break
+            parent, node = node, node.add_variation(rng.choice(legal))
+            if rng.random() < 0.2:
+                node.comment = rng.choice(["a comment", "[%clk 0:01:30]", "[%eval 3.00] old"])
+            if rng.random() < 0.2:
+                node.nags.add(rng.choice([1, 14]))
+            if rng.random() < 0.2 and len(legal) > 1:
+                line = parent.add_variation(next(move for move in legal if move != node.move), comment="a side line")
+                if replies := list(line.board().legal_moves):
+                    line.add_variation(replies[0])
+        texts.append(str(game))
+        good.append(chess.pgn.read_game(io.StringIO(str(game))))
+    return "\n\n".join(texts) + "\n", good
+
+
+def games_of(text):
+    stream, games = io.StringIO(text), []
+    while game := chess.pgn.read_game(stream):
+        assert not game.errors
+        games.append(game)
+    return games
+
+
+def lines_of(node):
+    """Of a game all moves, side lines too, as paths."""
+    return {child.uci() + rest for child in node.variations for rest in ["", *(" " + line for line in lines_of(child))]}
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A collection, what it holds, and what becomes of it without interruptions."""
+    folder = tmp_path_factory.mktemp("games")
+    text, good = collection(30, 1)
+    (folder / "games.pgn").write_text(text)
+    annotate(folder / "games.pgn", folder / "whole.pgn")
+    return folder, text, good
+
+
+def test_every_game_comes_out_in_its_order_with_all_that_was_in_it(files):
+    folder, text, good = files
+    out = games_of((folder / "whole.pgn").read_text())
+    assert [game.headers["Event"] for game in out] == [game.headers["Event"] for game in good]
+    for before, after in zip(good, out):
+        assert list(before.mainline_moves()) == list(after.mainline_moves()) and lines_of(before) <= lines_of(after)
+        assert before.headers.items() <= after.headers.items()
+        for old, new in zip(before.mainline(), after.mainline()):
+            kept = re.sub(r"\[%eval [^]]*\]", "", old.comment).strip()
+            assert kept in new.comment and old.nags <= new.nags
+            assert new.board().is_checkmate() or new.eval() is not None
+            assert new.comment.count("[%eval") <= 1
+            win, draw, loss = map(int, re.search(r"\[%wdl (\d+),(\d+),(\d+)\]", new.comment).groups())
+            assert abs(win + draw + loss - 1000) <= 2
+        if len(list(after.mainline())) > 1:
+            assert 0 <= float(after.headers["WhiteAccuracy"]) <= 100 and "BlackAccuracy" in after.headers
+    assert not list(folder.glob("*.part*"))
+
+
+def test_broken_games_are_reported_and_left_out(files, tmp_path):
+    folder, text, good = files
+    done = annotate(folder / "games.pgn", tmp_path / "out.pgn", "--json")
+    told = json.loads(done.stdout)
+    assert told["games"] == len(good) and told["skipped"] == len(re.findall(r"^lc0rocm: game \d+ is skipped: ", done.stderr, re.M)) > 0
+
+
+def test_compressed_files(files, tmp_path):
+    folder, text, _ = files
+    whole = (folder / "whole.pgn").read_bytes()
+    for ending, pack in (("gz", gzip.compress), ("bz2", bz2.compress), ("zst", zstandard.compress)):
+        path = tmp_path / f"games.{ending}"
+        path.write_bytes(pack(text.encode()))
+        annotate(path, tmp_path / f"{ending}.pgn")
+        assert (tmp_path / f"{ending}.pgn").read_bytes() == whole
+    cut = tmp_path / "cut.gz"
+    cut.write_bytes(gzip.compress(text.encode())[:-100])
+    done = annotate(cut, tmp_path / "cut.pgn", code=2)
+    assert "cannot read" in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+
+
+def test_games_as_json(files, tmp_path):
+    folder, _, good = files
+    annotate(folder / "games.pgn", tmp_path / "out.jsonl")
+    games = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    assert [game["headers"]["Event"] for game in games] == [game.headers["Event"] for game in good]
+    for told, game in zip(games, good):
+        assert [move["uci"] for move in told["moves"]] == [node.uci() for node in game.mainline()]
+        assert all(move["judgement"] is None or move["loss"] >= 0.05 for move in told["moves"])
+
+
+def test_what_is_annotated_is_annotated_again_without_growing(files, tmp_path):
+    folder, _, _ = files
+    annotate(folder / "whole.pgn", tmp_path / "again.pgn")
+    assert (tmp_path / "again.pgn").read_bytes() == (folder / "whole.pgn").read_bytes()
+
+
+def kill_again_and_again(source, goal, whole, kills, seed, how=signal.SIGKILL):
+    """Starts, kills at a random moment, goes on, until it is done: the output is that of one run."""
+    rng, killed = random.Random(seed), 0
+    command = [sys.executable, "-I", "-m", "lc0rocm", "annotate", str(source), "-o", str(goal), *FLAGS]
+    while True:
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                                   preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        end = time.monotonic() + rng.uniform(0.2, 1.5)
+        while killed < kills and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.005)
+        if killed < kills:
+            process.send_signal(how)
+            killed += 1
+        process.communicate(timeout=PATIENCE_S)
+        if process.returncode == 0:
+            break
+        part = pathlib.Path(f"{goal}.part")
+        if goal.exists() or not part.exists():
+            continue
+        state = json.loads(pathlib.Path(f"{goal}.part.json").read_text()) if os.path.exists(f"{goal}.part.json") else {"bytes": 0}
+        assert whole.startswith(part.read_bytes()[:state["bytes"]])
+    assert goal.read_bytes() == whole and not list(goal.parent.glob(f"{goal.name}.part*"))
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_killed_at_any_moment_it_goes_on(files, tmp_path, monkeypatch, how):
+    folder, _, _ = files
+    kill_again_and_again(folder / "games.pgn", tmp_path / "out.pgn", (folder / "whole.pgn").read_bytes(), 4, 1, how)
+
+
+def test_nothing_is_overwritten_or_mixed_unless_it_is_said(files, tmp_path):
+    folder, text, _ = files
+    goal = tmp_path / "out.pgn"
+    goal.write_text("mine")
+    assert "is there already; --again replaces it" in annotate(folder / "games.pgn", goal, code=2).stderr
+    assert goal.read_text() == "mine"
+    annotate(folder / "games.pgn", goal, "--again")
+    assert goal.read_bytes() == (folder / "whole.pgn").read_bytes()
+
+    other = tmp_path / "other.pgn"
+    (tmp_path / "other.pgn.part").write_bytes(b"xyz")
+    (tmp_path / "other.pgn.part.json").write_text(json.dumps({"identity": {}, "games": 1, "skipped": 0, "bytes": 3}))
+    assert "another input, network or options" in annotate(folder / "games.pgn", other, code=2).stderr
+    (tmp_path / "other.pgn.part.json").write_text("{")
+    assert "--again begins anew" in annotate(folder / "games.pgn", other, code=2).stderr
+    annotate(folder / "games.pgn", other, "--again")
+
+
+def test_two_do_not_write_one_file(files, tmp_path):
+    folder, _, _ = files
+    with open(tmp_path / "out.pgn.part", "ab") as part:
+        fcntl.flock(part, fcntl.LOCK_EX)
+        assert "another lc0rocm is writing" in annotate(folder / "games.pgn", tmp_path / "out.pgn", code=2).stderr
+    annotate(folder / "games.pgn", tmp_path / "out.pgn")
+
+
+@pytest.mark.parametrize("arguments,words", [(["missing.pgn", "-o", "out.pgn"], "cannot read missing.pgn: No such file"), (["x.pgn"], "where to"),
+                                             (["x.pgn", "-o", "out.doc"], "ends in .pgn or .jsonl"), (["x.pgn", "-o", "x.pgn"], "output is the input"),
+                                             (["x.pgn", "-o", "no/such/folder/out.pgn"], "cannot write")])
+def test_wrong_usage_is_one_sentence(tmp_path, arguments, words):
+    (tmp_path / "x.pgn").write_text("1. e4 *\n")
+    done = subprocess.run([sys.executable, "-I", "-m", "lc0rocm", "annotate", *arguments, *FLAGS], cwd=tmp_path, text=True, capture_output=True)
+    assert done.returncode == 2 and words in done.stderr.splitlines()[-1] and "Traceback" not in done.stderr
+
+
+def test_odd_files(tmp_path):
+    """No games, no end of the last line, another encoding, Windows' lines."""
+    files = {"empty": (b"", 0), "blank": (b"\n\n\n", 0), "cut": (b"1. e4 e5", 1), "bom": (b"\xef\xbb\xbf1. e4 *\n", 1),
+             "latin": ('[White "Müller"]\n\n1. e4 *\n'.encode("latin-1"), 1),
+             "windows": (b'[White "x"]\r\n\r\n1. e4 e5\r\n2. Nf3 *\r\n\r\n[White "y"]\r\n\r\n1. d4 *\r\n', 2)}
+    for name, (data, count) in files.items():
+        (tmp_path / f"{name}.pgn").write_bytes(data)
+        annotate(tmp_path / f"{name}.pgn", tmp_path / f"{name}.out.pgn")
+        out = (tmp_path / f"{name}.out.pgn").read_bytes()
+        assert out.count(b"[%eval") >= count and len(games_of(out.decode("latin-1"))) == count
+        if name == "latin":
+            assert "Müller".encode("latin-1") in out
+
+
+def test_a_queen_thrown_away_is_a_blunder(tmp_path):
+    (tmp_path / "in.pgn").write_text("1. e4 e5 2. Qh5 Nc6 3. Qxe5+ Be7 4. Qxe7+ Qxe7 *\n")
+    annotate(tmp_path / "in.pgn", tmp_path / "out.pgn", "--backend=trivial", "--nodes=200")
+    game, = games_of((tmp_path / "out.pgn").read_text())
+    nodes = list(game.mainline())
+    assert 4 in nodes[6].nags and "Blunder" in nodes[6].comment and len(nodes[5].variations) > 1
+    assert not nodes[7].nags & {2, 4}
