@@ -223,8 +223,10 @@ class Loading:
         return self._error is not None
 
     def close(self) -> None:
-        """Ends what goes on in the background; what was measured is kept."""
-        self._stop.set()
+        """Ends what goes on in the background and lets go of what was loaded; what was measured is kept."""
+        with self._changed:
+            self._stop.set()
+            self._final = self._stand_in = None
 
     def _hear(self, progress: Progress) -> None:
         with self._changed:
@@ -246,13 +248,15 @@ class Loading:
             failure = Error(f"internal error: {type(error).__name__}: {error}")
         instead = self._instead_of_gpu(failure) if failure else None
         with self._changed:
+            if self._stop.is_set():  # whoever waits hears that
+                loaded, failure, instead = None, Error("what was being loaded is not wanted any more"), None
             self._final, self._error = loaded, failure
             late = self._stand_in is not None
             self._stand_in = self._stand_in or instead
             self._changed.notify_all()
         if late and failure:
             self._tell(f"error: {failure}; the CPU goes on")
-        elif late and not self._stop.is_set():
+        elif late:
             self._tell("the GPU is ready; it takes over at the next go, and in an infinite search at once")
             self._better()
 
@@ -274,6 +278,6 @@ class Loading:
         except Error:  # the network is no good, which _load says; or there is no back end cpu
             return
         with self._changed:
-            if not self._final and not self._error:
+            if not self._final and not self._error and not self._stop.is_set():
                 self._stand_in = loaded
             self._changed.notify_all()

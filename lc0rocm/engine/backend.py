@@ -22,6 +22,7 @@ class BackEnd:
         self._fallen_back = False
         self._made_of: tuple[str, ...] = ()
         self.when_better: Callable[[], None] = lambda: None  # called from a thread when better() gives another one than before
+        self.when_dropped: Callable[[], None] = lambda: None  # nobody may hold the one before: a GPU may not have room for two
 
     def prepare(self, patience_s: float) -> "Loaded | None":
         """Loads, for so long at most; what is not ready then becomes so in the background. What has failed is tried again. Raises Error if
@@ -45,6 +46,7 @@ class BackEnd:
             from lc0rocm import loading  # here: uci has to be answered before numpy and protobuf are there
             self.close()
             self._loaded, self._fallen_back, self._made_of = None, False, wanted
+            self.when_dropped()
             self._loading = loading.Loading(weights, backend, options, lambda line: self._send(["info string " + line]), lambda: self.when_better())
         return self._take(patience_s)
 

@@ -48,6 +48,11 @@ class Tree:
         if not self.search.set_position(position.fen, position.moves):
             self._manager = None
 
+    def let_go(self) -> None:
+        """Of the back end."""
+        if self.no_network:
+            self.search.set_backend(self.no_network, "fen_only", 1.0, 1000)
+
     def forget(self) -> None:
         """The nodes, before the next search."""
         self._made_of = ()
@@ -76,6 +81,7 @@ class Player:
         self.voice, self.settings = voice, voice.settings
         self.back_end = BackEnd(voice.settings, voice.send)
         self.tree = Tree()
+        self.back_end.when_dropped = self.tree.let_go
         self.position: Position | Error = Position(_core.STARTPOS, (), _core.Game())  # Error: why there is none
         self.run: Run | None = None
         self.tables: _core.Tables | None = None

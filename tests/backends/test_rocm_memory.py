@@ -332,6 +332,26 @@ def test_a_gui_that_changes_options_needs_nothing_more(machine, tmp_path):
     gc.collect()
 
 
+def test_another_network_finds_the_memory_of_the_one_before(machine, tmp_path):
+    """In the middle of a game, on a GPU that has no room for two; and without an isready in between."""
+    machine.configure("memory=5 blocks=0")
+    for name in "ab":
+        write_net("attention", tmp_path / f"{name}.pb")
+    gui = Gui(("WeightsFile", tmp_path / "a.pb"), ("Backend", "rocm"), ("BackendOptions", "max_batch=8,streams=1"))
+    for name, ready in (("a", True), ("b", True), ("a", False), ("b", False)):
+        gui.do(f"setoption name WeightsFile value {tmp_path}/{name}.pb")
+        if ready:
+            gui.do("isready", "readyok")
+        gui.do("go nodes 10", "bestmove")
+        while gui.player.back_end.get().backend.name != "rocm":  # the CPU, on a machine that is busy with other things
+            assert not any("error" in line for line in gui.lines), gui.lines
+            time.sleep(0.1)
+        assert gui.player.back_end.get().backend.info["max_batch"] == 8, gui.lines
+    gui.player.back_end.close()
+    del gui
+    gc.collect()
+
+
 @pytest.mark.parametrize("backend, options", [
     ("rocm", "max_batch=4,streams=2,warm_up=true"),
     ("multiplexing", "a(backend=rocm,max_batch=6,streams=2,warm_up=true)"),
