@@ -91,19 +91,21 @@ void back_up(Node* leaf, Ascent way, Outcome outcome, const Repetition& repetiti
   int height = 0;
   Ascent up = way;
   for (Node* node = leaf; node; node = up.above(node)) {
-    const bool repeats = height == repetition.height && !node->is_shared;
-    if (repeats) outcome = {0, 1, repetition.m};
-    else if (node->is_terminal()) outcome = {node->wl, node->d, node->m};
     --node->in_flight;
-    if (node->is_link && !repeats && !node->is_terminal()) {
-      const double before = node->n++;
+    bool is_counted = false;  // in its values
+    if (height == repetition.height && !node->is_shared) {
+      outcome = {0, 1, repetition.m};
+      is_counted = node->is_terminal();  // it stays what it is on other ways
+    } else if (node->is_terminal()) {
+      outcome = {node->wl, node->d, node->m};
+    } else if (node->is_link) {
+      const double n = node->n;
       const Outcome change = catch_up(node);
-      outcome = {node->wl + before * change.wl, node->d + static_cast<float>(before) * change.d, node->m + static_cast<float>(before) * change.m};
-    } else if (repeats && node->is_terminal()) {
-      ++node->n;
-    } else {
-      average_in(node, outcome);
+      outcome = {node->wl + n * change.wl, static_cast<float>(node->d + n * change.d), static_cast<float>(node->m + n * change.m)};
+      is_counted = true;
     }
+    if (is_counted) ++node->n;
+    else average_in(node, outcome);
     if (node->is_shared) continue;  // its link is the same position
     outcome = {-outcome.wl, outcome.d, outcome.m + 1};
     ++height;

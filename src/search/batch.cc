@@ -62,7 +62,7 @@ void Batch::add(Pick pick, std::span<const chess::Move> line) {
     leaf.state = Leaf::State::kRepetition;
     return;
   }
-  leaf.graph_key = graph_key(history.last());
+  if (evaluation_.graph) leaf.graph_key = graph_key(history.last());
   leaf.first_edge = edges_.size();
   leaf.edge_count = moves.size();
   for (const chess::Move move : moves) edges_.push_back({move, 0});
