@@ -41,6 +41,7 @@ ISA = ROOT / 'build/isa'
 TARGETS = ['gfx1100', 'gfx1201', 'gfx942']
 ALL = [*TARGETS, 'gfx1151', 'gfx90a', 'gfx950', 'gfx11-generic', 'gfx12-generic', 'gfx9-4-generic']
 OURS = {'streams': 1, 'warm_up': False, 'without': 'hipblaslt rocblas miopen'}  # no library: our own kernels do all
+KINDS = ['rocm', 'rocm-fp16']
 ORDERS = 'forward', 'reverse', 'random:1'
 
 small = dict(embedding=32, encoders=1, heads=2, dff=48, value_size=8, head_hidden=16)
@@ -57,14 +58,14 @@ NETS = {  # every family in miniature, and sizes that no kernel likes
     'odd tower': dict(body='tower', filters=21, blocks=1, se_ratio=3, policy='convolution', value_size=3, head_hidden=7),
 }
 
-# Widths that people play with, of which only some blocks of each launch run: these are compared, the net's outputs mean nothing. batch: the only one.
+# Widths that people play with, of which only some blocks of each launch run: these are compared, the net's outputs mean nothing. Their batch, kinds.
 wide = dict(encoders=1, dff=64, policy_size=32, value_size=8, head_hidden=16, moves_left=False)
 PARTS = {
-    'of 512': (1, wide | dict(embedding=512, heads=16, smolgen=(32, 256, 256))),
-    'of 768': (1, wide | dict(embedding=768, heads=24, smolgen=(32, 256, 256), pe='dense')),
-    'of 1024': (1, wide | dict(embedding=1024, heads=32, smolgen=(32, 256, 256))),
-    'many heads': (64, wide | dict(embedding=256, heads=8, smolgen=(8, 32, 32), policy_encoders=1, policy_heads=8, policy_size=256)),
-    'tower of 256': (2, dict(body='tower', filters=256, blocks=1, se_ratio=8, policy='convolution', value_size=8, head_hidden=16)),
+    'of 512': (1, KINDS, wide | dict(embedding=512, heads=16, smolgen=(32, 256, 256))),
+    'of 768': (1, KINDS, wide | dict(embedding=768, heads=24, smolgen=(32, 256, 256), pe='dense')),
+    'of 1024': (1, KINDS, wide | dict(embedding=1024, heads=32, smolgen=(32, 256, 256))),
+    'many heads': (64, ['rocm-fp16'], wide | dict(embedding=256, heads=8, smolgen=(8, 32, 32), policy_encoders=1, policy_heads=8, policy_size=256)),
+    'tower of 256': (2, KINDS, dict(body='tower', filters=256, blocks=1, se_ratio=8, policy='convolution', value_size=8, head_hidden=16)),
 }
 LIBRARY = 'odd attention', {'without': 'hipblaslt miopen'}  # products by rocBLAS, which leaves their ends to our kernels
 
@@ -164,9 +165,9 @@ def run_parts(machine, target, kinds):
     """The nets of PARTS, whose memory has what earlier passes left where no block ran, and the one with a library."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'net.pb'
-        for name, (batch, shape) in PARTS.items():
+        for name, (batch, of, shape) in PARTS.items():
             make_net.write_net(make_net.make_net(seed=1, **shape), path)
-            yield from run_passes(machine, target, name, path, kinds, [batch], blocks=3)
+            yield from run_passes(machine, target, name, path, [k for k in of if k in kinds], [batch], blocks=3)
         family, options = LIBRARY
         make_net.write_net(make_net.make_net(seed=1, **NETS[family]), path)
         yield from run_passes(machine, target, f'{family} with rocblas', path, kinds, [1], OURS | options)
@@ -255,7 +256,7 @@ def main():
     parser.add_argument('--short', action='store_true')
     parser.add_argument('--table', action='store_true')
     parser.add_argument('-t', '--targets', nargs='+', help=f'of {" ".join(ALL)}; {" ".join(TARGETS)} unless told, all for --table')
-    parser.add_argument('--kinds', nargs='+', default=['rocm', 'rocm-fp16'])
+    parser.add_argument('--kinds', nargs='+', default=KINDS)
     parser.add_argument('--batches', nargs='+', type=int, default=[1, 3])
     options = parser.parse_args()
     os.environ['ROCM_ISA'] = str(ISA)
