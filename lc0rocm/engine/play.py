@@ -142,7 +142,9 @@ class Player:
         run = self.run
         if not (run and run.request.ponder and run.replace()):
             raise Error("ponderhit without go ponder")
-        self._begin(run.request._replace(ponder=False), arrived, run.task.ask if isinstance(run.task, Task) else None)
+        request, ask = run.request._replace(ponder=False), run.task.ask if isinstance(run.task, Task) else None
+        del run  # it holds a back end, which may be another by now
+        self._begin(request, arrived, ask)
 
     def wait(self) -> None:
         """Until bestmove is out. Raises Error if it waits for a stop."""

@@ -352,6 +352,31 @@ def test_another_network_finds_the_memory_of_the_one_before(machine, tmp_path):
     gc.collect()
 
 
+@pytest.mark.parametrize("option", ["WeightsFile", "PolicyTemperature", "BackendOptions", "Backend"])
+def test_what_changes_while_pondering_acts_at_ponderhit(machine, tmp_path, option):
+    """On a GPU that has no room for two networks: one bestmove, and the GPU plays on with what the options say."""
+    machine.configure("memory=5 blocks=0")
+    for name in "ab":
+        write_net("attention", tmp_path / f"{name}.pb")
+    gui = Gui(("WeightsFile", tmp_path / "a.pb"), ("Backend", "rocm"), ("BackendOptions", "max_batch=8,streams=1"))
+    gui.do("isready", "readyok")
+    gui.do("position startpos moves e2e4 e7e5")
+    gui.do("go ponder wtime 20000 btime 20000", "info depth")
+    value = {"WeightsFile": tmp_path / "b.pb", "PolicyTemperature": 2, "BackendOptions": "max_batch=4,streams=1", "Backend": "rocm-fp16"}[option]
+    gui.do(f"setoption name {option} value {value}")
+    gui.do("ponderhit", "bestmove")
+    while not (loaded := gui.player.back_end.get()).backend.name.startswith("rocm"):  # the CPU, on a machine that is busy with other things
+        time.sleep(0.1)
+    assert loaded.backend.name == ("rocm-fp16" if option == "Backend" else "rocm")
+    assert loaded.backend.info["max_batch"] == (4 if option == "BackendOptions" else 8)
+    gui.do("stop")
+    gui.do("isready", "readyok")
+    assert sum(line.startswith("bestmove") for line in gui.lines) == 1 and not any("error" in line for line in gui.lines), gui.lines
+    gui.player.back_end.close()
+    del gui, loaded
+    gc.collect()
+
+
 @pytest.mark.parametrize("backend, options", [
     ("rocm", "max_batch=4,streams=2,warm_up=true"),
     ("multiplexing", "a(backend=rocm,max_batch=6,streams=2,warm_up=true)"),
