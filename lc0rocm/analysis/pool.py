@@ -17,9 +17,7 @@ from lc0rocm.analysis.answer import Answer, Report
 from lc0rocm.analysis.query import Action, Query, Reader, Refused
 
 _MOST_SEARCHES = 256
-_LEAVES = 2  # of one search at a time, where many run: few visits are made without knowing what the others found
-_CPU_BATCHES = 2  # of the recommended size are under way: one is evaluated while the next one gathers
-_GPU_BATCHES = 4  # likewise, for two sessions
+_LEAVES = 8  # that a search among many asks for at a time: fewer cost more switches between threads, more are visits made in the dark
 _NODE_BYTES = 64 + 30 * 4  # as the core counts
 _KEPT_NODES = 20_000  # a larger tree's memory is given back after the search
 _CACHES = 4  # kept, of different history fills and policy temperatures
@@ -49,9 +47,7 @@ class Pool:
     def __init__(self, backend: _core.Backend, reader: Reader, emit: Callable[[Answer], object], searches: int = 0, ram_mb: int = 0,
                  about: Mapping[str, Any] | None = None):
         info = backend.info
-        leaves = info["best_batch"] * (_CPU_BATCHES if info["cpu"] else _GPU_BATCHES)
-        self.searches = searches or max(4, min(_MOST_SEARCHES, leaves // _LEAVES))
-        self._minibatch = max(1, -(-leaves // self.searches))
+        self.searches = searches or max(4, min(_MOST_SEARCHES, info["best_batch"]))  # so several batches gather while one is evaluated
         self._most_nodes = max(1000, (ram_mb * 10**6 or _half_of_memory()) // self.searches // _NODE_BYTES)
         self.most_waiting = max(1000, 4 * self.searches)
         self._backend = backend if backend.name == "multiplexing" else _core.Backend("multiplexing", None, {"shared": backend})
@@ -218,7 +214,7 @@ class Pool:
         job.search = search
         parameters = setup.parameters[report.game.black_to_move] | {"RamLimitMb": 0}
         if not parameters["MinibatchSize"]:
-            parameters["MinibatchSize"] = self._minibatch
+            parameters["MinibatchSize"] = self._minibatch()
         limits = dict(query.limits)
         most = self._nodes_of(setup.values["RamLimitMb"])
         limits["nodes"] = min(limits.get("nodes", most), most)
@@ -264,6 +260,12 @@ class Pool:
                 self._answer(job, Report.over)
             else:
                 self._answer(job, Report.evaluated, policy[begin:end].tolist(), *value)
+
+    def _minibatch(self) -> int:
+        """Leaves of a search that begins: the fewer there are, the more each has to ask for to fill batches."""
+        with self._changed:
+            searches = min(self.searches, len(self._running) + len(self._waiting))
+        return min(self._info["best_batch"], max(_LEAVES, _LEAVES * self._info["best_batch"] // searches))
 
     def _nodes_of(self, ram_mb: int) -> int:
         """That a tree may have."""

@@ -4,7 +4,6 @@ import fcntl
 import gzip
 import io
 import json
-import os
 import pathlib
 import random
 import re
@@ -157,13 +156,12 @@ def kill_again_and_again(source, goal, whole, kills, seed, how=signal.SIGKILL):
             process.send_signal(how)
             killed += 1
         process.communicate(timeout=PATIENCE_S)
-        if process.returncode == 0:
+        part, record = pathlib.Path(f"{goal}.part"), pathlib.Path(f"{goal}.part.json")
+        if goal.exists() and not record.exists():  # also if the process was ended on its last steps
             break
-        part = pathlib.Path(f"{goal}.part")
-        if goal.exists() or not part.exists():
-            continue
-        state = json.loads(pathlib.Path(f"{goal}.part.json").read_text()) if os.path.exists(f"{goal}.part.json") else {"bytes": 0}
-        assert whole.startswith(part.read_bytes()[:state["bytes"]])
+        assert killed < kills or process.returncode == 0 or record.exists()
+        if part.exists() and record.exists():
+            assert whole.startswith(part.read_bytes()[:json.loads(record.read_text())["bytes"]])
     assert goal.read_bytes() == whole and not list(goal.parent.glob(f"{goal.name}.part*"))
 
 
