@@ -45,15 +45,17 @@ def pytest_generate_tests(metafunc):
 
 
 # What `make quick` leaves out: whole games, builds and training, fault by fault and net by net. By the start of a test's name.
-SLOW = ("tests/install", "tests/train", "tests/test_build.py", "tests/uci/test_gpu.py", "tests/search/test_golden.py",
-        "tests/backends/test_rocm_conv.py", "tests/backends/test_rocm_gemm.py", "tests/backends/test_rocm_faults.py",
-        "tests/backends/test_rocm.py::test_golden", "tests/backends/test_rocm.py::test_spec_nets", "tests/backends/test_rocm.py::test_batches",
-        "tests/backends/test_rocm.py::test_graphs_repeat_plain_runs", "tests/backends/test_rocm.py::test_odd_sizes",
-        "tests/backends/test_rocm.py::test_refused_launch", "tests/backends/test_rocm_memory.py", "tests/test_several_gpus.py", "tests/test_api_state.py",
-        "tests/test_python_process.py::test_a_script_ends_whatever_its_daemon_threads_do[rocm",
-        "tests/uci/test_stateful.py::test_an_emulated_gpu_that_fails", "tests/test_ranges.py::test_any_ends_together", "tests/nn/test_fuzz.py",
-        "tests/analysis/test_lines.py", "tests/annotation/test_annotate.py",
-        "tests/standin", "tests/uci/test_hostile.py", "tests/uci/test_python_chess.py", "tests/test_rocm_loading.py")
+SLOW = ("tests/analysis/test_lines.py", "tests/annotation/test_annotate.py", "tests/backends/test_rocm.py::test_batches",
+        "tests/backends/test_rocm.py::test_golden", "tests/backends/test_rocm.py::test_graphs_repeat_plain_runs",
+        "tests/backends/test_rocm.py::test_odd_sizes", "tests/backends/test_rocm.py::test_refused_launch",
+        "tests/backends/test_rocm.py::test_spec_nets", "tests/backends/test_rocm_conv.py", "tests/backends/test_rocm_faults.py",
+        "tests/backends/test_rocm_gemm.py", "tests/backends/test_rocm_launches.py", "tests/backends/test_rocm_memory.py",
+        "tests/install", "tests/nn/test_fuzz.py", "tests/search/test_golden.py",
+        "tests/search/test_graph.py::test_proven_results_are_those_of_the_tables", "tests/standin", "tests/test_api_state.py",
+        "tests/test_build.py", "tests/test_python_process.py::test_a_script_ends_whatever_its_daemon_threads_do[rocm",
+        "tests/test_ranges.py::test_any_ends_together", "tests/test_rocm_loading.py", "tests/test_several_gpus.py", "tests/train",
+        "tests/uci/test_gpu.py", "tests/uci/test_hostile.py", "tests/uci/test_python_chess.py",
+        "tests/uci/test_stateful.py::test_an_emulated_gpu_that_fails")
 
 
 def pytest_collection_modifyitems(items):
