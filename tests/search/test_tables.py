@@ -34,6 +34,11 @@ def test_probes_inside_the_tree(search):
     assert update["tbhits"] > 0
 
 
+def test_tables_are_for_a_50_move_count_that_begins(search):
+    _, update = run(search, "8/8/8/3k4/8/6R1/8/K7 w - - 5 20", {"nodes": 60, "searchmoves": ["a1b1"]})
+    assert update["tbhits"] == 0
+
+
 def test_searchmoves_come_before_tables(search):
     fen = "8/8/8/8/8/3P1k2/8/4K3 w - - 0 1"  # e1d2 alone wins
     assert run(search, fen, {"nodes": 30})[0] == "e1d2"

@@ -38,3 +38,15 @@ def test_no_transform_without_wdl_mu_or_contempt():
     run(search, nodes=50, parameters={**SINGLE, "ScoreType": "centipawn"})
     best = search.update()["pvs"][0]
     assert best["mu"] == 0 and best["q"] == best["wl"]
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+def test_contempt_is_for_one_side_at_every_depth(sign):
+    """The value of a move's position is its mover's: there the shift has the other sign."""
+    plain, contempt = make(), make()
+    run(plain, nodes=2)
+    values = {"WDLRescaleRatio": 1.2, "WDLRescaleDiff": 0.3, "ContemptSign": sign, "WDLEvalObjectivity": 0.0}
+    run(contempt, nodes=2, parameters={**SINGLE, **values})
+    before, after = (next(row for row in search.move_stats() if row["visits"] == 1) for search in (plain, contempt))
+    wl, d, _ = transform(-before["wl"], before["d"], -sign * 0.3, 1.2, 1.4, True)
+    assert (before["move"], -wl, d) == (after["move"], pytest.approx(after["wl"], abs=1e-5), pytest.approx(after["d"], abs=1e-5))
