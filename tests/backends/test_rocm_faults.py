@@ -139,6 +139,16 @@ def test_a_kernel_that_hangs_while_ways_are_measured(machine, tmp_path):
     assert run.returncode == 7, run.stderr
 
 
+@pytest.mark.usefixtures("emulated_gpu")
+def test_a_gpu_that_hangs_while_it_is_loaded_keeps_no_process(tmp_path):
+    """The CPU plays, and at quit nobody waits for the two minutes that a first pass may take."""
+    write_net("attention", tmp_path / "net.pb")
+    run = subprocess.run([sys.executable, "-m", "lc0rocm", "--config=", f"--weights={tmp_path}/net.pb", "--backend=rocm",
+                          "--backend-opts=max_batch=4,warm_up=false"], input="isready\ngo nodes 20\nwait\nquit\n", capture_output=True, text=True,
+                         cwd=tmp_path, timeout=90, env=os.environ | {"ROCM_EMULATED": "fail=hang:9+", "XDG_CACHE_HOME": str(tmp_path)})
+    assert run.returncode == 0 and "bestmove" in run.stdout and "runs on CPU" in run.stdout, run.stdout + run.stderr
+
+
 def test_a_gpu_that_hangs_is_given_up(machine, tmp_path):
     """No call waits for it any more, nothing of it is freed, and the process ends as it likes."""
     write_net("attention", tmp_path / "net.pb")

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <thread>
 
+#include "process.h"
+
 namespace rocm {
 namespace {
 
@@ -94,7 +96,7 @@ std::chrono::nanoseconds Stream::wait(std::chrono::nanoseconds patience) {
   auto waited = Clock::now() - begin;  // the clock is read before the event: a process that was stopped between the two accuses no GPU
   if (error == hipSuccess) error = hipEventQuery(done_);
   for (; error == hipErrorNotReady; waited = Clock::now() - begin, error = hipEventQuery(done_)) {
-    if (waited > patience) give_up(device_.index);
+    if (waited > patience || process::is_over_for_this_thread()) give_up(device_.index);
     check_alive(device_);
     if (waited < awake) std::this_thread::yield();
     else std::this_thread::sleep_for(waited / kNaps);

@@ -64,7 +64,7 @@ class Stream {
   Planner& planner() { return planner_; }
   operator hipStream_t() const { return stream_; }
   // Until all queued work is done; returns how long that took. Throws Error for what failed in it. Gives up the device where nothing
-  // comes back for so long, or where another thread has.
+  // comes back for so long, where the process ends before it does, or where another thread has.
   std::chrono::nanoseconds wait(std::chrono::nanoseconds patience = kPatience);
   static constexpr std::chrono::nanoseconds kPatience = std::chrono::seconds(20);  // with a few products or copies
 
