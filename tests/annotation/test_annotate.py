@@ -152,14 +152,14 @@ def kill_again_and_again(source, goal, whole, kills, seed, how=signal.SIGKILL):
         end = time.monotonic() + rng.uniform(0.2, 1.5)
         while killed < kills and process.poll() is None and time.monotonic() < end:
             time.sleep(0.005)
-        if killed < kills:
+        if is_hit := killed < kills:
             process.send_signal(how)
             killed += 1
         process.communicate(timeout=PATIENCE_S)
         part, record = pathlib.Path(f"{goal}.part"), pathlib.Path(f"{goal}.part.json")
         if goal.exists() and not record.exists():  # also if the process was ended on its last steps
             break
-        assert killed < kills or process.returncode == 0 or record.exists()
+        assert is_hit or process.returncode == 0
         if part.exists() and record.exists():
             assert whole.startswith(part.read_bytes()[:json.loads(record.read_text())["bytes"]])
     assert goal.read_bytes() == whole and not list(goal.parent.glob(f"{goal.name}.part*"))
