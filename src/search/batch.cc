@@ -40,10 +40,10 @@ void Batch::clear() {
   first_move_.assign(1, 0);
 }
 
-void Batch::add(Pick pick, std::span<const chess::Move> line) {
+void Batch::add(const Pick& pick, std::span<const chess::Move> line, std::span<Node* const> links) {
   Leaf& leaf = leaves_.emplace_back();
   leaf.node = pick.node;
-  leaf.links = std::move(pick.links);
+  leaf.links.assign(links.begin(), links.end());
   leaf.depth = pick.depth;
   if (!pick.is_new) leaf.state = Leaf::State::kRevisit;
   if (!pick.is_new && !evaluation_.graph) return;

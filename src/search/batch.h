@@ -68,7 +68,7 @@ class Batch {
   Batch(const Evaluation& evaluation, const chess::History& game) : evaluation_(evaluation), path_(game) {}
 
   void clear();
-  void add(Pick pick, std::span<const chess::Move> line);
+  void add(const Pick& pick, std::span<const chess::Move> line, std::span<Node* const> links);
   void prefetch(std::span<const chess::Move> line);  // into the cache, if it is not there
   int queued() const { return static_cast<int>(queue_.size()); }
   // Throws Error: from the back end, or for values that are no numbers.

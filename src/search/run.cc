@@ -143,8 +143,7 @@ void Run::failed(const std::string& why, bool to_begin) {
 
 // All workers have left; the caller holds the tree lock.
 void Run::sum_up() {
-  for (const Pick& pick : shared_.collisions) cancel(pick.node->parent, pick.way(), pick.visits);
-  shared_.collisions.clear();
+  shared_.cancel_collisions();
   const Situation& situation = shared_.situation;
   const auto moves = ranked_moves(situation, situation.tree->root(), 0);
   if (moves.empty()) return;

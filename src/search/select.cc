@@ -26,20 +26,23 @@ void Selector::visit(Node* node, std::uint32_t budget, std::uint32_t limit, bool
   if (node->is_leaf() || node->is_terminal() || position->is_terminal()) {
     const bool is_new = node->is_leaf();
     if (!is_new || node->in_flight == 0) {
-      picks_->all.push_back({node, depth, static_cast<std::uint32_t>(picks_->moves.size()), 1, 0, false, is_new, links_});
+      picks_->take({node, depth, static_cast<std::uint32_t>(picks_->moves.size()), 1, 0, false, is_new, 0, 0}, links_);
       picks_->moves.insert(picks_->moves.end(), line_.begin(), line_.end());
       ++node->in_flight;
       --budget;
       whole = false;
     }
     if (budget == 0) return;
-    picks_->all.push_back({node, depth, 0, budget, whole ? limit : 0, true, false, links_});
+    picks_->take({node, depth, 0, budget, whole ? limit : 0, true, false, 0, 0}, links_);
     return;
   }
   node->in_flight += budget;
-  const bool is_side_entry = node->is_link && position->parent != node;
-  if (node->is_link) position->in_flight += budget;
-  if (is_side_entry) links_.push_back(node);
+  bool is_side_entry = false;
+  if (node->is_link) {
+    position->in_flight += budget;
+    is_side_entry = position->parent != node;
+    if (is_side_entry) links_.push_back(node);
+  }
   const std::size_t begin = shares_.size();
   divide(position, depth, budget, limit);
   const std::size_t end = shares_.size();

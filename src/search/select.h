@@ -43,9 +43,7 @@ struct Pick {
   std::uint32_t limit;      // a collision of up to this many would have come the same way; 0: do not enlarge
   bool is_collision;
   bool is_new;              // a leaf to be evaluated: this descent alone may expand it
-  std::vector<Node*> links; // of the way, see Ascent
-
-  Ascent way() const { return Ascent(links); }
+  std::uint32_t first_link, link_count;  // of the way
 };
 
 // What a descent found. It has the moves to leaves, because reading them off the tree later, when other threads work on it,
@@ -53,10 +51,20 @@ struct Pick {
 struct Picks {
   std::vector<Pick> all;
   std::vector<chess::Move> moves;
+  std::vector<Node*> links;  // see Ascent
 
   void clear() {
     all.clear();
     moves.clear();
+    links.clear();
+  }
+  std::span<Node* const> links_of(const Pick& pick) const { return std::span(links).subspan(pick.first_link, pick.link_count); }
+  Ascent way(const Pick& pick) const { return Ascent(links_of(pick)); }
+  void take(Pick pick, std::span<Node* const> its_links) {
+    pick.first_link = static_cast<std::uint32_t>(links.size());
+    pick.link_count = static_cast<std::uint32_t>(its_links.size());
+    links.insert(links.end(), its_links.begin(), its_links.end());
+    all.push_back(pick);
   }
   std::span<const chess::Move> line_to(const Pick& pick) const {
     return std::span(moves).subspan(pick.first_move, static_cast<std::size_t>(pick.depth));

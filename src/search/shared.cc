@@ -77,13 +77,17 @@ void Shared::after_batch() {
   const auto now = Clock::now();
   ++stats.batches;
   if (first_batch == Clock::time_point{}) first_batch = now;
-  for (const Pick& pick : collisions) cancel(pick.node->parent, pick.way(), pick.visits);
-  collisions.clear();
+  cancel_collisions();
   const Move best = best_move(situation, situation.tree->root(), 0);
   situation.best = best.n() > 0 ? best.node : nullptr;
   check_limits();
   if (positions_in_time() < 0.5) end(StopReason::kTime);  // the next one would be late
   progress.notify_all();
+}
+
+void Shared::cancel_collisions() {
+  for (const Pick& pick : collisions.all) cancel(pick.node->parent, collisions.way(pick), pick.visits);
+  collisions.clear();
 }
 
 std::uint32_t Shared::room() const {

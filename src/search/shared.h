@@ -39,7 +39,7 @@ struct Shared {
   Pace& pace;
   Clock::time_point first_batch{};   // when it was backed up
   Stoppers stoppers;
-  std::vector<Pick> collisions;      // in flight until the next backup
+  Picks collisions;                  // in flight until the next backup
   std::uint32_t on_their_way = 0;    // visits that workers have claimed and not yet backed up
   StopReason reason = StopReason::kNone;
   const Edge* chosen = nullptr;      // the move at the root, once the search has ended
@@ -63,6 +63,7 @@ struct Shared {
   double positions_in_time() const;  // that a thread can still evaluate; infinity where that is not known
   void keep_pace(int positions, Clock::duration took);
   void after_batch();
+  void cancel_collisions();
 
  private:
   void take_times();

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <span>
 #include <thread>
-#include <utility>
 
 #include "search/backup.h"
 #include "search/prefetch.h"
@@ -116,8 +115,9 @@ void Worker::expand() {
   first_ = batch_.leaves().size();
   for (Pick& pick : picks_.all) {
     if (pick.is_collision) continue;
-    const auto line = picks_.line_to(pick);
-    batch_.add(std::exchange(pick, {}), line);  // now the batch answers for it
+    const Pick taken = pick;
+    pick.node = nullptr;  // now the batch answers for it
+    batch_.add(taken, picks_.line_to(taken), picks_.links_of(taken));
   }
 }
 
@@ -138,17 +138,17 @@ void Worker::settle() {
   for (Pick& pick : picks_.all) {
     if (!pick.is_collision) continue;
     if (are_void) {
-      cancel(pick.node->parent, pick.way(), pick.visits);
+      cancel(pick.node->parent, picks_.way(pick), pick.visits);
       continue;
     }
     const auto most = static_cast<std::uint32_t>(std::min<std::int64_t>(pick.limit, allowance_));
     if (most > pick.visits) {
-      Ascent way = pick.way();
+      Ascent way = picks_.way(pick);
       for (Node* node = pick.node->parent; node; node = way.above(node)) node->in_flight += most - pick.visits;
       pick.visits = most;
     }
     allowance_ = std::max<std::int64_t>(0, allowance_ - pick.visits);
-    shared_.collisions.push_back(std::move(pick));
+    shared_.collisions.take(pick, picks_.links_of(pick));
   }
   picks_.clear();
   first_ = batch_.leaves().size();
@@ -246,7 +246,7 @@ void Worker::abandon() {
   }
   for (const Pick& pick : picks_.all) {
     if (!pick.node) continue;
-    cancel(pick.is_collision ? pick.node->parent : pick.node, pick.way(), pick.visits);
+    cancel(pick.is_collision ? pick.node->parent : pick.node, picks_.way(pick), pick.visits);
     shared_.on_their_way -= !pick.is_collision;
   }
   batch_.clear();
