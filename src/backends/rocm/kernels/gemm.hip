@@ -118,15 +118,15 @@ KERNEL_PART void multiply(typename GemmLayout<kTile>::Sums& sums, const typename
     FragB b[L::kRowTiles];
 #pragma unroll
     for (int t = 0; t < kAPieces; ++t) {
-      const int slot = L::kBlock.rows + col0 + lane_slot(t), piece = ((k + piece_k(t)) / 8) ^ L::swizzle(lane_slot(t));
+      const int slot = L::kBlock.rows + col0 + lds_slot(t), piece = (k / 8 + lds_piece_a(t)) ^ L::swizzle(lds_slot(t));
 #pragma unroll
-      for (int c = 0; c < L::kColTiles; ++c) a[c].x[t] = tiles[(slot + c * kRows) * L::kPieces + piece];
+      for (int c = 0; c < L::kColTiles; ++c) a[c].x[t] = load_lds(tiles + (slot + c * kRows) * L::kPieces + piece);
     }
 #pragma unroll
     for (int t = 0; t < kBPieces; ++t) {
-      const int slot = row0 + lane_column(t), piece = ((k + piece_k(t)) / 8) ^ L::swizzle(lane_column(t));
+      const int slot = row0 + lds_column(t), piece = (k / 8 + lds_piece_b(t)) ^ L::swizzle(lds_column(t));
 #pragma unroll
-      for (int r = 0; r < L::kRowTiles; ++r) b[r].x[t] = tiles[(slot + r * 16) * L::kPieces + piece];
+      for (int r = 0; r < L::kRowTiles; ++r) b[r].x[t] = load_lds(tiles + (slot + r * 16) * L::kPieces + piece);
     }
 #pragma unroll
     for (int c = 0; c < L::kColTiles; ++c)

@@ -42,12 +42,20 @@ __device__ inline T* at(T* p, unsigned offset) {
   return reinterpret_cast<T*>(reinterpret_cast<Byte*>(p) + offset * unsigned(sizeof(T)));
 }
 
-// p must be 16-byte aligned.
-__device__ inline Floats8 load8(const half* p) {
-  const uint4 w = *reinterpret_cast<const uint4*>(p);
+__device__ inline Floats8 floats_of(uint4 w) {
   const float2 a = __half22float2(halves_of(w.x)), b = __half22float2(halves_of(w.y)),
                c = __half22float2(halves_of(w.z)), d = __half22float2(halves_of(w.w));
   return {{a.x, a.y, b.x, b.y, c.x, c.y, d.x, d.y}};
+}
+
+__device__ inline uint4 halves_of(const Floats8& y) {
+  return {pack_halves(y.x[0], y.x[1]), pack_halves(y.x[2], y.x[3]), pack_halves(y.x[4], y.x[5]), pack_halves(y.x[6], y.x[7])};
+}
+
+// p must be 16-byte aligned.
+__device__ inline Floats8 load8(const half* p) {
+  const uint4 w = *reinterpret_cast<const uint4*>(p);  // one load, not one of each word
+  return floats_of(w);
 }
 
 __device__ inline Floats8 load8(const float* p) {
@@ -55,10 +63,7 @@ __device__ inline Floats8 load8(const float* p) {
   return {{a.x, a.y, a.z, a.w, b.x, b.y, b.z, b.w}};
 }
 
-__device__ inline void store8(__half* p, const Floats8& y) {
-  *reinterpret_cast<uint4*>(p) = uint4{pack_halves(y.x[0], y.x[1]), pack_halves(y.x[2], y.x[3]), pack_halves(y.x[4], y.x[5]),
-                                       pack_halves(y.x[6], y.x[7])};
-}
+__device__ inline void store8(__half* p, const Floats8& y) { *reinterpret_cast<uint4*>(p) = halves_of(y); }
 
 __device__ inline void store8(float* p, const Floats8& y) {
   reinterpret_cast<float4*>(p)[0] = float4{y.x[0], y.x[1], y.x[2], y.x[3]};

@@ -2,7 +2,8 @@
 //
 // All targets give the same picture to a kernel, because the order of the rows of A and of k is free as long as the loads agree:
 //   D   a lane holds eight neighbouring rows, lane_row() ... lane_row() + 7, of each of kColumns columns: x[8 * c + v] is
-//       element (lane_row() + v, lane_column(c)). Column results (softmax) need a few lane exchanges: column_sum, column_max.
+//       element (lane_row() + v, lane_column(c)). Column results (softmax) need a few lane exchanges: column_sum, column_max; so do
+//       those of a row: row_sum.
 //   A   row-major, k contiguous, read in 16-byte pieces; B is given by its columns, k contiguous too.
 //   to_b(D) is D, rounded to half, as the B of the next product: P of softmax(K Q^T) feeds V^T P without leaving registers.
 //
@@ -12,7 +13,10 @@
 //   gfx9      mfma 16x16x16 x4   32     8 (l%16/4) + 4t + l%4       8 (l/16) + e     8 (l/16), l%16   (950: 16x16x32 x2)
 //   CUDA      mma.m16n8k16 x8    32     8 (l/8) + 2t + l/4%2        8 (l%4) + e      8 (l%4), l/4 and l/4 + 8
 //   others    dot products of lanes fetched by shuffles: the layout of gfx12 for waves of 32, of gfx9 for waves of 64
-// On CUDA the instruction's A operand is our B: it computes the transpose.
+// On CUDA the instruction's A operand is our B: it computes the transpose. Its eight registers are those of two instructions, one behind the
+// other, which take their columns in turns: a FragB is kept so, because to exchange registers costs more than the instructions. From LDS
+// ldmatrix brings them so (load_lds); its k, though, are those of the instruction, two of each lane in turns, not eight neighbours: both
+// operands come by it, or the B that it reads was put into LDS in that order (put_row).
 #pragma once
 #include "half.h"
 
@@ -50,6 +54,7 @@ __device__ inline int piece_k(int) { return lane() % 4 * 8; }
 __device__ inline int lane_slot(int t) { return 8 * t + lane() / 4; }
 __device__ inline float column_sum(float x) { x += lane_xor<1>(x); return x + lane_xor<2>(x); }
 __device__ inline float column_max(float x) { x = fmaxf(x, lane_xor<1>(x)); return fmaxf(x, lane_xor<2>(x)); }
+__device__ inline float row_sum(float x) { x += lane_xor<4>(x); x += lane_xor<8>(x); return x + lane_xor<16>(x); }
 #else
 __device__ inline int lane_row() { return lane() / 16 * 8; }
 __device__ inline int lane_column(int) { return lane() % 16; }
@@ -69,6 +74,12 @@ __device__ inline float column_max(float x) {
   x = fmaxf(x, lane_xor<16>(x));
   if constexpr (kWave == 64) x = fmaxf(x, lane_xor<32>(x));
   return x;
+}
+__device__ inline float row_sum(float x) {
+  x += lane_xor<1>(x);
+  x += lane_xor<2>(x);
+  x += lane_xor<7>(x);  // as in group_sum
+  return x + lane_xor<15>(x);
 }
 #endif
 
@@ -117,34 +128,79 @@ __device__ inline FragA load_a_slots(const half* p, unsigned offset, unsigned ld
   return a;
 }
 
+// B from its pieces: piece t is of column lane_column(t), from piece_k(t) on.
+__device__ inline FragB to_b(const uint4 (&pieces)[kBPieces]) {
+#if defined(MMA_CUDA)
+  const uint4 &p = pieces[0], &q = pieces[1];
+  return {{{p.x, q.x, p.y, q.y}, {p.z, q.z, p.w, q.w}}};
+#else
+  FragB b;
+#pragma unroll
+  for (int t = 0; t < kBPieces; ++t) b.x[t] = pieces[t];
+  return b;
+#endif
+}
+
 // The first element of column 0 is p[offset]; ld: distance of columns.
 __device__ inline FragB load_b(const half* p, unsigned offset, unsigned ld, int k_end = kK) {
-  FragB b;
+  uint4 pieces[kBPieces];
 #pragma unroll
   for (int t = 0; t < kBPieces; ++t) {
     const int k = piece_k(t);
-    b.x[t] = load_16_bytes(p, offset + lane_column(t) * ld + clamp_k(k, k_end));
-    if (k >= k_end) b.x[t] = {0, 0, 0, 0};
+    pieces[t] = load_16_bytes(p, offset + lane_column(t) * ld + clamp_k(k, k_end));
+    if (k >= k_end) pieces[t] = {0, 0, 0, 0};
   }
-  return b;
+  return to_b(pieces);
+}
+
+// Fragments from rows of pieces in LDS: x[t] is load_lds() of piece lds_piece_a(t) of the row lds_slot(t), or lds_piece_b(t) of the column
+// lds_column(t).
+#if defined(MMA_CUDA)
+__device__ inline int lds_slot(int t) { return 8 * t + lane() % 8; }
+__device__ inline int lds_piece_a(int) { return lane() / 8; }
+__device__ inline int lds_column(int) { return lane() % 16; }
+__device__ inline int lds_piece_b(int t) { return lane() / 16 + 2 * t; }
+__device__ inline uint4 load_lds(const uint4* p) {
+  uint4 x = {};
+#ifdef __CUDA_ARCH__
+  asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+               : "=r"(x.x), "=r"(x.y), "=r"(x.z), "=r"(x.w) : "r"(unsigned(__cvta_generic_to_shared(p))) : "memory");
+#endif
+  return x;
+}
+#else
+__device__ inline int lds_slot(int t) { return lane_slot(t); }
+__device__ inline int lds_piece_a(int t) { return piece_k(t) / 8; }
+__device__ inline int lds_column(int t) { return lane_column(t); }
+__device__ inline int lds_piece_b(int t) { return piece_k(t) / 8; }
+__device__ inline uint4 load_lds(const uint4* p) { return *p; }
+#endif
+
+// Piece i of a row in LDS of which load_lds() makes a B for an A of load_a().
+__device__ inline void put_row(uint4* row, int i, uint4 piece) {
+#if defined(MMA_CUDA)
+  uint32_t* const words = reinterpret_cast<uint32_t*>(row + i / 4 * 4) + i % 4;
+  words[0] = piece.x, words[4] = piece.y, words[8] = piece.z, words[12] = piece.w;
+#else
+  row[i] = piece;
+#endif
 }
 
 __device__ inline FragB to_b(const FragD& d) {
-  FragB b;
+  uint4 pieces[kBPieces] = {};
 #pragma unroll
   for (int c = 0; c < kColumns; ++c) {
     const float* x = d.x + 8 * c;
-    b.x[c] = {pack_halves_fast(x[0], x[1]), pack_halves_fast(x[2], x[3]), pack_halves_fast(x[4], x[5]),
-              pack_halves_fast(x[6], x[7])};
+    pieces[c] = {pack_halves_fast(x[0], x[1]), pack_halves_fast(x[2], x[3]), pack_halves_fast(x[4], x[5]), pack_halves_fast(x[6], x[7])};
   }
 #if defined(MMA_GFX11)  // both halves of the wave hold all of k: rows 0..7 come from lanes 0..15, rows 8..15 from lanes 16..31
-  const uint4 mine = b.x[0];
+  const uint4 mine = pieces[0];
   const uint4 other = {lane_xor<16>(mine.x), lane_xor<16>(mine.y), lane_xor<16>(mine.z), lane_xor<16>(mine.w)};
   const bool low = lane() < 16;
-  b.x[0] = {low ? mine.x : other.x, low ? mine.y : other.y, low ? mine.z : other.z, low ? mine.w : other.w};
-  b.x[1] = {low ? other.x : mine.x, low ? other.y : mine.y, low ? other.z : mine.z, low ? other.w : mine.w};
+  pieces[0] = {low ? mine.x : other.x, low ? mine.y : other.y, low ? mine.z : other.z, low ? mine.w : other.w};
+  pieces[1] = {low ? other.x : mine.x, low ? other.y : mine.y, low ? other.z : mine.z, low ? other.w : mine.w};
 #endif
-  return b;
+  return to_b(pieces);
 }
 
 // mma(a, b, d): a * b + d.
@@ -197,8 +253,8 @@ __device__ inline FragD mma(const FragA& a, const FragB& b, FragD d) {
           : "+f"(x[0]), "+f"(x[1]), "+f"(y[0]), "+f"(y[1])
           : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
     };
-    step(b.x[0].x, b.x[1].x, b.x[0].y, b.x[1].y, a.x[t].x, a.x[t].y);
-    step(b.x[0].z, b.x[1].z, b.x[0].w, b.x[1].w, a.x[t].z, a.x[t].w);
+    step(b.x[0].x, b.x[0].y, b.x[0].z, b.x[0].w, a.x[t].x, a.x[t].y);
+    step(b.x[1].x, b.x[1].y, b.x[1].z, b.x[1].w, a.x[t].z, a.x[t].w);
   }
 #endif
   return d;
