@@ -58,15 +58,14 @@ NETS = {  # every family in miniature, and sizes that no kernel likes
     'odd tower': dict(body='tower', filters=21, blocks=1, se_ratio=3, policy='convolution', value_size=3, head_hidden=7),
 }
 
-# Widths that people play with, of which only some blocks of each launch run: these are compared, the net's outputs mean nothing. Their batch, the device's
-# units (the more, the more products are summed in parts), kinds.
+# Widths that people play with, of which only some blocks of each launch run: these are compared, the net's outputs mean nothing. Their batch, kinds.
 wide = dict(encoders=1, dff=64, policy_size=32, value_size=8, head_hidden=16, moves_left=False)
 PARTS = {
-    'of 512': (1, 48, KINDS, wide | dict(embedding=512, heads=16, smolgen=(32, 256, 256), pe='dense')),
-    'of 768': (1, 48, KINDS, wide | dict(embedding=768, heads=24, smolgen=(32, 256, 256))),
-    'of 1024': (1, 304, KINDS, wide | dict(embedding=1024, heads=32, smolgen=(32, 256, 256))),
-    'many heads': (64, 48, ['rocm-fp16'], wide | dict(embedding=256, heads=8, smolgen=(8, 32, 32), policy_encoders=1, policy_heads=8, policy_size=256)),
-    'tower of 256': (2, 48, KINDS, dict(body='tower', filters=256, blocks=1, se_ratio=8, policy='convolution', value_size=8, head_hidden=16)),
+    'of 512': (1, KINDS, wide | dict(embedding=512, heads=16, smolgen=(32, 256, 256))),
+    'of 768': (1, KINDS, wide | dict(embedding=768, heads=24, smolgen=(32, 256, 256), pe='dense')),
+    'of 1024': (1, KINDS, wide | dict(embedding=1024, heads=32, smolgen=(32, 256, 256))),
+    'many heads': (64, ['rocm-fp16'], wide | dict(embedding=256, heads=8, smolgen=(8, 32, 32), policy_encoders=1, policy_heads=8, policy_size=256)),
+    'tower of 256': (2, KINDS, dict(body='tower', filters=256, blocks=1, se_ratio=8, policy='convolution', value_size=8, head_hidden=16)),
 }
 LIBRARY = 'odd attention', {'without': 'hipblaslt miopen'}  # products by rocBLAS, which leaves their ends to our kernels
 
@@ -125,9 +124,9 @@ def inputs(file, count):
     return tuple(map(np.stack, zip(*games)))
 
 
-def run_passes(machine, target, name, path, kinds, batches, options=OURS, blocks=0, units=1):
-    """A net on a target: each batch plainly, captured and replayed. With `blocks` that many of each launch run; `units` are
-    the device's. Yields a record a precision and batch."""
+def run_passes(machine, target, name, path, kinds, batches, options=OURS, blocks=0):
+    """A net on a target: each batch plainly, captured and replayed. With `blocks` that many of each launch run. Yields a record a precision and
+    batch."""
     from lc0rocm import _core
     from lc0rocm.netfile import net
     importlib.import_module('lc0rocm._rocm' + suffix(target))
@@ -135,7 +134,7 @@ def run_passes(machine, target, name, path, kinds, batches, options=OURS, blocks
     planes = inputs(file, max(batches))
     core = file.core()
     expected = None if blocks else _core.Backend('cpu', core, {}).evaluate(*planes)
-    words = f'isa={target} compare=1 memory=65536 units={units}' + (f' blocks={blocks}' if blocks else '')
+    words = f'isa={target} compare=1 memory=65536' + (f' blocks={blocks}' if blocks else '')
     for kind in kinds:
         with tempfile.TemporaryDirectory() as folder:
             configure = lambda report, order='forward': machine.configure(f'{words} order={order} report={folder}/{report}')
@@ -166,9 +165,9 @@ def run_parts(machine, target, kinds):
     """The nets of PARTS, whose memory has what earlier passes left where no block ran, and the one with a library."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'net.pb'
-        for name, (batch, units, of, shape) in PARTS.items():
+        for name, (batch, of, shape) in PARTS.items():
             make_net.write_net(make_net.make_net(seed=1, **shape), path)
-            yield from run_passes(machine, target, name, path, [k for k in of if k in kinds], [batch], blocks=3, units=units)
+            yield from run_passes(machine, target, name, path, [k for k in of if k in kinds], [batch], blocks=3)
         family, options = LIBRARY
         make_net.write_net(make_net.make_net(seed=1, **NETS[family]), path)
         yield from run_passes(machine, target, f'{family} with rocblas', path, kinds, [1], OURS | options)

@@ -57,11 +57,21 @@ def gemm_half(target, tile):
     return fragments * depth // rows * target.instructions
 
 
+def tower(target, channels, threads):
+    rows = target.fragment_rows
+    waves, columns = threads // (2 * rows), channels // rows
+    wave_rows = max(1, waves // columns)
+    my_columns, my_tiles, tap_steps = columns * wave_rows // waves, 4 // wave_rows, channels // rows
+    turn = (3 if channels == 64 else 1) * tap_steps  # steps that the code spells out, in each of its three convolutions
+    return 3 * turn * my_columns * my_tiles * target.instructions
+
+
 # A kernel's demangled name and the number of matrix instructions it must have, from its template arguments.
 MATRIX_INSTRUCTIONS = [
     (re.compile(r"attention_half<(\d+), \w+, \w+, (\d+)>"),
      lambda target, match: attention_half(target, int(match[1]), int(match[2]))),
     (re.compile(r"gemm_half<(\d), \w+>"), lambda target, match: gemm_half(target, int(match[1]))),
+    (re.compile(r"tower<(\d+), (\d+)>"), lambda target, match: tower(target, int(match[1]), int(match[2]))),
 ]
 COLUMNS = ("target", "vgprs", "agprs", "sgprs", "lds", "waves", "matrix", "stores", "instructions", "kernel")
 

@@ -139,6 +139,22 @@ int winograd_output(int half_type, void* y, void* m, void* bias, void* skip, voi
     half_type ? run(half{}) : run(float{});
   });
 }
+// w (count, 2, 9, channels / 32, channels, 32), b (count, 2, channels); se: w1, b1, w2, b2 of each block, or null.
+int tower(int, void* y, void* x, void* masks, void* values, void* input_w, void* input_b, void* w, void* b, void* se, int width, int count,
+          int batch, int activation, int tile) {
+  return launch([&] {
+    using T = half;
+    const int channels = rocm::kTowerTiles[tile].channels;
+    rocm::TowerPart<half> part{P(input_w), P(input_b), count, {}};
+    for (int i = 0; i < count; ++i) {
+      const half *const layers = P(w) + size_t(2) * i * 9 * channels * channels, *const biases = P(b) + 2 * i * channels,
+                 *const w1 = P(se) + i * (3 * width * channels + width + 2 * channels), *const b1 = w1 + width * channels,
+                 *const w2 = b1 + width, *const b2 = w2 + 2 * width * channels;
+      part.blocks[i] = {layers, biases, layers + 9 * channels * channels, biases + channels, {w1, b1, w2, b2, width}};
+    }
+    rocm::launch_tower(nullptr, P(y), P(x), static_cast<uint64_t*>(masks), static_cast<float*>(values), part, batch, Activation(activation), tile);
+  });
+}
 LAUNCHER(policy_map, (int half_type, void* out, void* logits, void* table, void* moves, void* first, int batch, int width),
          nullptr, static_cast<float*>(out), P(logits), static_cast<int*>(table), static_cast<uint16_t*>(moves),
          static_cast<uint32_t*>(first), batch, width)

@@ -31,11 +31,17 @@ def winograd_output(make):
             *se(make, 24, 5), 5, 3, 24, 3]
 
 
+def tower():
+    halves = lambda *shape: half(*shape) * np.float16(0.05)
+    return ['tower', True, Output((3, 64, 64), np.float16), None, rng.integers(0, 2 ** 64, (3, 112), np.uint64), single(3, 112),
+            halves(2, 9, 2, 64, 32), half(64), halves(2, 2, 9, 2, 64, 32), half(2, 2, 64), halves(2, 3 * 8 * 64 + 8 + 2 * 64), 8, 2, 3, 3, 1]
+
+
 CASES = {'attention, half': lambda: attention(half, 32), 'attention, half, 120': lambda: attention(half, 120),
          'attention, float': lambda: attention(single, 24),
          'layer_norm, lanes': lambda: layer_norm(half, 768), 'layer_norm, block': lambda: layer_norm(half, 301),
          'squeeze_excitation': lambda: squeeze_excitation(half), 'winograd_output': lambda: winograd_output(half),
-         'squeeze_excitation, float': lambda: squeeze_excitation(single), 'winograd_output, float': lambda: winograd_output(single)}
+         'tower': tower, 'squeeze_excitation, float': lambda: squeeze_excitation(single), 'winograd_output, float': lambda: winograd_output(single)}
 
 
 @pytest.mark.parametrize('case', CASES)

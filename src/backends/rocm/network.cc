@@ -3,13 +3,13 @@
 #include "backends/rocm/network.h"
 
 #include <cmath>
-#include <optional>
 #include <string>
 #include <variant>
 
 #include "backends/rocm/kernels/kernels.h"
 #include "backends/rocm/linear/conv.h"
 #include "backends/rocm/linear/gemm.h"
+#include "backends/rocm/linear/tower.h"
 #include "chess/encode.h"
 #include "chess/policy.h"
 #include "nn/layout.h"
@@ -46,17 +46,6 @@ class Forward {
   Forward(Weights& weights, Stream& stream, int batch) : weights_(weights), stream_(stream), batch_(batch) {}
 
   T* take(std::size_t numbers) { return static_cast<T*>(stream_.arena().take(numbers * batch_ * sizeof(T))); }  // so many a position
-
-  void tower(T* x, const nn::Tower& t, const Input& in) {
-    const Arena::Scope scope(stream_.arena());
-    T *planes = take(kSquares * chess::kPlanes), *y = take(kSquares * t.input.out());
-    launch_expand_tokens<T>(stream_, planes, in.masks, in.values, nullptr, batch_, 0, true, chess::kPlanes);
-    convolution(x, planes, t.input, t.activation);
-    for (const nn::Residual& block : t.blocks) {
-      convolution(y, x, block.conv1, t.activation);
-      convolution(x, y, block.conv2, t.activation, block.se, x);
-    }
-  }
 
   void embedding(T* tokens, const T* tower, const nn::Embedding& e, const Input& in) {
     const int channels = e.dense.out();
@@ -177,12 +166,8 @@ class Forward {
                       .depth = layer.in(), .activation = activation, .norm = RowNorm<T>{skip, table(n.gain), table(n.shift), alpha, n.eps}});
   }
 
-  // y = activation(se(convolution(x)) + skip)
-  void convolution(T* y, const T* x, const nn::Convolution& c, Activation activation, const std::optional<nn::SqueezeExcitation>& se = {},
-                   const T* skip = nullptr) {
-    std::optional<SqueezeExcitation<T>> excitation;
-    if (se) excitation = {table(se->squeeze.w), table(se->squeeze.b), table(se->excite.w), table(se->excite.b), se->squeeze.out()};
-    conv3x3<T>(stream_, weights_, y, x, c, excitation ? &*excitation : nullptr, skip, batch_, activation);
+  void convolution(T* y, const T* x, const nn::Convolution& c, Activation activation) {
+    conv3x3<T>(stream_, weights_, y, x, c, nullptr, nullptr, batch_, activation);
   }
 
   const T* table(const nn::Weight& weight) { return weight ? weights_.array<T>(weight) : nullptr; }
@@ -227,7 +212,7 @@ void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out
   T* x = nullptr;
   if (d.tower) {
     x = forward.take(kSquares * d.tower->input.out());
-    forward.tower(x, *d.tower, in);
+    tower(stream, weights_, x, *d.tower, in.masks, in.values, batch);
   }
   if (d.embedding) {
     T* tokens = forward.take(kSquares * d.embedding->dense.out());

@@ -270,7 +270,7 @@ void device_properties(hipDeviceProp_t* p, int wave) {
   p->sharedMemPerBlock = 64 << 10;
   p->warpSize = wave;
   p->maxThreadsPerBlock = 1024;
-  p->multiProcessorCount = settings().units;
+  p->multiProcessorCount = 1;
   p->integrated = settings().integrated;
 }
 

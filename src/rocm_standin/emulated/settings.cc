@@ -43,7 +43,6 @@ Settings parse(const std::string& words) {
     const std::string key = word.substr(0, equals), value = equals == std::string::npos ? "" : word.substr(equals + 1);
     if (key == "devices" && std::stoi(value) <= kMostDevices) s.devices = std::stoi(value);
     else if (key == "memory") s.memory = std::stoull(value) << 20;
-    else if (key == "units" && std::stoi(value) > 0) s.units = std::stoi(value);
     else if (key == "integrated") s.integrated = std::stoi(value);
     else if (key == "mapped") s.mapped = std::stoull(value) << 20;
     else if (key == "managed") s.managed = std::stoull(value) << 20;

@@ -2,7 +2,6 @@
 // Words separated by spaces, each replacing its default:
 //   devices=1         devices in the machine, 16 at most; 0: every call that needs one fails as on a machine without a GPU
 //   memory=8192       MiB of each device
-//   units=1           compute units of each device, by which the back end guesses at its ways
 //   integrated=0      1: an integrated GPU: memory= is its own part of the machine's memory
 //   mapped=8192       MiB of the rest that it reaches as pinned and as fine-grained memory
 //   managed=8192      MiB of managed memory
@@ -39,7 +38,7 @@ constexpr int kMostDevices = 16;
 constexpr size_t kAll = -1;
 
 struct Settings {
-  int devices = 1, units = 1;
+  int devices = 1;
   size_t memory = size_t{8192} << 20;
   bool integrated = false;
   size_t mapped = size_t{8192} << 20, managed = mapped;

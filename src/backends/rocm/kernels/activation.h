@@ -27,7 +27,7 @@ __device__ inline float activate(nn::Activation activation, float x) {
 
 // f.operator()<kActivation>(): one branch for all of a thread's values, where a switch for each would take longer than the maths.
 template <class F>
-__device__ inline void with_activation(nn::Activation activation, F&& f) {
+KERNEL_PART void with_activation(nn::Activation activation, F&& f) {
   using nn::Activation;
   switch (activation) {
     case Activation::kNone: return f.template operator()<Activation::kNone>();

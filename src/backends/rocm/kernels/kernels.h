@@ -89,6 +89,29 @@ template <class T>
 void launch_winograd_output(hipStream_t stream, T* y, T* m, const T* bias, const T* skip, const SqueezeExcitation<T>* se, int batch,
                             int channels, nn::Activation activation);
 
+// tower.hip: y = residual blocks of x or, with an input convolution, of what that makes of the planes. A block of so many
+// threads computes a board.
+struct TowerTile {
+  int channels, threads;
+};
+inline constexpr TowerTile kTowerTiles[] = {{64, 128}, {64, 256}, {128, 128}, {128, 256}};
+template <class T>
+struct ResidualBlock {
+  const T *w1, *b1, *w2, *b2;  // (9, channels / 32, channels, 32): tap, input, output, input; (channels)
+  SqueezeExcitation<T> se;     // width 0: none
+};
+inline constexpr int kTowerBlocks = 8;
+template <class T>
+struct TowerPart {
+  const T *input_w, *input_b;  // (n, 9, channels / 32, channels, 32) for n * channels planes, those behind the last without weight; or null
+  int count;                   // of blocks, 1 to kTowerBlocks
+  ResidualBlock<T> blocks[kTowerBlocks];
+};
+void launch_tower(hipStream_t stream, half* y,  // (batch * 64, channels)
+                  const half* x,                // likewise, and may be y; not looked at if there is an input convolution
+                  const uint64_t* masks, const float* values,  // (batch, 112), looked at if there is one
+                  const TowerPart<half>& part, int batch, nn::Activation activation, int tile);
+
 // patches.hip: out (batch * 64, 3, 3, channels): the surroundings of each square of x (batch * 64, channels), zero beyond the board.
 template <class T>
 void launch_patches(hipStream_t stream, T* out, const T* x, int batch, int channels);

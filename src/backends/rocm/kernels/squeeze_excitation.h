@@ -33,14 +33,18 @@ KERNEL_PART float dot(const T* row, const float* x, int count, int first, int st
   return sum;
 }
 
-// In: lds[part * channels + c] are sums over a quarter of the squares. Out: lds[channels + c] is the gate, lds[2 * channels + c] the shift.
-template <class T, int kThreads>
+// In: lds[part * channels + c] are sums over a part of the squares. Out: lds[channels + c] is the gate, lds[2 * channels + c] the shift.
+template <class T, int kThreads, int kParts = kSumParts>
 __device__ inline void excite(float* lds, const SqueezeExcitation<T>& se, int channels, nn::Activation activation) {
   float *mean = lds, *gates = lds + channels, *hidden = lds + kSumParts * channels;
   const bool pieces = channels % 8 == 0 && se.width % 8 == 0;
   __syncthreads();
-  for (int c = threadIdx.x; c < channels; c += kThreads)
-    mean[c] = (lds[c] + lds[channels + c] + lds[2 * channels + c] + lds[3 * channels + c]) * (1.0f / 64);
+  for (int c = threadIdx.x; c < channels; c += kThreads) {
+    float sum = lds[c];
+#pragma unroll
+    for (int part = 1; part < kParts; ++part) sum += lds[part * channels + c];
+    mean[c] = sum * (1.0f / 64);
+  }
   __syncthreads();
   for (int unit = threadIdx.x / 32; unit < se.width; unit += kThreads / 32) {  // 32 lanes each
     const T* row = se.w1 + size_t(unit) * channels;

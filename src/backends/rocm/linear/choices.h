@@ -2,7 +2,7 @@
 // from then on. The same for products and convolutions. A Kind has
 //   Shape, Task      what is asked for, without and with its pointers
 //   Way              a way made ready; its `library` is null where the way is our own kernels
-//   Trial            of a shape, over known numbers: task(), and good(run), whether run(task) gives what it should
+//   trial(stream, shape, task)       for measuring: its task(), over known numbers, and its good(run), whether run(task) gives what it should
 //   key(stream, shape)               the shape's name among the plans
 //   defaults(stream, shape)          names of ways, the best guess first, one of ours last, which can always be made
 //   candidates(stream, shape)        names of all ways that may be worth their measurement
@@ -32,7 +32,7 @@ class Choices {
     auto& known = stream.attached<Choices>().known_;
     auto found = known.find(shape);
     if (found == known.end() || (!found->second.settled && stream.planner().measuring()))
-      found = known.insert_or_assign(shape, choose(stream, shape)).first;
+      found = known.insert_or_assign(shape, choose(stream, shape, task)).first;
     Choice& choice = found->second;
     if (Kind::run(stream, shape, choice.way, task)) return;
     choice = {*make(stream, shape, Kind::defaults(stream, shape).back()), true};
@@ -54,14 +54,14 @@ class Choices {
     }
   }
 
-  static Choice choose(Stream& stream, const Shape& shape) {
+  static Choice choose(Stream& stream, const Shape& shape, const Task& task) {
     Planner& planner = stream.planner();
     const std::string key = Kind::key(stream, shape);
     if (const auto winner = planner.planned(key))
       if (auto way = make(stream, shape, *winner)) return {std::move(*way), true};
     auto [name, way] = usual(stream, shape);
     if (planner.measuring())
-      if (const auto winner = measure(stream, shape, name))
+      if (const auto winner = measure(stream, shape, task, name))
         if (auto best = make(stream, shape, winner->name)) {
           planner.settle(key, winner->name, winner->microseconds);
           return {std::move(*best), true};
@@ -77,12 +77,12 @@ class Choices {
   }
 
   // The winner of the shape's auction, in which `holder` has the place; nothing if nobody could be measured.
-  static std::optional<Winner> measure(Stream& stream, const Shape& shape, const std::string& holder) {
+  static std::optional<Winner> measure(Stream& stream, const Shape& shape, const Task& task, const std::string& holder) {
     std::vector<std::string> names = Kind::candidates(stream, shape);
     std::erase(names, holder);
     names.insert(names.begin(), holder);
     try {
-      typename Kind::Trial trial(stream, shape);
+      auto trial = Kind::trial(stream, shape, task);
       std::list<Way> ways;
       std::vector<Contender> contenders;
       for (const std::string& name : names) {

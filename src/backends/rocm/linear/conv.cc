@@ -74,12 +74,12 @@ template <class T>
 struct Convolve {
   using Shape = ConvolutionShape;
   using Task = ConvolutionTask<T>;
-  using Trial = ConvolutionTrial<T>;
   struct Way {
     std::unique_ptr<LibraryConvolution> library;  // "miopen"; or our own:
     bool winograd = false;                        // "winograd", else "patches"
   };
 
+  static ConvolutionTrial<T> trial(Stream& stream, const Shape& s, const Task&) { return {stream, s}; }
   static std::string key(Stream& stream, const Shape& s) { return key_of(stream, s); }
 
   // Winograd reads 36 weights where patches read 9, and has a quarter of their multiplications: it loses while weights are most of the

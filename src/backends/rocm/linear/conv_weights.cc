@@ -30,6 +30,18 @@ static nn::Floats winograd(const nn::Floats& w, int out, int in) {
   return u;
 }
 
+static nn::Floats tower(const nn::Floats& w, int out, int in) {
+  constexpr int kPiece = 32;
+  nn::Floats pieces(std::size_t((in + out - 1) / out) * kTaps * out * out);
+  for (std::size_t o = 0; o < std::size_t(out); ++o)
+    for (std::size_t c = 0; c < std::size_t(in); ++c)
+      for (int tap = 0; tap < kTaps; ++tap) {
+        const std::size_t part = c / out, piece = c % out / kPiece;
+        pieces[(((part * kTaps + tap) * out / kPiece + piece) * out + o) * kPiece + c % kPiece] = w[(o * in + c) * kTaps + tap];
+      }
+  return pieces;
+}
+
 nn::Weight direct_weights(const nn::Weight& w) {
   const int out = w.shape[0], in = w.shape[1];
   return {w.key + " direct", {out, 3, 3, in}, [make = w.make, out, in] { return direct(make(), out, in); }};
@@ -38,6 +50,11 @@ nn::Weight direct_weights(const nn::Weight& w) {
 nn::Weight winograd_weights(const nn::Weight& w) {
   const int out = w.shape[0], in = w.shape[1];
   return {w.key + " winograd", {kPoints, out, in}, [make = w.make, out, in] { return winograd(make(), out, in); }};
+}
+
+nn::Weight tower_weights(const nn::Weight& w) {
+  const int out = w.shape[0], in = w.shape[1];
+  return {w.key + " tower", {(in + out - 1) / out, kTaps, out / 32, out, 32}, [make = w.make, out, in] { return tower(make(), out, in); }};
 }
 
 }  // namespace rocm

@@ -195,8 +195,8 @@ struct Gemm {
   using Shape = GemmShape;
   using Task = Product<T>;
   using Way = rocm::Way;
-  using Trial = GemmTrial<T>;
 
+  static GemmTrial<T> trial(Stream& stream, const Shape& s, const Task&) { return {stream, s}; }
   static std::string key(Stream& stream, const Shape& s) { return key_of(stream, s); }
   static std::optional<Way> make(Stream& stream, const Shape& s, const std::string& name) { return make_way(stream, s, name); }
 

@@ -1,4 +1,4 @@
-// What products and convolutions look like to a planner: all but the pointers.
+// What products, convolutions and towers look like to a planner: all but the pointers.
 #pragma once
 #include <compare>
 
@@ -20,6 +20,14 @@ struct ConvolutionShape {
   int se = 0;  // width of squeeze and excitation, 0 without
   bool half = false, skip = false;
   auto operator<=>(const ConvolutionShape&) const = default;
+};
+
+struct TowerShape {
+  int batch = 0, channels = 0, blocks = 0;
+  int se = 0;  // the widest squeeze and excitation, 0 without
+  bool half = false;
+  nn::Activation activation = nn::Activation::kNone;
+  auto operator<=>(const TowerShape&) const = default;
 };
 
 }  // namespace rocm

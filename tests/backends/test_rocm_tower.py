@@ -1,0 +1,62 @@
+"""tower(): narrow towers in one kernel, all others layer by layer, and the auction between the two."""
+import importlib
+
+import numpy as np
+import pytest
+
+from emulated import bars, make_net
+from lc0rocm import _core
+from lc0rocm.netfile import net
+
+FUSED = {64: ["fused:128", "fused:256"], 128: ["fused:128", "fused:256"], 48: []}  # by channels
+
+
+def network(path, channels, blocks, se_ratio):
+    make_net.write_net(make_net.make_net(body="tower", filters=channels, blocks=blocks, se_ratio=se_ratio, policy="convolution"), path)
+    return net.load(path).core()
+
+
+def positions(backend, count):
+    """Of a game, and the same ones without one of their planes."""
+    planes = [np.resize(part, (count, len(part))).copy() for part in _core.Game().planes(backend.info["input_format"])]
+    for i in range(count):
+        planes[0][i, i % 12] = 0
+    return planes
+
+
+def plans(wave, channels, blocks, se, way):
+    """That make the towers of batches of 1 and 3 go that way."""
+    return "".join(f"emulated{wave}.1/half/tower/b{batch}/c{channels}/n{blocks}{f'/se{se}' if se else ''}/mish {way} 1\n" for batch in (1, 3))
+
+
+def opened(kind, core, **options):
+    return _core.Backend(kind, core, {"max_batch": 3, "streams": 1, "warm_up": False} | options)
+
+
+@pytest.mark.parametrize("wave", [32, 64])
+@pytest.mark.parametrize("channels,blocks,se_ratio", [(64, 9, 8), (64, 1, 0), (128, 1, 8), (48, 1, 8)])
+def test_all_ways_agree(machine, tmp_path, wave, channels, blocks, se_ratio):
+    suffix = "_wave64" if wave == 64 else ""
+    importlib.import_module("lc0rocm._rocm" + suffix)
+    core = network(tmp_path / "net.pb", channels, blocks, se_ratio)
+    exact = _core.Backend("cpu", core, {})
+    launches = {"fused": set(), "layers": set()}
+    for way in [*FUSED[channels], "layers"]:
+        backend = opened("rocm-fp16" + suffix, core, plans=plans(wave, channels, blocks, se_ratio and channels // se_ratio, way))
+        for size in (1, 3):
+            planes = positions(exact, size)
+            before = machine.calls("launch")["launch"]
+            outputs = backend.evaluate(*planes)
+            launches[way.split(":")[0]].add(machine.calls("launch")["launch"] - before)
+            assert max(bars.shares("rocm-fp16", outputs, exact.evaluate(*planes)).values()) <= 1
+    if FUSED[channels]:  # the plan was obeyed
+        assert max(launches["fused"]) < min(launches["layers"])
+
+
+def test_the_auction_settles_a_way(machine, tmp_path):
+    core = network(tmp_path / "net.pb", 64, 1, 8)
+    backend, exact = opened("rocm-fp16", core, max_batch=1, measure=100, without="hipblaslt rocblas miopen"), _core.Backend("cpu", core, {})
+    outputs = backend.evaluate(*positions(exact, 1))
+    [(key, winner, _)] = [line.split() for line in backend.plans.splitlines() if "/tower/" in line]
+    assert key == plans(32, 64, 1, 8, "").split()[0] and winner in [*FUSED[64], "layers"]
+    assert max(bars.shares("rocm-fp16", outputs, exact.evaluate(*positions(exact, 1))).values()) <= 1
