@@ -50,6 +50,7 @@ SLOW = ("tests/analysis/test_lines.py", "tests/annotation/test_annotate.py", "te
         "tests/backends/test_rocm.py::test_odd_sizes", "tests/backends/test_rocm.py::test_refused_launch",
         "tests/backends/test_rocm.py::test_spec_nets", "tests/backends/test_rocm_conv.py", "tests/backends/test_rocm_faults.py",
         "tests/backends/test_rocm_gemm.py", "tests/backends/test_rocm_launches.py", "tests/backends/test_rocm_memory.py",
+        "tests/backends/test_rocm_tower.py",
         "tests/install", "tests/nn/test_fuzz.py", "tests/search/test_golden.py",
         "tests/search/test_graph.py::test_proven_results_are_those_of_the_tables", "tests/standin", "tests/test_api_state.py",
         "tests/test_build.py", "tests/test_python_process.py::test_a_script_ends_whatever_its_daemon_threads_do[rocm",
