@@ -7,6 +7,7 @@
 #include <rocblas/rocblas.h>
 
 #include <chrono>
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <typeindex>
@@ -72,9 +73,10 @@ class Stream {
   rocblas_handle rocblas();
   hipblasLtHandle_t hipblaslt();
   miopenHandle_t miopen();
-  // Whether rocBLAS may be a default: in play not where no handle was made before, as it takes memory that was not reserved.
-  bool may_default_to_rocblas() const { return rocblas_ || !in_play_; }
+  // In play no default takes memory that was not reserved: no first handle of rocBLAS, which has a workspace, and no larger one of ours.
   void begin_play() { in_play_ = true; }
+  bool may_default_to_rocblas() const { return rocblas_ || !in_play_; }
+  std::size_t most_default_workspace() const { return in_play_ ? workspace_.bytes() : SIZE_MAX; }
 
   // Memory for one product or convolution at a time, grown to the largest wish. It moves when it grows.
   void* workspace(std::size_t bytes);

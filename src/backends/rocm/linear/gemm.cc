@@ -94,21 +94,25 @@ double cost(const Device& device, const GemmShape& s, int tile, int splits) {
 }
 
 constexpr std::size_t kMostParts = std::size_t{128} << 20;  // bytes
-bool sensible(const GemmShape& s, int splits) { return splits == 1 || (s.depth >= 64 * splits && parts_bytes(s, splits) <= kMostParts); }
+bool sensible(const GemmShape& s, int splits, std::size_t most_parts) {
+  return splits == 1 || (s.depth >= 64 * splits && parts_bytes(s, splits) <= most_parts);
+}
 
 struct Own {
   std::string name;
   double cost;
 };
-std::vector<Own> own_ways(const Device& device, const GemmShape& s) {
+std::vector<Own> own_ways(const Device& device, const GemmShape& s, std::size_t most_parts = kMostParts) {
   std::vector<Own> ways;
   for (int tile = 0; tile < int(std::size(kGemmTiles)); ++tile)
     for (int splits : kSplits)
-      if (sensible(s, splits)) ways.push_back({own_name(tile, splits), cost(device, s, tile, splits)});
+      if (sensible(s, splits, most_parts)) ways.push_back({own_name(tile, splits), cost(device, s, tile, splits)});
   return ways;
 }
 
-Own least_own(const Device& device, const GemmShape& s) { return std::ranges::min(own_ways(device, s), {}, &Own::cost); }
+Own least_own(const Device& device, const GemmShape& s, std::size_t most_parts = kMostParts) {
+  return std::ranges::min(own_ways(device, s, most_parts), {}, &Own::cost);
+}
 
 // plans -----------------------------------------------------------------------
 
@@ -206,7 +210,7 @@ struct Gemm {
     if (s.side && (hipblaslt || rocblas)) names.push_back("apart");
     if (hipblaslt) names.push_back("hipblaslt:0");
     if (rocblas) names.push_back("rocblas");
-    names.push_back(least_own(stream.device(), s).name);
+    names.push_back(least_own(stream.device(), s, std::min(kMostParts, stream.most_default_workspace())).name);
     return names;
   }
 
