@@ -1,6 +1,8 @@
 // The stream, its planner and the emulation for rocm_calls.py.
 #include "rocm_calls.h"
 
+#include "backends/rocm/linear/libraries.h"
+
 namespace calls {
 thread_local std::string error;
 std::unique_ptr<rocm::Planner> planner;
@@ -12,6 +14,7 @@ thread_local std::string text;
 }
 
 extern "C" {
+int has_matrix_instructions(const char* architecture) { return rocm::has_matrix_instructions(architecture); }
 const char* last_error() { return calls::error.c_str(); }
 void close_stream() { calls::stream.reset(), calls::planner.reset(); }
 int open_stream(const char* without, const char* plans) {

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from emulated import bars, make_net
+from rocm_calls import Calls
 from lc0rocm import _core
 from lc0rocm.netfile import net
 
@@ -60,3 +61,10 @@ def test_the_auction_settles_a_way(machine, tmp_path):
     [(key, winner, _)] = [line.split() for line in backend.plans.splitlines() if "/tower/" in line]
     assert key == plans(32, 64, 1, 8, "").split()[0] and winner in [*FUSED[64], "layers"]
     assert max(bars.shares("rocm-fp16", outputs, exact.evaluate(*positions(exact, 1))).values()) <= 1
+
+
+def test_matrix_instructions_are_known_by_the_architecture():
+    has = Calls(32).lib.has_matrix_instructions
+    without = ["gfx900", "gfx906", "gfx1030", "gfx1036"]
+    names = [*without, "gfx90a", "gfx942", "gfx1100", "gfx1153", "gfx1201", "emulated32"]
+    assert [name for name in names if not has(name.encode())] == without

@@ -9,15 +9,19 @@
 #include <cctype>
 #include <cstdlib>
 #include <filesystem>
+#include <iterator>
+#include <sstream>
 #include <string_view>
 
 namespace rocm {
 namespace {
 
 constexpr struct {
-  std::string_view architecture, weak;
+  std::string_view architecture, stands_for;
+  int fragment_rows;
+  std::string_view weak;
 } kTargets[] = {
-#define TARGET(name, stands_for, rows, instructions, registers, granule, waves, lds, lds_granule, simds, weak) {#name, #weak},
+#define TARGET(name, stands_for, rows, instructions, registers, granule, waves, lds, lds_granule, simds, weak) {#name, #stands_for, rows, #weak},
 #include "backends/rocm/device/targets.def"
 #undef TARGET
 };
@@ -49,6 +53,16 @@ bool has_kernels(const Library& library, const std::string& architecture) {
 
 bool is_weak(const std::string& library, const std::string& architecture) {
   return std::ranges::any_of(kTargets, [&](const auto& target) { return architecture == target.architecture && library == target.weak; });
+}
+
+bool has_matrix_instructions(const std::string& architecture) {
+  const auto stands_for = [&](const auto& target) {  // one of the starts of names, spaces between
+    std::istringstream starts{std::string(target.stands_for)};
+    return std::any_of(std::istream_iterator<std::string>(starts), {}, [&](const std::string& start) { return architecture.starts_with(start); });
+  };
+  auto target = std::ranges::find(kTargets, architecture, [](const auto& t) { return t.architecture; });
+  if (target == std::end(kTargets)) target = std::ranges::find_if(kTargets, stands_for);
+  return target == std::end(kTargets) || target->fragment_rows > 0;
 }
 
 }  // namespace rocm

@@ -1,4 +1,5 @@
-// The libraries that the back end can do without: whether they have kernels for a GPU, and where they are known to be weak.
+// What is known of a GPU by its architecture: whether the libraries that the back end can do without have kernels for it, where they are known to
+// be weak, and whether it has matrix instructions.
 #pragma once
 #include <string>
 
@@ -13,5 +14,6 @@ extern const Library kLibraries[3];
 
 bool has_kernels(const Library& library, const std::string& architecture);
 bool is_weak(const std::string& library, const std::string& architecture);  // there, but only a measurement should choose it
+bool has_matrix_instructions(const std::string& architecture);  // for our kernels to use; true of a stand-in
 
 }  // namespace rocm

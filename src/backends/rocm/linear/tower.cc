@@ -8,6 +8,7 @@
 #include "backends/rocm/linear/choices.h"
 #include "backends/rocm/linear/conv.h"
 #include "backends/rocm/linear/conv_weights.h"
+#include "backends/rocm/linear/libraries.h"
 #include "backends/rocm/linear/shapes.h"
 #include "chess/encode.h"
 
@@ -139,7 +140,10 @@ struct Towers {
            (s.se ? "/se" + word(s.se) : "") + '/' + nn::kActivationNames[int(s.activation)];
   }
 
-  static std::vector<std::string> defaults(Stream& stream, const Shape& s) { return candidates(stream, s); }
+  // Without matrix instructions our kernel is for those who have measured that it is faster.
+  static std::vector<std::string> defaults(Stream& stream, const Shape& s) {
+    return has_matrix_instructions(stream.device().architecture) ? candidates(stream, s) : std::vector<std::string>{"layers"};
+  }
   static std::vector<std::string> candidates(Stream&, const Shape& s) {
     std::vector<std::string> names;
     if (s.half && s.se <= s.channels)
