@@ -10,6 +10,7 @@ CASES = [  # rows, cols, bias, skip, activation
     (2, 2048, True, False, 'swish'), (2, 1536, True, True, 'relu'), (3, 8, True, True, 'none'), (1, 33, True, True, 'none'),
     (3, 10, False, False, 'relu_2'), (2, 6144, True, False, 'swish'), (1, 8192, True, False, 'tanh'), (4, 200, True, False, 'selu'),
     (2, 256, True, False, 'sigmoid'), (2, 4096, False, True, 'mish'), (3, 5000, True, True, 'none'), (1, 8200, True, False, 'swish'),
+    (5, 512, True, False, 'swish'),
 ]
 
 
@@ -40,6 +41,7 @@ def test_shapes(device, dtype, case):
 @pytest.mark.parametrize('dtype', [np.float32, np.float16])
 @pytest.mark.parametrize('parts', [1, 2, 3, 8])
 @pytest.mark.parametrize('case', [(3, 768, True, True, 'none'), (1, 6144, True, False, 'swish'), (2, 21, True, True, 'mish'), (5, 40, False, False, 'relu'),
+                                  (1, 4096, True, True, 'none'), (2, 8192, True, False, 'none'),
                                   (1, 8200, True, True, 'none')], ids=str)
 def test_sums_of_parts(device, dtype, parts, case):
     """In place, as a residual is; between the rows of a part there may be something else."""
