@@ -43,6 +43,7 @@ ALL = [*TARGETS, 'gfx1151', 'gfx90a', 'gfx950', 'gfx11-generic', 'gfx12-generic'
 OURS = {'streams': 1, 'warm_up': False, 'without': 'hipblaslt rocblas miopen'}  # no library: our own kernels do all
 KINDS = ['rocm', 'rocm-fp16']
 ORDERS = 'forward', 'reverse', 'random:1'
+CONFIGURED = 'test_order', 'test_size'  # tests that set up the emulated machine anew, after which it executes no machine code
 
 small = dict(embedding=32, encoders=1, heads=2, dff=48, value_size=8, head_hidden=16)
 NETS = {  # every family in miniature, and sizes that no kernel likes
@@ -208,7 +209,8 @@ def kernel_tests(targets, words):
     for target in targets:
         translated(target)
         with tempfile.NamedTemporaryFile() as file:
-            command = [sys.executable, '-I', '-m', 'pytest', '-q', '-x', '-p', 'no:cacheprovider', 'tests/kernels', '-k', words or 'test']
+            command = [sys.executable, '-I', '-m', 'pytest', '-q', '-x', '-p', 'no:cacheprovider', 'tests/kernels', '-k', words or 'test',
+                       *(f'--ignore=tests/kernels/{name}.py' for name in CONFIGURED)]
             platform = {'KERNEL_PLATFORMS': 'emulated64' if suffix(target) else 'emulated32'}
             run = subprocess.run(command, cwd=ROOT, env=environment(f'isa={target} compare=1 report={file.name}') | platform, capture_output=True,
                                  text=True)
