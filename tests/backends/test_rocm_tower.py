@@ -54,6 +54,14 @@ def test_all_ways_agree(machine, tmp_path, wave, channels, blocks, se_ratio):
         assert max(launches["fused"]) < min(launches["layers"])
 
 
+def test_a_tower_of_the_input_convolution_alone(machine, tmp_path):
+    core = network(tmp_path / "net.pb", 64, 0, 0)
+    exact = _core.Backend("cpu", core, {})
+    for options in ({}, {"plans": plans(32, 64, 0, 0, "fused:128")}):
+        outputs = opened("rocm-fp16", core, **options).evaluate(*positions(exact, 3))
+        assert max(bars.shares("rocm-fp16", outputs, exact.evaluate(*positions(exact, 3))).values()) <= 1
+
+
 def test_the_auction_settles_a_way(machine, tmp_path):
     core = network(tmp_path / "net.pb", 64, 1, 8)
     backend, exact = opened("rocm-fp16", core, max_batch=1, measure=100, without="hipblaslt rocblas miopen"), _core.Backend("cpu", core, {})

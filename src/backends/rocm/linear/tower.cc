@@ -146,9 +146,8 @@ struct Towers {
   }
   static std::vector<std::string> candidates(Stream&, const Shape& s) {
     std::vector<std::string> names;
-    if (s.half && s.se <= s.channels)
-      for (const TowerTile& tile : kTowerTiles)
-        if (tile.channels == s.channels) names.push_back(name_of(tile));
+    for (const TowerTile& tile : kTowerTiles)
+      if (fits(tile, s)) names.push_back(name_of(tile));
     names.push_back("layers");
     return names;
   }
@@ -156,7 +155,7 @@ struct Towers {
   static std::optional<Way> make(Stream&, const Shape& s, const std::string& name) {
     if (name == "layers") return Way{};
     for (int tile = 0; tile < int(std::size(kTowerTiles)); ++tile)
-      if (s.half && kTowerTiles[tile].channels == s.channels && name == name_of(kTowerTiles[tile])) return Way{tile};
+      if (fits(kTowerTiles[tile], s) && name == name_of(kTowerTiles[tile])) return Way{tile};
     return std::nullopt;
   }
 
@@ -174,6 +173,10 @@ struct Towers {
   }
 
  private:
+  // A launch has residual blocks, and their squeeze and excitation some LDS.
+  static bool fits(const TowerTile& tile, const Shape& s) {
+    return s.half && s.blocks > 0 && s.channels == tile.channels && s.se <= s.channels;
+  }
   static std::string name_of(const TowerTile& tile) { return "fused:" + std::to_string(tile.threads); }
 };
 
