@@ -87,6 +87,10 @@ _ANNOTATE = _own(
     check("", "again", False, "Begin anew: replace what is there, finished or not.")
 ) + tuple(option._replace(short="") for option in _ANALYSE if option.group != "This command")
 
+_NETS = _own(
+    string("", "fetch", "", "Fetch the net of this name, if it is not here."),
+    check("", "all", False, "Fetch all that are not here."))
+
 _TUNE = _own(
     spin("", "max-batch-size", 256, 1, 1024, "Largest batch to measure."),
     check("", "again", False, "Forget all that was measured on this machine, and measure it anew.")) + NETWORK
@@ -105,7 +109,9 @@ def _backendbench(settings: Settings) -> int:
 def _describe(settings: Settings) -> int:
     from lc0rocm import loading
     from lc0rocm.netfile import describe, net
-    file = net.load(loading.find_network(settings["WeightsFile"], unplayable=True)[0])
+    with report.stages() as tell:
+        path, _ = loading.find_network(settings["WeightsFile"], unplayable=True, tell=tell)
+    file = net.load(path)
     sections = describe.describe(file)
     if settings["json"]:
         report.write_json(sections)
@@ -149,6 +155,23 @@ def _doctor(settings: Settings) -> int:
     return doctor.doctor(settings)
 
 
+def _nets(settings: Settings) -> int:
+    from lc0rocm.netfile import fetch
+    known = fetch.nets()
+    if settings["fetch"] and settings["fetch"] not in known:
+        raise Error(f"there is no net of the name {settings['fetch'][:60]}; lc0rocm nets lists them")
+    wanted = [known[settings["fetch"]]] if settings["fetch"] else known.values() if settings["all"] else []
+    with report.stages() as tell:
+        for net in wanted:
+            fetch.get(net, tell)
+    entries = fetch.listing()
+    if settings["json"]:
+        report.write_json(entries)
+    else:
+        print(fetch.table(entries))
+    return 0
+
+
 def _options(settings: Settings) -> int:
     from lc0rocm import report
     if settings["json"]:
@@ -178,6 +201,7 @@ COMMANDS = {command.name: command for command in (
             "lc0rocm annotate games.pgn -o annotated.pgn --weights=net.pb.gz", "input"),
     Command("describe", "a network in words and numbers", _describe, _own() + (_row("WeightsFile"),),
             "lc0rocm describe net.pb.gz"),
+    Command("nets", "the nets that are fetched by name, and which are here", _nets, _NETS, "lc0rocm nets maia-1500", "fetch"),
     Command("check", "compare two back ends on the same positions", _check, _CHECK,
             "lc0rocm check --backend=cpu-bf16 --against=cpu --tolerance=100"),
     Command("backends", "what can evaluate networks on this machine, and what cannot and why", _backends, _own(),
@@ -324,7 +348,9 @@ def _check_line(settings: Settings, before: dict, found: pathlib.Path | None) ->
         raise Error(f"the back ends of another engine are not ours; lc0rocm.config may set {', '.join(changed)}")
     weights = settings["WeightsFile"]
     if found and "WeightsFile" in changed and weights and not weights.startswith("<") and not os.path.isfile(weights):
-        raise Error(f"there is no network {weights}")
+        from lc0rocm.netfile import fetch
+        if weights not in fetch.nets():
+            raise Error(f"there is no network {weights}")
 
 
 def _help(command: Command | None, show_hidden: bool) -> int:

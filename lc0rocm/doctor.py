@@ -46,7 +46,7 @@ def inspect(wish: dict) -> dict:
     except Error as error:
         found["auto"] = str(error)
     try:
-        path, found["network"] = loading.find_network(wish["WeightsFile"], unplayable=True)
+        path, found["network"] = loading.find_network(wish["WeightsFile"], unplayable=True, may_fetch=False)
         options = backend_options.parse(wish["BackendOptions"])
         heads = [str(options.get("policy_head", "vanilla")), str(options.get("value_head", "winner"))]
         for subject, verdict in auto.known("rocm-auto", options, path, heads) if loaded.module and loaded.devices else ():

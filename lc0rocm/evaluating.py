@@ -67,7 +67,7 @@ class NetworkInfo:
 class Network:
     """A network loaded into a back end. May be used by many threads at once, but not by a forked process, which has to load its own.
 
-    weights: an Lc0 net, .pb or .pb.gz; None takes the net that comes with the package.
+    weights: an Lc0 net, .pb or .pb.gz, or the name of one that `lc0rocm nets` lists; None takes the net that comes with the package.
     backend: auto, or one of `lc0rocm backends`.
     backend_options: as the UCI option BackendOptions, for example "threads=1" or "policy_head=soft".
     history_fill: how missing history is made up: fen_only, no or always.

@@ -1,7 +1,10 @@
 """From option values to a loaded back end: finds the network, reads it, chooses the back end.
 
 A GPU that has to be checked and measured first takes its time; load_backend() waits for it, a Loading has the CPU play until then."""
+import contextlib
+import difflib
 import functools
+import os
 import threading
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
@@ -21,13 +24,21 @@ class Loaded(NamedTuple):
     messages: list[str]  # for the user: what was chosen and why
 
 
-def find_network(weights: str, unplayable: bool = False) -> tuple[str, str]:
-    """The file that the option WeightsFile means, and one line about it. "" and <built in> mean the network that came
-    with the package, <autodiscover> the newest in the usual folders, else the package's if it can play or if
-    `unplayable` allows a random one. Raises Error if there is none."""
+def find_network(weights: str, unplayable: bool = False, tell: Callable[[Progress], None] = lambda _: None,
+                 may_fetch: bool = True) -> tuple[str, str]:
+    """The file that the option WeightsFile means, and one line about it: a file, or the name of a net, which is fetched if it is not here,
+    as tell hears. "" and <built in> mean the network that came with the package, <autodiscover> the newest in the usual folders, else
+    the package's if it can play or if `unplayable` allows a random one. Raises Error if there is none."""
+    from lc0rocm.netfile import fetch, net
     if weights not in ("<autodiscover>", "<built in>", ""):
+        is_file = os.path.lexists(weights)
+        if not is_file and (named := fetch.nets().get(weights)):
+            if not (named.here() or may_fetch):
+                raise Error(f"{weights} is not here yet: it is fetched when it is used, or by lc0rocm nets {weights}")
+            return str(path := fetch.get(named, tell)), report.printable(f"network {weights}, {path}")
+        if not is_file and (near := difflib.get_close_matches(weights, fetch.nets(), 1)):
+            raise Error(f"{weights}: cannot be read: there is no such file; did you mean the net {near[0]}? lc0rocm nets lists them")
         return weights, report.printable(f"network {weights}")
-    from lc0rocm.netfile import net
     if weights == "<autodiscover>" and (found := config.discover_network()):
         return str(found), report.printable(f"network {found}, found as the newest")
     shipped = net.default_net()
@@ -55,8 +66,9 @@ class _Request:
     """What load_backend() is asked for, and the parts of the answer that a stand-in of the CPU shares with it."""
 
     def __init__(self, weights: str, backend: str, options: str, unplayable: bool, tell: Callable[[Progress], None],
-                 stop: threading.Event | None = None):
+                 stop: threading.Event | None = None, tell_fetch: Callable[[Progress], None] | None = None):
         self.weights, self.backend, self.unplayable, self.tell, self.stop = weights, backend, unplayable, tell, stop
+        self._tell_fetch = tell_fetch or tell
         self.options: dict = {}
         self._wrong: Error | None = None  # options that do not parse
         try:
@@ -65,22 +77,29 @@ class _Request:
             self._wrong = error
         self.chose_cpu = False  # by `auto`, as what was asked for
         self._one = threading.RLock()  # reads the network, makes the CPU's back end
+        self._network: tuple[NetFile, _core.Network, str] | Error | None = None
 
     @property
     def heads(self) -> list[str]:
         return [_head("policy_head", "vanilla", self.options), _head("value_head", "winner", self.options)]
 
-    @functools.cached_property
-    def _network(self) -> tuple["NetFile", _core.Network, str]:
+    def network(self) -> tuple["NetFile", _core.Network, str]:
+        """The file, its contents, and a line about it. Raises Error, the same one each time: a fetch that failed is not tried again."""
+        with self._one:
+            if self._network is None:
+                try:
+                    self._network = self._read()
+                except Error as error:
+                    self._network = error
+            if isinstance(self._network, Error):
+                raise self._network
+            return self._network
+
+    def _read(self) -> tuple["NetFile", _core.Network, str]:
         from lc0rocm.netfile import net
-        path, message = find_network(self.weights, self.unplayable)
+        path, message = find_network(self.weights, self.unplayable, self._tell_fetch)
         file = net.load(path)
         return file, file.core(*self.heads), message
-
-    def network(self) -> tuple["NetFile", _core.Network, str]:
-        """The file, its contents, and a line about it."""
-        with self._one:
-            return self._network
 
     @functools.cached_property
     def _cpu(self) -> _core.Backend:
@@ -197,8 +216,8 @@ class Loading:
 
     def __init__(self, weights: str, backend: str, options: str, say: Callable[[str], None], better: Callable[[], None] = lambda: None):
         self._say, self._better, self._stop = say, better, threading.Event()
-        self._request = _Request(weights, backend, options, False, self._hear, self._stop)
         self._tell_progress = report.as_lines(self._tell)
+        self._request = _Request(weights, backend, options, False, self._hear, self._stop, self._tell_progress)
         self._changed = threading.Condition()  # of the following
         self._measures = False  # something that takes long
         self._final: Loaded | None = None
@@ -269,6 +288,8 @@ class Loading:
             return None
 
     def _load_stand_in(self) -> None:
+        with contextlib.suppress(Error):  # which _load says
+            self._request.network()  # may have to be fetched: the GPU's time begins then
         with self._changed:
             self._changed.wait_for(lambda: self._final or self._error or self._measures, _GPU_ALONE_S)
             if self._final or self._error or self._request.chose_cpu:

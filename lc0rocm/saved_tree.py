@@ -8,6 +8,7 @@ import pathlib
 import zlib
 from typing import Any, Mapping, NamedTuple
 
+from lc0rocm import files
 from lc0rocm._core import Error
 
 _MAGIC = b"lc0rocm saved tree 1\n"
@@ -28,14 +29,10 @@ def network_hash(path: "os.PathLike | str | None") -> str:
     """Of a network file; "" where the back end has none. Raises Error if the file has gone."""
     if path is None:
         return ""
-    digest = hashlib.sha256()
     try:
-        with open(path, "rb") as file:
-            while part := file.read(1 << 20):
-                digest.update(part)
+        return files.sha256(path)
     except OSError as error:
         raise Error(f"{path}: cannot be read: {error.strerror}, so it is not known which network the tree belongs to") from None
-    return digest.hexdigest()
 
 
 def write(path: "os.PathLike | str", saved: Saved) -> None:

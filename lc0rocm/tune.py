@@ -16,7 +16,8 @@ def tune(settings: Settings) -> int:
     if name not in gpu.NAMES:
         raise Error(f"only the GPU back ends are tuned, {', '.join(gpu.NAMES)}, not {name}")
     options = backend_options.parse(settings["BackendOptions"])
-    path, _ = loading.find_network(settings["WeightsFile"], unplayable=True)
+    with report.stages(not settings["json"]) as tell:
+        path, _ = loading.find_network(settings["WeightsFile"], unplayable=True, tell=tell)
     heads = [str(options.get("policy_head", "vanilla")), str(options.get("value_head", "winner"))]
     rocm.module()
     if settings["again"]:

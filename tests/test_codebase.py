@@ -156,6 +156,7 @@ DOORS = {
     "lc0rocm.loading": "network files, and the GPU where one is named",
     "lc0rocm.engine.backend": "all of loading, at isready",
     "lc0rocm.netfile.net": "protobuf when a file is read",
+    "lc0rocm.netfile.fetch": "pooch when a net is fetched",
     "lc0rocm.gpu": "what only a first use of a GPU needs",
 }
 

@@ -3,16 +3,14 @@
 Losing one costs time, never correctness: whatever cannot be read is forgotten, whatever cannot be written is not kept. What others may
 have written is not believed: it would decide what is loaded without a check."""
 import contextlib
-import fcntl
 import json
 import os
-import pathlib
 import stat
 import sys
 import tempfile
-from typing import Any, Callable, Iterator
+from typing import Any, Callable
 
-from lc0rocm import config
+from lc0rocm import config, files
 
 
 def recall(name: str) -> dict[str, Any]:
@@ -45,7 +43,7 @@ def read(name: str) -> str:
         path = config.cache_folder() / name
         with open(path, encoding="utf-8", errors="replace", opener=lambda file, flags: os.open(file, flags | os.O_NONBLOCK)) as file:
             status = os.fstat(file.fileno())
-            if stat.S_ISREG(status.st_mode) and _is_ours(status):
+            if stat.S_ISREG(status.st_mode) and files.is_ours(status):
                 return file.read()
     except OSError:
         return ""
@@ -55,7 +53,9 @@ def read(name: str) -> str:
 
 def change(name: str, new: Callable[[str], str]) -> None:
     """Makes the file's text into new(text), while no other process changes it."""
-    with _alone():
+    with contextlib.ExitStack() as held:
+        with contextlib.suppress(OSError):  # then nothing is kept
+            held.enter_context(files.alone(files.own_cache() / ".lock"))
         write(name, new(read(name)))
 
 
@@ -63,7 +63,7 @@ def write(name: str, text: str) -> None:
     """Replaces the file in one step, so that no reader sees half of it."""
     temporary = ""
     try:
-        folder = _folder()
+        folder = files.own_cache()
         with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=folder, delete=False) as file:
             temporary = file.name
             file.write(text)
@@ -74,34 +74,6 @@ def write(name: str, text: str) -> None:
                 os.unlink(temporary)
             except OSError:
                 pass
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    try:
-        lock = os.open(_folder() / ".lock", os.O_NOFOLLOW | os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    except OSError:  # then nothing is kept
-        yield
-        return
-    try:
-        with contextlib.suppress(OSError):  # a file system without locks
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(lock)
-
-
-def _folder() -> pathlib.Path:
-    """Raises OSError where it cannot be made, or belongs to somebody else, who could hold the lock for ever."""
-    folder = config.cache_folder()
-    folder.mkdir(0o700, parents=True, exist_ok=True)
-    if not _is_ours(folder.stat()):
-        raise PermissionError(f"others can write to {folder}")
-    return folder
-
-
-def _is_ours(status: os.stat_result) -> bool:
-    return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
 
 
 def _say(line: str) -> None:
