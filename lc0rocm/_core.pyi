@@ -175,6 +175,9 @@ class Update(TypedDict):
     eps: int | None
     evaluations: int   # by the network
     evaluated_batches: int  # that held them
+    cache_hits: int    # playouts whose evaluation the cache had
+    busy_ms: float     # at least one thread was in the back end, ...
+    span_ms: float     # ... of the time since the first one was
     tbhits: int        # answers of endgame tables
     tables_chose: bool # of the root's moves only those that the tables rank highest are searched
     pvs: list[PvInfo]  # min(MultiPV, root moves) of them, best first; after the search the move that was chosen comes first

@@ -159,6 +159,10 @@ OUTPUT = _group(
     check("UCI_Chess960", "chess960", False, "Write castling as king takes rook.", show=ALWAYS, when=NOW),
     check("UCI_ShowWDL", "show-wdl", False, "Show win, draw and loss in permille.", show=ALWAYS, when=NOW),
     check("UCI_ShowEPS", "show-eps", False, "Show network evaluations a second.", show=ALWAYS, when=NOW),
+    check("MoveStats", "move-stats", False,
+          "Before bestmove a line of keys and values for every legal move: policy, visits, q, win, draw, loss, movesleft (docs/uci.md).", when=NOW),
+    check("SpeedStats", "speed-stats", False,
+          "After the info lines one on speed: average batch, hits of the evaluation cache, idle time of the back end (docs/uci.md).", when=NOW),
     check("UCI_ShowMovesLeft", "show-movesleft", False, "Show the expected number of moves left.", show=ALWAYS,
           when=NOW),
 )

@@ -118,3 +118,16 @@ MOVE = {"move": "g1f3", "index": 159, "visits": 41, "in_flight": 0, "p": 0.0987,
 ])
 def test_move_stats(changed, line):
     assert scores.move_stats_lines([MOVE | changed]) == ["info string " + line]
+
+
+def test_lines_for_programs():
+    known = {"move": "e1h1", "visits": 7, "p": 0.25, "wl": 0.5, "d": 0.25, "m": 31.25, "q": 0.5}
+    unknown = {"move": "a2a3", "visits": 0, "p": 0.001, "wl": None, "d": None, "m": None, "q": -0.2}
+    lines = scores.move_lines([unknown, known, known | {"move": "node"}], {"e1h1": "e1g1", "a2a3": "a2a3"}.get)
+    assert lines == ["info string movestats move=e1g1 policy=0.250000 visits=7 q=0.500000 win=0.625000 draw=0.250000 loss=0.125000 movesleft=31.2",
+                     "info string movestats move=a2a3 policy=0.001000 visits=0"]
+
+
+def test_speed_line():
+    update = {"nps": 100, "eps": None, "evaluations": 0, "evaluated_batches": 0, "cache_hits": 3, "playouts": 12, "busy_ms": 30.0, "span_ms": 40.0}
+    assert scores.speed_line(update) == "info string speed nps=100 cachehits=0.25 idle=0.25"

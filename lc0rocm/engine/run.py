@@ -144,6 +144,8 @@ class Run:
             task.manager.moved(task.elapsed_ms(), update["nodes"], update["playouts"])
         lines = self._update_lines(update, loaded)
         settings = self.voice.settings
+        if settings["MoveStats"]:
+            lines += scores.move_lines(task.search.move_stats(), lambda move: task.position.game.uci(move, self._chess960))
         if settings["VerboseMoveStats"] or settings["LogLiveStats"]:
             stats = scores.move_stats_lines(task.search.move_stats())
             if settings["VerboseMoveStats"]:
@@ -179,8 +181,9 @@ class Run:
 
     def _update_lines(self, update: "_core.Update", loaded: "Loaded") -> list[str]:
         info = loaded.backend.info
-        return ["info string " + message for message in update["messages"]] + scores.info_lines(
+        lines = ["info string " + message for message in update["messages"]] + scores.info_lines(
             update, self.voice.settings, has_wdl=info["wdl"], has_moves_left=info["moves_left"])
+        return lines + [scores.speed_line(update)] if self.voice.settings["SpeedStats"] else lines
 
     def _end_of_game(self, task: Task) -> list[str]:
         score = "mate 0" if task.position.game.in_check else "cp 0"

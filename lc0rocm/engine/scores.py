@@ -1,6 +1,6 @@
 """What the search knows, as the lines that GUIs parse: scores, info lines, move statistics."""
 import math
-from typing import TYPE_CHECKING, Sequence
+from typing import TYPE_CHECKING, Callable, Sequence
 
 if TYPE_CHECKING:
     from lc0rocm._core import MoveStats, PvInfo, Update
@@ -76,6 +76,35 @@ def info_lines(update: "Update", options: "Values", *, has_wdl: bool, has_moves_
             line += " pv " + " ".join(pv["moves"])
         lines.append(line)
     return lines
+
+
+def move_lines(stats: Sequence["MoveStats"], name: Callable[[str], str]) -> list[str]:
+    """A line a legal move, the most visited first, as docs/uci.md has it for programs. name: of a move, as the GUI writes it."""
+    return ["info string movestats " + _keys(s, name(s["move"])) for s in reversed(stats) if s["move"] != "node"]
+
+
+def _keys(s: "MoveStats", move: str) -> str:
+    line = f"move={move} policy={s['p']:.6f} visits={s['visits']}"
+    if s["wl"] is None or s["d"] is None:
+        return line
+    win, loss = (1 - s["d"] + s["wl"]) / 2, (1 - s["d"] - s["wl"]) / 2
+    return line + f" q={s['q']:.6f} win={win:.6f} draw={s['d']:.6f} loss={loss:.6f} movesleft={s['m']:.1f}"
+
+
+def speed_line(update: "Update") -> str:
+    """How evaluations come, as docs/uci.md has it for programs. What is not known yet is left out."""
+    keys = {"nps": update["nps"], "eps": update["eps"], "batch": ratio(update["evaluations"], update["evaluated_batches"]),
+            "cachehits": ratio(update["cache_hits"], update["playouts"]), "idle": idle(update["busy_ms"], update["span_ms"])}
+    return "info string speed " + " ".join(f"{key}={value}" for key, value in keys.items() if value is not None)
+
+
+def ratio(part: float, whole: float) -> float | None:
+    return round(part / whole, 3) if whole else None
+
+
+def idle(busy_ms: float, span_ms: float) -> float | None:
+    """The share of the time in which no thread was in the back end."""
+    return round(1 - busy_ms / span_ms, 3) if span_ms else None
 
 
 def move_stats_lines(stats: Sequence["MoveStats"]) -> list[str]:

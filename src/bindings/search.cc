@@ -101,7 +101,8 @@ py::dict dict_of(const search::Update& update) {
   for (const search::PvInfo& pv : update.pvs) pvs.append(dict_of(pv));
   return py::dict("depth"_a = update.depth, "seldepth"_a = update.seldepth, "time_ms"_a = update.time_ms,
                   "nodes"_a = update.nodes, "playouts"_a = update.playouts,
-                  "evaluations"_a = update.evaluations, "evaluated_batches"_a = update.evaluated_batches, "nps"_a = update.nps, "eps"_a = update.eps,
+                  "evaluations"_a = update.evaluations, "evaluated_batches"_a = update.evaluated_batches,
+                  "cache_hits"_a = update.cache_hits, "busy_ms"_a = update.busy_ms, "span_ms"_a = update.span_ms, "nps"_a = update.nps, "eps"_a = update.eps,
                   "tbhits"_a = update.tb_hits, "tables_chose"_a = update.tables_chose, "pvs"_a = pvs, "messages"_a = update.messages);
 }
 

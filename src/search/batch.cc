@@ -121,6 +121,7 @@ bool Batch::look_up(Leaf& leaf) {
   nn::Value value;
   std::array<std::uint16_t, chess::MoveList::kCapacity> priors;
   if (!evaluation_.cache->find(leaf.key, leaf.edge_count, &value, priors.data())) return false;
+  leaf.is_cached = true;
   accept(leaf, value, priors.data());
   return true;
 }

@@ -54,6 +54,7 @@ struct Leaf {
   Node* node = nullptr;  // null: prefetched for the cache alone
   int depth = 0;
   State state = State::kQueued;
+  bool is_cached = false;       // the cache knew what the network says
   Terminal kind = Terminal::kNone;
   Outcome outcome;              // of kTerminal and kEvaluated
   Repetition repetition;        // of a graph

@@ -111,6 +111,10 @@ Update make_update(const Shared& shared, Castling castling) {
   update.tb_hits = stats.tb_hits;
   update.evaluations = stats.evaluations;
   update.evaluated_batches = stats.evaluated_batches;
+  update.cache_hits = stats.cache_hits;
+  const Meter::Reading meter = shared.meter.read();
+  update.busy_ms = meter.busy_ms;
+  update.span_ms = meter.span_ms;
   update.eps = rate(stats.evaluations, stats.since_first_batch_ms);
   auto moves = ranked_moves(situation, situation.tree->root(), 0);
   if (const auto chosen = std::ranges::find(moves, shared.chosen, &Move::edge); chosen != moves.end())

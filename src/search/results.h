@@ -33,7 +33,8 @@ struct PvInfo {
 struct Update {
   int depth = 1, seldepth = 0;
   std::int64_t time_ms = 0;
-  std::uint64_t nodes = 0, playouts = 0, evaluations = 0, evaluated_batches = 0, tb_hits = 0;
+  std::uint64_t nodes = 0, playouts = 0, evaluations = 0, evaluated_batches = 0, cache_hits = 0, tb_hits = 0;
+  double busy_ms = 0, span_ms = 0;  // of the back end, see Meter
   bool tables_chose = false;  // of the root's moves only those that the tables rank highest are searched
   std::optional<std::int64_t> nps, eps;
   std::vector<PvInfo> pvs;  // best first; after the search the move that was chosen comes first

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "search/batch.h"
+#include "search/meter.h"
 #include "search/stoppers.h"
 
 namespace search {
@@ -52,6 +53,7 @@ struct Shared {
   std::atomic<bool> stop{false};     // workers leave
   std::atomic<int> workers;          // that search; fewer than were wished where no more can be had
   std::atomic<int> evaluating{0};    // workers in the back end
+  Meter meter;                       // how long there were any
 
   // The caller of these holds the tree lock.
   void end(StopReason why);          // the first reason counts; the root gets its first visit all the same

@@ -16,6 +16,7 @@ struct Stats {
   int max_depth = 0;
   std::uint64_t evaluations = 0;    // by the network
   std::uint64_t evaluated_batches = 0;  // that held some
+  std::uint64_t cache_hits = 0;     // playouts whose evaluation the cache had
   std::uint64_t tb_hits = 0;        // probes of tables that answered; the ranking of the root's moves is one
   std::uint64_t batches = 0;        // those of cached and terminal leaves too
   double elapsed_ms = 0;            // since the clock start

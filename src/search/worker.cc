@@ -171,18 +171,27 @@ void Worker::prefetch() {
   lock();
 }
 
+// While a worker is in the back end.
+struct Inside {
+  explicit Inside(Shared& shared) : shared(shared) {
+    ++shared.evaluating;
+    shared.meter.enter();
+  }
+  ~Inside() {
+    shared.meter.leave();
+    --shared.evaluating;
+  }
+  Shared& shared;
+};
+
 void Worker::evaluate() {
   if (batch_.queued() == 0) return;
-  ++shared_.evaluating;
-  if (lock_) lock_.unlock();
   const auto start = Clock::now();
-  try {
+  {
+    const Inside inside(shared_);
+    if (lock_) lock_.unlock();
     batch_.evaluate(session_);
-  } catch (...) {
-    --shared_.evaluating;
-    throw;
   }
-  --shared_.evaluating;
   const auto took = Clock::now() - start;
   lock();
   shared_.keep_pace(batch_.queued(), took);
@@ -214,6 +223,7 @@ void Worker::finish(Leaf& leaf) {
   --shared_.on_their_way;
   Stats& stats = shared_.stats;
   ++stats.playouts;
+  stats.cache_hits += leaf.is_cached;
   stats.depth_sum += static_cast<std::uint64_t>(leaf.depth) + 1;
   stats.max_depth = std::max(stats.max_depth, leaf.depth + 1);
 }

@@ -135,6 +135,59 @@ def test_verbose_move_stats(engine):
     assert lines.index(stats[-1]) == len(lines) - 2
 
 
+def keys(line, kind):
+    assert line.startswith(f"info string {kind} ")
+    return dict(word.split("=") for word in line.split()[3:])
+
+
+@pytest.mark.parametrize("nodes", [1, 100])
+def test_moves_with_probabilities(start, reference, nodes):
+    """As a program reads them: they are the network's own policy, and what the search made of it."""
+    import lc0rocm
+    net = reference / "nets/maia-1900.pb.gz"
+    engine = start("--backend=cpu", f"--weights={net}", "--threads=1", "--move-stats", "--policy-softmax-temp=1")
+    lines = engine.ask("position startpos moves e2e4 e7e5 g1f3 b8c6 f1c4 g8f6", f"go nodes {nodes}")
+    found = [keys(line, "movestats") for line in lines if "movestats" in line]
+    assert lines[-len(found) - 1:-1] == [line for line in lines if "movestats" in line] and len(found) == 33
+    board = chess.Board()
+    for move in "e2e4 e7e5 g1f3 b8c6 f1c4 g8f6".split():
+        board.push_uci(move)
+    with lc0rocm.Network(net, "cpu") as network:
+        for move, policy in network.policy(board).items():
+            line = next(line for line in found if line["move"] == move.uci())
+            assert float(line["policy"]) == pytest.approx(policy, rel=0.01, abs=2e-4)
+    assert sum(float(line["policy"]) for line in found) == pytest.approx(1, abs=1e-3)
+    visits = [int(line["visits"]) for line in found]
+    assert visits == sorted(visits, reverse=True) and sum(visits) == nodes - 1
+    for line in found:
+        assert ("q" in line) == (int(line["visits"]) > 0)
+        if "q" in line:
+            win, draw, loss = (float(line[key]) for key in ("win", "draw", "loss"))
+            assert win + draw + loss == pytest.approx(1, abs=1e-5) and float(line["q"]) == pytest.approx(win - loss, abs=1e-5)
+    if nodes > 1:
+        assert best(lines) == found[0]["move"]
+
+
+@pytest.mark.parametrize("chess960,written", [("false", "e1g1"), ("true", "e1h1")])
+def test_move_stats_castle_as_the_gui_does(engine, chess960, written):
+    engine.send(f"setoption name UCI_Chess960 value {chess960}", "setoption name MoveStats value true")
+    lines = engine.ask(CASTLE, "go nodes 30")
+    assert written in [keys(line, "movestats")["move"] for line in lines if "movestats" in line]
+
+
+def test_speed_stats_follow_the_info_lines(start):
+    engine = start("--backend=random", "--threads=2", "--backend-opts=delay=2", "--speed-stats")
+    lines = engine.ask("position startpos", "go nodes 500")
+    after = [keys(lines[i + 1], "speed") for i, line in enumerate(lines) if line.startswith("info depth")]
+    assert set(after[-1]) == {"nps", "eps", "batch", "cachehits", "idle"}
+    assert float(after[-1]["batch"]) >= 1 and all(0 <= float(after[-1][share]) < 1 for share in ("cachehits", "idle"))
+    engine.send("ucinewgame")
+    lines = engine.ask("position startpos", "go nodes 500")
+    engine.send("setoption name ClearTree")
+    again = keys(engine.ask("position startpos", "go nodes 500")[-2], "speed")
+    assert float(again["cachehits"]) > float(keys(lines[-2], "speed")["cachehits"])
+
+
 def test_live_stats_follow_the_info_lines(start):
     engine = start("--backend=random", "--threads=1", "--backend-opts=delay=2", "--log-live-stats", "--verbose-move-stats")
     engine.send("position startpos", "go infinite")
