@@ -1,7 +1,8 @@
-"""bench, benchmark: speed of the whole search. backendbench: speed of the back end alone, by batch size.
+"""bench, benchmark: speed of the whole search, and what would make it faster. backendbench: speed of the back end alone, by batch size.
 
 The formats are Lc0's, so that its numbers and ours lie side by side; what we measure beyond them follows after."""
 import math
+import os
 import statistics
 import sys
 import threading
@@ -9,8 +10,9 @@ import time
 
 import numpy as np
 
-from lc0rocm import _core, contempt, loading, report
+from lc0rocm import _core, contempt, loading, plot, report, results, suggest
 from lc0rocm._core import Error
+from lc0rocm.engine import scores
 from lc0rocm.options import Settings, core_parameters
 from lc0rocm.positions import POSITIONS, split
 
@@ -37,22 +39,61 @@ def bench(settings: Settings) -> int:
             step()
             if interrupted:
                 break
-    total_ms, nodes, evaluations, batches = (sum(entry[key] for entry in done)
-                                             for key in ("time_ms", "nodes", "evaluations", "evaluated_batches"))
+    total_ms, nodes, evaluations, batches, hits, busy_ms, span_ms = (sum(entry[key] for entry in done) for key in (
+        "time_ms", "nodes", "evaluations", "evaluated_batches", "cache_hits", "busy_ms", "span_ms"))
     average_batch = round(evaluations / batches, 1) if batches else 0
     nps = round(1000 * nodes / (total_ms + 1))
+    cache_hits, idle = scores.ratio(hits, nodes), scores.idle(busy_ms, span_ms)
+    advice = None
+    if settings["suggest"] and not interrupted:
+        try:
+            advice = _suggest(search, settings, loaded.backend.info, positions)
+        except KeyboardInterrupt:
+            interrupted = True
     if json:
         report.write_json({"command": "bench", "backend": loaded.backend.name, "device": loaded.backend.info["device"],
-                           "network": str(loaded.net.path) if loaded.net else None, "interrupted": interrupted,
-                           "positions": done, "time_ms": total_ms, "nodes": nodes, "nps": nps,
+                           "network": str(loaded.net.path) if loaded.net else None, "context": results.context(settings, loaded),
+                           "interrupted": interrupted, "positions": done, "time_ms": total_ms, "nodes": nodes, "nps": nps,
                            "evaluations": evaluations, "eps": round(1000 * evaluations / (total_ms + 1)),
-                           "average_batch": average_batch})
+                           "average_batch": average_batch, "cache_hits": cache_hits, "idle": idle, "suggestion": advice and advice.json()})
     else:
         print("\n===========================" + ("\ninterrupted: the sums of what was done" if interrupted else ""))
         print(f"Total time (ms) : {total_ms}\nNodes searched  : {nodes}\nNodes/second    : {nps}")
         print(f"Evaluations     : {evaluations}\nEvaluations/s   : {round(1000 * evaluations / (total_ms + 1))}")
         print(f"Average batch   : {average_batch}")
+        if cache_hits is not None and idle is not None:
+            print(f"Cache hits      : {100 * cache_hits:.1f} % of the nodes\nBack end idle   : {100 * idle:.1f} % of the time")
+        if advice:
+            print(f"\n{advice}")
     return 130 if interrupted else 0
+
+
+_SUGGEST_POSITIONS = 6
+_SUGGEST_MS = 200  # at least, of a position
+
+
+def _suggest(search: _core.Search, settings: Settings, info: "_core.BackendInfo", positions: list[str]) -> suggest.Advice:
+    """From the defaults of play. Every position is searched anew with each setting, a tenth as long as by the benchmark."""
+    some = positions[::max(1, len(positions) // _SUGGEST_POSITIONS)][:_SUGGEST_POSITIONS]
+    values = settings.values | {"movetime": max(_SUGGEST_MS, settings["movetime"] // 10), "nodes": -1, "json": True}
+    trial = Settings(settings.options)
+
+    def measure(setting: suggest.Setting) -> suggest.Speeds:
+        trial.values = values | {"Threads": setting.threads, "MinibatchSize": setting.minibatch}
+        report.note(f"trying Threads {setting.threads}, MinibatchSize {setting.minibatch}")
+        speeds = []
+        for text in some:
+            search.clear()  # the cache, too: it knows the positions from the last setting
+            entry, interrupted = _bench_position(search, trial, text)
+            if interrupted:
+                raise KeyboardInterrupt
+            speeds.append(1000 * entry["nodes"] / max(1, entry["time_ms"]))
+        return speeds
+
+    most = max(2, len(os.sched_getaffinity(0)))
+    batches = [2**i for i in range(11) if 2**i <= info["max_batch"]]
+    start = suggest.Setting(info["threads"] + (not info["cpu"]), info["best_batch"])
+    return suggest.climb(measure, start, [n for n in (1, 2, 3, 4, 6, 8, 12, 16) if n <= most], batches)
 
 
 def _bench_position(search: _core.Search, settings: Settings, text: str) -> tuple[dict, bool]:
@@ -81,7 +122,8 @@ def _bench_position(search: _core.Search, settings: Settings, text: str) -> tupl
     if not settings["json"]:
         print(f"{_progress(last)}\nbestmove {result['best_move']}", flush=True)
     return {"position": text, "best_move": result["best_move"], "time_ms": elapsed, "nodes": last["playouts"],
-            "evaluations": last["evaluations"], "evaluated_batches": last["evaluated_batches"]}, interrupted
+            "evaluations": last["evaluations"], "evaluated_batches": last["evaluated_batches"],
+            "cache_hits": last["cache_hits"], "busy_ms": round(last["busy_ms"], 1), "span_ms": round(last["span_ms"], 1)}, interrupted
 
 
 def _progress(update: "_core.Update") -> str:
@@ -96,6 +138,8 @@ _HEADER = ("size, mean nps, mean ms,   sdev,     cv, max nps,  median, min nps, 
 def backendbench(settings: Settings) -> int:
     """Times batches of copies of one position, size by size, on as many threads as asked for."""
     json, threads = settings["json"], settings["Threads"]
+    if settings["plot"]:
+        plot.require(settings["plot"])
     loaded = loading.load_for(settings, unplayable=True)
     backend, most = loaded.backend, settings["max-batch-size"]
     game = _core.Game(*split(settings["fen"] or POSITIONS[0]))
@@ -120,10 +164,13 @@ def backendbench(settings: Settings) -> int:
                 step()
     except KeyboardInterrupt:
         interrupted = True
+    result = {"command": "backendbench", "backend": backend.name, "device": backend.info["device"],
+              "network": str(loaded.net.path) if loaded.net else None, "context": results.context(settings, loaded), "threads": threads,
+              "batches": count * threads, "interrupted": interrupted, "sizes": rows}
     if json:
-        report.write_json({"command": "backendbench", "backend": backend.name, "device": backend.info["device"],
-                           "network": str(loaded.net.path) if loaded.net else None, "threads": threads,
-                           "batches": count * threads, "interrupted": interrupted, "sizes": rows})
+        report.write_json(result)
+    if settings["plot"] and rows:
+        plot.draw([(backend.name, result)], settings["plot"])
     return 130 if interrupted else 0
 
 
@@ -157,7 +204,7 @@ def batch_statistics(size: int, ends: list[list[float]], max_batch: int) -> dict
     samples = sorted((after - before) / threads for end in ends for before, after in zip(end, end[1:]))
     first = sorted(end[0] for end in ends)
     mean, sdev = statistics.fmean(samples), statistics.stdev(samples) if len(samples) > 1 else 0.0
-    return {"size": size, "mean_nps": size / mean, "mean_ms": 1000 * mean, "sdev_ms": 1000 * sdev, "cv": sdev / mean,
+    return {"size": size, "samples": len(samples), "mean_nps": size / mean, "mean_ms": 1000 * mean, "sdev_ms": 1000 * sdev, "cv": sdev / mean,
             "max_nps": size / samples[0], "median_nps": size / statistics.median(samples),
             "min_nps": size / samples[-1],
             "first_max_ms": 1000 * max(b - a for a, b in zip([0.0, *first], first)),

@@ -7,7 +7,7 @@ from typing import Any, Iterator
 
 import numpy as np
 
-from lc0rocm import _core, loading, paths, report
+from lc0rocm import _core, loading, paths, report, results
 from lc0rocm.options import Settings
 from lc0rocm.positions import POSITIONS, split
 
@@ -91,7 +91,7 @@ def check(settings: Settings) -> int:
     names = [f"{loaded.backend.name} on {loaded.backend.info['device']}" for loaded in pair]
     if settings["json"]:
         report.write_json({"command": "check", "backends": names, "positions": compared, "interrupted": interrupted,
-                           "within_tolerance": good, "sizes": [of.sizes for of in of_sizes],
+                           "context": results.context(settings, pair[0]), "within_tolerance": good, "sizes": [of.sizes for of in of_sizes],
                            "outputs": [dict(zip(("output", "worst", "mean", "percent", "fen"), row)) for row in rows],
                            "between_sizes": [dict(zip(("backend", "output", "worst", "percent", "size"), row)) for row in size_rows]})
     else:

@@ -24,7 +24,7 @@ class Command(NamedTuple):
     run: Callable[[Settings], int] | None  # None: main() speaks UCI
     options: tuple[Option, ...]
     example: str = ""
-    takes: str = "WeightsFile"  # what a word that is no flag sets; "": nothing
+    takes: tuple[str, ...] = ("WeightsFile",)  # what words that are no flags set, one after the other
 
 
 def _row(name: str) -> Option:
@@ -44,12 +44,13 @@ def _threads(default: int) -> Option:
     return _row("Threads")._replace(default=default, low=1, help="Threads that evaluate or search.", show=NORMAL)
 
 
-def _bench_options(movetime: int, positions: int) -> tuple[Option, ...]:
+def _bench_options(movetime: int, positions: int, suggest: bool) -> tuple[Option, ...]:
     return _own(
         spin("", "nodes", -1, -1, 999999999, "Stop a position at this many visits; -1 for no limit."),
         spin("", "movetime", movetime, -1, 999999999, "Stop a position after this many milliseconds; -1 for no limit."),
         string("", "fen", "", "Search this position only; moves may follow: 'FEN moves e2e4 ...'."),
         spin("", "num-positions", positions, 1, 34, "How many of the built-in positions."),
+        check("", "suggest", suggest, "At the end try other threads and minibatches, and say which are fastest here."),
         _row("Search")._replace(choices=TREES, help="By a tree, classic, or by a graph in which transpositions are one position, dag.", show=NORMAL),
         _threads(2)) + _network(NNCacheSize=200000) + SEARCH
 
@@ -59,6 +60,7 @@ _BATCH = _own(
     spin("", "start-batch-size", 1, 1, 1024, "First batch size."),
     spin("", "max-batch-size", 256, 1, 1024, "Last batch size."),
     spin("", "batch-step", 1, 1, 256, "Step from one size to the next."),
+    path("", "plot", "", "Draw it into this file, too: .png or .svg."),
     check("", "header-only-once", False, "Print the header once, not every 32 rows."),
     string("", "fen", "", "The position to evaluate instead of the start position."),
     _threads(1)) + NETWORK
@@ -87,6 +89,11 @@ _ANNOTATE = _own(
     check("", "again", False, "Begin anew: replace what is there, finished or not.")
 ) + tuple(option._replace(short="") for option in _ANALYSE if option.group != "This command")
 
+_COMPARE = _own(
+    path("", "first", "", "A result, as --json prints it."),
+    path("", "second", "", "The one to compare with it."),
+    path("", "plot", "", "Draw both, results of backendbench, into this file: .png or .svg."))
+
 _NETS = _own(
     string("", "fetch", "", "Fetch the net of this name, if it is not here."),
     check("", "all", False, "Fetch all that are not here."))
@@ -104,6 +111,11 @@ def _bench(settings: Settings) -> int:
 def _backendbench(settings: Settings) -> int:
     from lc0rocm import bench
     return bench.backendbench(settings)
+
+
+def _compare(settings: Settings) -> int:
+    from lc0rocm import compare
+    return compare.compare(settings)
 
 
 def _describe(settings: Settings) -> int:
@@ -188,29 +200,31 @@ def _options(settings: Settings) -> int:
 
 COMMANDS = {command.name: command for command in (
     Command("uci", "play: speak UCI with a chess GUI (what happens without a command)", None, ENGINE,
-            takes=""),
-    Command("bench", "nodes per second on 10 positions, in 5 seconds", _bench, _bench_options(500, 10),
+            takes=()),
+    Command("bench", "nodes per second on 10 positions, in 5 seconds", _bench, _bench_options(500, 10, False),
             "lc0rocm bench --weights=net.pb.gz"),
-    Command("benchmark", "nodes per second on 34 positions, in 6 minutes", _bench, _bench_options(10000, 34),
+    Command("benchmark", "nodes per second on 34 positions, and which threads and minibatch are best, in 7 minutes", _bench, _bench_options(10000, 34, True),
             "lc0rocm benchmark --threads=4 --num-positions=5"),
     Command("backendbench", "evaluations per second by batch size, without a search", _backendbench, _BATCH,
             "lc0rocm backendbench --max-batch-size=64 --batch-step=8"),
+    Command("compare", "two results of bench, backendbench or check with --json: what differs, and by how much", _compare, _COMPARE,
+            "lc0rocm compare before.json after.json", ("first", "second")),
     Command("analyse", "many positions at once: queries in, answers out, a JSON object a line", _analyse, _ANALYSE,
             "lc0rocm analyse net.pb.gz < queries.jsonl > answers.jsonl"),
     Command("annotate", "games with what the engine thinks of each move", _annotate, _ANNOTATE,
-            "lc0rocm annotate games.pgn -o annotated.pgn --weights=net.pb.gz", "input"),
+            "lc0rocm annotate games.pgn -o annotated.pgn --weights=net.pb.gz", ("input",)),
     Command("describe", "a network in words and numbers", _describe, _own() + (_row("WeightsFile"),),
             "lc0rocm describe net.pb.gz"),
-    Command("nets", "the nets that are fetched by name, and which are here", _nets, _NETS, "lc0rocm nets maia-1500", "fetch"),
+    Command("nets", "the nets that are fetched by name, and which are here", _nets, _NETS, "lc0rocm nets maia-1500", ("fetch",)),
     Command("check", "compare two back ends on the same positions", _check, _CHECK,
             "lc0rocm check --backend=cpu-bf16 --against=cpu --tolerance=100"),
     Command("backends", "what can evaluate networks on this machine, and what cannot and why", _backends, _own(),
-            takes=""),
+            takes=()),
     Command("tune", "measure on the GPU what loading a network has no time for", _tune, _TUNE, "lc0rocm tune net.pb.gz"),
     Command("doctor", "what stands between the engine and a GPU, and the next command to type", _doctor, _own() + NETWORK,
             "lc0rocm doctor --json"),
     Command("options", "every option of the engine", _options,
-            _own(check("", "markdown", False, "Print docs/options.md.")), takes=""),
+            _own(check("", "markdown", False, "Print docs/options.md.")), takes=()),
 )}
 ALIASES = {"describenet": ["describe"]} | {search: ["uci", f"--search={search}"] for search in SEARCHES}
 
@@ -283,9 +297,9 @@ def _main(arguments: list[str]) -> int:
     settings = Settings(command.options)
     warnings: list[str] = []
     positional = flags.parse(arguments, settings, warnings)
-    if positional and command.takes:
-        settings.values[command.takes] = positional.pop(0)
-    if positional:
+    for key, word in zip(command.takes, positional):
+        settings.values[key] = word
+    if positional := positional[len(command.takes):]:
         advice = "the command comes first" if positional[0] in COMMANDS else f"see lc0rocm {command.name} --help"
         raise Error(f"unexpected '{positional[0][:60]}'; {advice}")
     if wants_help:

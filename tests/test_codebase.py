@@ -152,6 +152,7 @@ DOORS = {
     "lc0rocm.cli": "a command's module when the command is given",
     "lc0rocm.flags": "what wraps help and finds near names",
     "lc0rocm.config": "gzip when a network is looked for",
+    "lc0rocm.plot": "matplotlib when a picture is drawn",
     "lc0rocm.report": "rich when something is counted on a terminal",
     "lc0rocm.loading": "network files, and the GPU where one is named",
     "lc0rocm.engine.backend": "all of loading, at isready",

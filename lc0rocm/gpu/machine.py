@@ -5,6 +5,7 @@ import glob
 import grp
 import os
 import pathlib
+import platform
 import pwd
 import re
 from typing import Mapping, NamedTuple
@@ -69,6 +70,20 @@ def _listed() -> list[str]:
     except KeyError:
         return []
     return sorted(group.gr_name for group in grp.getgrall() if name in group.gr_mem)
+
+
+def distribution() -> str:
+    """Of Linux, or "" where it does not say."""
+    try:
+        return platform.freedesktop_os_release()["PRETTY_NAME"]
+    except (OSError, KeyError):
+        return ""
+
+
+def processor() -> str:
+    """Its name, or the kind where Linux knows no name."""
+    found = re.search(r"^model name\s*: (.*)", _read(pathlib.Path("/proc/cpuinfo")), re.M)
+    return found[1] if found else platform.machine()
 
 
 def hidden_by(variables: Mapping[str, str]) -> str:

@@ -290,7 +290,8 @@ class Gui(RuleBasedStateMachine):
         self.settle()
 
     @rule(name=st.sampled_from(["UCI_Chess960", "MultiPV", "UCI_ShowWDL", "PolicyTemperature", "ClearTree", "VerboseMoveStats", "ScoreType",
-                                "WDLDrawRateReference", "Ponder", "LogLiveStats", "MoveStats", "SpeedStats", "Search"]), number=st.integers(0, 3), send=st.booleans())
+                                "WDLDrawRateReference", "Ponder", "LogLiveStats", "MoveStats", "SpeedStats", "Search"]),
+          number=st.integers(0, 3), send=st.booleans())
     def setoption(self, name, number, send):
         if name == "Search" and not self.exact:
             return  # many evaluations, each of them slow
