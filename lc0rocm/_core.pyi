@@ -1,6 +1,6 @@
 """Types of the compiled core. Moves are UCI text with castling as king takes rook; shapes stand beside each array."""
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypedDict, overload
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Any, Callable, TypedDict, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -124,10 +124,15 @@ class Backend:
             NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Planes (n, 112) to raw policy logits (n, 1858), q (n,), d (n,), m (n,). Any n: split by max_batch. Thread-safe; raises Error
         in a forked process."""
+    @property
+    def layers(self) -> list[tuple[str, tuple[int, ...]]]:
+        """What evaluate() can show: names, and the shapes of one position, in the order of a pass. Empty for back ends that show nothing."""
     @overload
-    def evaluate(self, inputs: Inputs) -> tuple[
+    def evaluate(self, inputs: Inputs, layers: Set[str] = ..., see: Callable[[str, int, NDArray[np.float32]], bool] | None = None) -> tuple[
             NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-        """Raw policy logits (n, 1858), q (n,), win, draw and loss (n, 3), m (n,). Raises Error for values that are no numbers."""
+        """Raw policy logits (n, 1858), q (n,), win, draw and loss (n, 3), m (n,). Raises Error for values that are no numbers. see(name,
+        first, values) is called for each of `layers` with the array of positions first ... first + len(values) - 1, which is gone afterwards;
+        where it returns True the pass goes on with what is in it then. What it raises comes through."""
     def policies(self, inputs: Inputs, temperature: float) -> tuple[
             NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Probabilities of the legal moves, in the order of inputs.moves: softmax of logit / temperature; at 0 the best move has 1. Then q

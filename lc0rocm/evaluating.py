@@ -5,7 +5,7 @@ import dataclasses
 import logging
 import os
 import pathlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, NoReturn
 
 import chess
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from lc0rocm import backend_options as syntax
 from lc0rocm import _core, arguments
 from lc0rocm.arguments import Position
+from lc0rocm.layers import Replacement, Watch
 from lc0rocm.loading import Loaded, load_backend
 from lc0rocm.report import as_lines
 from lc0rocm.netfile import describe
@@ -30,11 +31,13 @@ class Evaluation:
     q: (n,) float32, win - loss, -1..1.
     wdl: (n, 3) float32, probabilities of win, draw and loss; nets without a WDL head give no draws.
     moves_left: (n,) float32, plies to the end of the game; 0 from nets without that head.
+    layers: those that were asked for, name -> (n, ...) float32.
     """
     policy: NDArray[np.float32]
     q: NDArray[np.float32]
     wdl: NDArray[np.float32]
     moves_left: NDArray[np.float32]
+    layers: dict[str, NDArray[np.float32]] = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.q)
@@ -114,12 +117,28 @@ class Network:
             raise _core.Error("this network is closed; make a new lc0rocm.Network")
         return self._backend
 
-    def evaluate(self, boards: Position | Iterable[Position]) -> Evaluation:
+    def evaluate(self, boards: Position | Iterable[Position], layers: str | Iterable[str] = (),
+                 replace: Mapping[str, Replacement] | None = None) -> Evaluation:
         """Evaluates any number of positions.
 
-        Raises Error for a position or a move that standard chess and Chess960 do not allow, and for outputs that are no numbers.
+        layers: names of `network.layers` whose arrays are kept in the result. replace: arrays that take their places in the pass, (n, ...)
+        or what NumPy broadcasts to it, or functions. A function gets the layer of at most info.max_batch positions at once, and returns
+        what the pass goes on with, or None where it has changed its argument.
+
+        Raises Error for a position or a move that standard chess and Chess960 do not allow, for a layer that there is not, an array that
+        does not fit, and outputs that are no numbers.
         """
-        return Evaluation(*self.backend.evaluate(self._inputs(boards)))
+        inputs = self._inputs(boards)
+        if not layers and not replace:
+            return Evaluation(*self.backend.evaluate(inputs))
+        watch = Watch(self.layers, len(inputs), layers, replace)
+        return Evaluation(*self.backend.evaluate(inputs, watch.wanted, watch.see), watch.kept)
+
+    @property
+    def layers(self) -> dict[str, tuple[int, ...]]:
+        """The layers that evaluate() can keep and replace, in the order of a pass: name -> shape of one position (docs/python.md says what
+        each is). Squares are the net's, seen by the side to move. Empty for back ends that show none."""
+        return dict(self.backend.layers)
 
     def planes(self, boards: Position | Iterable[Position]) -> NDArray[np.float32]:
         """The network's input, (n, 112, 8, 8) float32: plane, rank, file, seen by the side to move (docs/spec/networks.md 3)."""

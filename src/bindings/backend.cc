@@ -8,6 +8,7 @@
 #include <bit>
 #include <chrono>
 #include <cmath>
+#include <optional>
 
 #include "bindings/bindings.h"
 #include "bindings/gil.h"
@@ -117,7 +118,23 @@ py::tuple with_values(const Floats& policy, const std::vector<nn::Value>& values
   return py::make_tuple(policy, q, wdl, m);
 }
 
-py::tuple evaluate_inputs(BackendHandle& self, const Inputs& inputs) {
+// see(name, first, values): values, (count, *shape), are those of positions first .. first + count - 1; what it makes of them goes on where it
+// returns True.
+nn::Visit visit_of(const nn::Evaluator& evaluator, std::set<std::string> wanted, const py::function& see) {
+  std::map<std::string, std::vector<py::ssize_t>> shapes;
+  for (const nn::Layer& layer : evaluator.layers()) shapes[layer.name].assign(layer.shape.begin(), layer.shape.end());
+  for (const std::string& name : wanted)
+    if (!shapes.contains(name)) throw Error("no layer that this back end shows is called " + name);
+  return {std::move(wanted), [shapes = std::move(shapes), &see](const std::string& name, int first, int count, float* values) {
+            const py::gil_scoped_acquire gil;
+            std::vector<py::ssize_t> shape = shapes.at(name);
+            shape.insert(shape.begin(), count);
+            const Floats array(shape, values, py::capsule(values, [](void*) {}));  // a view of them
+            return see(name, first, array).cast<bool>();
+          }};
+}
+
+py::tuple evaluate_inputs(BackendHandle& self, const Inputs& inputs, std::set<std::string> layers, const std::optional<py::function>& see) {
   std::vector<nn::Value> values(inputs.planes.size());
   Floats policy({py::ssize_t{inputs.size()}, py::ssize_t{chess::kPolicySize}});
   nn::Batch batch;
@@ -125,7 +142,13 @@ py::tuple evaluate_inputs(BackendHandle& self, const Inputs& inputs) {
   batch.planes = inputs.planes.data();
   batch.policy = policy.mutable_data();
   batch.values = values.data();
-  evaluate_released(*self.evaluator, batch);
+  if (see) {
+    const nn::Visit visit = visit_of(*self.evaluator, std::move(layers), *see);
+    const Release release;
+    self.evaluator->open().inspect(batch, visit);
+  } else {
+    evaluate_released(*self.evaluator, batch);
+  }
   if (!are_numbers(policy.data(), static_cast<std::size_t>(policy.size())))
     for (std::size_t i = 0; i < values.size(); ++i)
       if (!are_numbers(policy.data() + i * chess::kPolicySize, chess::kPolicySize)) no_numbers(i);
@@ -236,9 +259,14 @@ void bind_backend(py::module_& m) {
       .def_readonly("name", &BackendHandle::name)
       .def_readonly("unasked_options", &BackendHandle::unasked_options)
       .def_property_readonly("info", &info_of)
+      .def_property_readonly("layers", [](const BackendHandle& self) {
+        std::vector<std::pair<std::string, py::tuple>> layers;
+        for (const nn::Layer& layer : self.evaluator->layers()) layers.emplace_back(layer.name, py::tuple(py::cast(layer.shape)));
+        return layers;
+      })
       .def_property_readonly("plans", [](const BackendHandle& self) { return self.evaluator->plans(); })
       .def("evaluate", &evaluate, py::arg("masks"), py::arg("values"))
-      .def("evaluate", &evaluate_inputs, py::arg("inputs"))
+      .def("evaluate", &evaluate_inputs, py::arg("inputs"), py::arg("layers") = std::set<std::string>(), py::arg("see") = std::nullopt)
       .def("policies", &policies, py::arg("inputs"), py::arg("temperature"))
       .def("time_batches", &time_batches, py::arg("masks"), py::arg("values"), py::arg("count"),
            py::arg("moves") = std::vector<std::uint16_t>());

@@ -11,6 +11,8 @@
 
 #include "chess/encode.h"
 #include "chess/policy.h"
+#include "error.h"
+#include "nn/layers.h"
 #include "nn/network.h"
 
 namespace nn {
@@ -104,6 +106,8 @@ class Session {
  public:
   virtual ~Session() = default;
   virtual void evaluate(const Batch& batch) = 0;  // blocking; throws Error
+  // The same in a pass of its own, slower, in which `visit` sees layers. What visit.see throws goes through.
+  virtual void inspect(const Batch&, const Visit&) { throw Error("this back end shows no layers of a network"); }
   virtual void rest() {}                          // its user has left: nothing is asked until another comes
 };
 
@@ -113,6 +117,8 @@ class Backend {
   virtual ~Backend() = default;
   virtual const Info& info() const = 0;
   virtual std::unique_ptr<Session> open() = 0;
+  // That its sessions can show; none where they cannot inspect.
+  virtual std::vector<Layer> layers() const { return {}; }
   // What users should know of and has happened since this was called last, a sentence each: one GPU of several has failed.
   virtual std::vector<std::string> take_news() { return {}; }
   // What it has measured of this machine: the option `plans` of the next one. Empty where nothing is measured. Thread-safe.

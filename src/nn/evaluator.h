@@ -20,6 +20,7 @@ class Evaluator {
   const Info& info() const { return backend_->info(); }
   std::vector<std::string> take_news() { return backend_->take_news(); }
   std::string plans() const { return backend_->plans(); }
+  std::vector<Layer> layers() const { return backend_->layers(); }
 
   // A session, for one thread at a time. One that has not failed goes back to the evaluator, which has to be there still.
   class Lease {
@@ -30,8 +31,11 @@ class Evaluator {
     // In parts of at most max_batch, `between` being called before each but the first. Throws Error: from the back end, in a forked
     // process, and at the process's end.
     void evaluate(const Batch& batch, const std::function<void()>& between = nullptr);
+    void inspect(const Batch& batch, const Visit& visit);  // likewise
 
    private:
+    void in_parts(const Batch& batch, const std::function<void()>& between, const std::function<void(const Batch& part, int first)>& work);
+
     Evaluator* owner_;
     std::unique_ptr<Session> session_;
   };

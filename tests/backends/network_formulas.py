@@ -33,11 +33,22 @@ def softmax(x):
 
 
 class Reference:
-    """core: a _core.Network; architecture: the dictionary it was made from."""
+    """core: a _core.Network; architecture: the dictionary it was made from. replace: layer -> a function of its array; `layers` has them all
+    after evaluate()."""
 
-    def __init__(self, core, architecture):
+    def __init__(self, core, architecture, replace=None):
         self.core, self.architecture = core, architecture
+        self.replace, self.layers = replace or {}, {}
         self.act = ACTIVATIONS[architecture["activation"]]
+
+    def at(self, name, x):
+        """What the pass goes on with, where a back end shows x as this layer."""
+        self.layers[name] = x = self.replace[name](x) if name in self.replace else x
+        return x
+
+    def at_tower(self, name, x):
+        """The same for x (n, C, 8, 8), which back ends show squares first."""
+        return self.at(name, x.reshape(len(x), -1, 64).swapaxes(1, 2)).swapaxes(1, 2).reshape(x.shape)
 
     def array(self, name):
         return self.core.array(name).astype(np.float64)
@@ -92,15 +103,16 @@ class Reference:
         return policy, q, d, m
 
     def tower(self, planes):
-        x = self.act(self.convolution(planes, "input", 3))
+        x = self.at_tower("input", self.act(self.convolution(planes, "input", 3)))
         for i in range(self.architecture["blocks"]):
             name = f"residual.{i}."
-            z = self.convolution(self.act(self.convolution(x, name + "conv1", 3)), name + "conv2", 3)
+            shown = f"block.{i}"
+            z = self.convolution(self.at_tower(shown + ".conv1", self.act(self.convolution(x, name + "conv1", 3))), name + "conv2", 3)
             if self.has(name + "se.w1"):
                 hidden = self.act(self.dense(z.mean((2, 3)), name + "se.w1", name + "se.b1"))
                 scale, shift = np.split(self.dense(hidden, name + "se.w2", name + "se.b2")[..., None, None], 2, axis=1)
                 z = sigmoid(scale) * z + shift
-            x = self.act(x + z)
+            x = self.at_tower(shown, self.act(x + self.at_tower(shown + ".branch", z)))
         return x
 
     def body(self, x, planes):
@@ -120,23 +132,25 @@ class Reference:
             t = t * self.array("ip_mult_gate").reshape(-1, 64).T + self.array("ip_add_gate").reshape(-1, 64).T
         alpha, eps = (2 * a["encoders"]) ** -0.25, 1e-3 if a["dense_embedding"] else 1e-6
         if a["dense_embedding"]:
-            t = self.norm(t + alpha * self.feed_forward(t, "ip_emb_ffn", a["ffn_activation"]), "ip_emb_ffn_ln", 1e-3)
+            t = self.norm(t + alpha * self.feed_forward(t, "ip_emb_ffn", a["ffn_activation"], "embedding"), "ip_emb_ffn_ln", 1e-3)
+        t = self.at("embedding", t)
         for i in range(a["encoders"]):
-            t = self.encoder(t, f"encoder.{i}.", a["heads"], a["ffn_activation"], alpha, eps)
+            t = self.encoder(t, f"encoder.{i}.", a["heads"], a["ffn_activation"], alpha, eps, f"encoder.{i}")
         return t
 
-    def feed_forward(self, t, name, activation):
-        return self.layer(ACTIVATIONS[activation](self.layer(t, name + ".dense1")), name + ".dense2")
+    def feed_forward(self, t, name, activation, shown):
+        return self.layer(self.at(shown + ".hidden", ACTIVATIONS[activation](self.layer(t, name + ".dense1"))), name + ".dense2")
 
-    def encoder(self, t, name, heads, ffn_activation, alpha, eps):
+    def encoder(self, t, name, heads, ffn_activation, alpha, eps, shown):
         n = len(t)
-        q, k, v = (self.layer(t, f"{name}mha.{part}").reshape(n, 64, heads, -1) for part in "qkv")
+        q, k, v = (self.at(f"{shown}.{part}", self.layer(t, f"{name}mha.{part}").reshape(n, 64, heads, -1)) for part in "qkv")
         scores = np.einsum("nihc,njhc->nhij", q, k) / np.sqrt(q.shape[-1])
         if self.has(name + "mha.smolgen.compress"):
-            scores += self.smolgen(t, name + "mha.smolgen.", heads)
-        mixed = np.einsum("nhij,njhc->nihc", softmax(scores), v).reshape(n, 64, -1)
-        t = self.norm(t + alpha * self.layer(mixed, name + "mha.dense"), name + "ln1", eps)
-        return self.norm(t + alpha * self.feed_forward(t, name + "ffn", ffn_activation), name + "ln2", eps)
+            scores += self.at(shown + ".smolgen", self.smolgen(t, name + "mha.smolgen.", heads))
+        attention = self.at(shown + ".attention", softmax(scores))
+        mixed = self.at(shown + ".heads", np.einsum("nhij,njhc->nihc", attention, v)).reshape(n, 64, -1)
+        t = self.at(shown + ".ln1", self.norm(t + alpha * self.layer(mixed, name + "mha.dense"), name + "ln1", eps))
+        return self.at(shown, self.norm(t + alpha * self.feed_forward(t, name + "ffn", ffn_activation, shown), name + "ln2", eps))
 
     def smolgen(self, t, name, heads):
         act, n = ACTIVATIONS[self.architecture["smolgen_activation"]], len(t)
@@ -146,28 +160,30 @@ class Reference:
         return self.dense(b.reshape(n, heads, -1), "smolgen_w").reshape(n, heads, 64, 64)
 
     def scalar_head(self, x, prefix, kind, block):
+        shown = "value" if kind == "val" else "moves_left"
         if self.architecture["attention_body"]:
-            v = self.act(self.layer(x, f"{prefix}ip_{kind}"))
+            v = self.at(shown + ".embedding", self.act(self.layer(x, f"{prefix}ip_{kind}")))
         else:
-            v = self.act(self.convolution(x, block, 1))
-        hidden = self.act(self.layer(v.reshape(len(x), -1), f"{prefix}ip1_{kind}"))
+            v = self.at_tower(shown + ".embedding", self.act(self.convolution(x, block, 1)))
+        hidden = self.at(shown + ".hidden", self.act(self.layer(v.reshape(len(x), -1), f"{prefix}ip1_{kind}")))
         return self.layer(hidden, f"{prefix}ip2_{kind}")
 
     def policy(self, x):
         a, n = self.architecture, len(x)
         if a["policy"] == 1:
-            p = self.act(self.convolution(x, "policy.policy", 1))
+            p = self.at_tower("policy.embedding", self.act(self.convolution(x, "policy.policy", 1)))
             return self.layer(p.reshape(n, -1), "policy.ip_pol")
         if a["policy"] == 2:
-            p = self.convolution(self.act(self.convolution(x, "policy.policy1", 3)), "policy.policy", 3)
+            inner = self.at_tower("policy.embedding", self.act(self.convolution(x, "policy.policy1", 3)))
+            p = self.convolution(inner, "policy.policy", 3)
             return p.reshape(n, -1)[:, _core.convolution_policy_map()]
         tokens, act, ffn = x, a["activation"], a["ffn_activation"]
         if not a["attention_body"]:
             tokens, act, ffn = x.reshape(n, -1, 64).swapaxes(1, 2), "selu", "selu"
-        e = ACTIVATIONS[act](self.layer(tokens, "policy.ip_pol"))
+        e = self.at("policy.embedding", ACTIVATIONS[act](self.layer(tokens, "policy.ip_pol")))
         for i in range(a["policy_encoders"]):
-            e = self.encoder(e, f"policy.pol_encoder.{i}.", a["policy_heads"], ffn, 1, 1e-6)
-        q, k = self.layer(e, "policy.ip2_pol"), self.layer(e, "policy.ip3_pol")
+            e = self.encoder(e, f"policy.pol_encoder.{i}.", a["policy_heads"], ffn, 1, 1e-6, f"policy.encoder.{i}")
+        q, k = self.at("policy.q", self.layer(e, "policy.ip2_pol")), self.at("policy.k", self.layer(e, "policy.ip3_pol"))
         moves = np.einsum("nic,njc->nij", q, k) / np.sqrt(q.shape[-1])
         promotion = self.dense(k[:, 56:], "policy.ip4_pol_w")  # (n, 8, 4)
         promotion = moves[:, 48:56, 56:, None] + promotion[:, None, :, :3] + promotion[:, None, :, 3:]

@@ -49,6 +49,10 @@ using Activation = nn::Activation;
 LAUNCHER(attention, (int half_type, void* out, void* q, void* k, void* v, void* bias, int batch, int heads, int head_dim, int in_stride,
                      int out_stride),
          nullptr, P(out), P(q), P(k), P(v), P(bias), batch, heads, head_dim, in_stride, out_stride)
+LAUNCHER(attention_map, (int half_type, void* map, void* q, void* k, void* bias, int batch, int heads, int head_dim, int stride),
+         nullptr, static_cast<float*>(map), P(q), P(k), P(bias), batch, heads, head_dim, stride)
+LAUNCHER(mix_values, (int half_type, void* out, void* map, void* v, int batch, int heads, int head_dim, int stride, int out_stride),
+         nullptr, P(out), static_cast<float*>(map), P(v), batch, heads, head_dim, stride, out_stride)
 LAUNCHER(layer_norm, (int half_type, void* y, void* x, void* bias, void* skip, void* gain, void* shift, int rows, int cols, float alpha,
                       int activation, float eps),
          nullptr, P(y), P(x), 1, cols, P(bias), P(skip), P(gain), P(shift), rows, cols, alpha, Activation(activation), eps)
@@ -126,8 +130,8 @@ LAUNCHER(bias_activation, (int half_type, void* y, void* x, void* bias, void* sk
          nullptr, P(y), P(x), P(bias), P(skip), P(multiply), P(add), rows, cols, Activation(activation))
 LAUNCHER(patches, (int half_type, void* out, void* x, int batch, int channels), nullptr, P(out), P(x), batch, channels)
 LAUNCHER(squeeze_excitation, (int half_type, void* y, void* x, void* bias, void* skip, void* w1, void* b1, void* w2, void* b2, int width,
-                              int batch, int channels, int activation),
-         nullptr, P(y), P(x), P(bias), P(skip), {P(w1), P(b1), P(w2), P(b2), width}, batch, channels, Activation(activation))
+                              int batch, int channels, int hidden, int end),
+         nullptr, P(y), P(x), P(bias), P(skip), {P(w1), P(b1), P(w2), P(b2), width}, batch, channels, Activation(hidden), Activation(end))
 LAUNCHER(winograd_input, (int half_type, void* v, void* x, int batch, int channels), nullptr, P(v), P(x), batch, channels)
 int winograd_output(int half_type, void* y, void* m, void* bias, void* skip, void* w1, void* b1, void* w2, void* b2, int width, int batch,
                     int channels, int activation) {

@@ -21,12 +21,20 @@ def softmax(x):
 
 def attention(q, k, v, bias, heads):
     """q, k, v (batch, 64, heads * dim), bias (batch, heads, 64, 64) or None."""
-    split = lambda x: x.reshape(*x.shape[:2], heads, -1).transpose(0, 2, 1, 3)
-    q, k, v = split(q), split(k), split(v)
-    scores = q @ k.transpose(0, 1, 3, 2) / np.sqrt(q.shape[-1])
-    if bias is not None:
-        scores = scores + bias
-    return (softmax(scores) @ v).transpose(0, 2, 1, 3).reshape(len(q), 64, -1)
+    return mix_values(attention_map(q, k, bias, heads), v)
+
+
+def split_heads(x, heads):
+    return x.reshape(*x.shape[:2], heads, -1).transpose(0, 2, 1, 3)
+
+
+def attention_map(q, k, bias, heads):
+    q, k = split_heads(q, heads), split_heads(k, heads)
+    return softmax(q @ k.transpose(0, 1, 3, 2) / np.sqrt(q.shape[-1]) + (0 if bias is None else bias))
+
+
+def mix_values(weights, v):
+    return (weights @ split_heads(v, weights.shape[1])).transpose(0, 2, 1, 3).reshape(*v.shape)
 
 
 def layer_norm(x, bias, skip, gain, shift, alpha, activation, eps):

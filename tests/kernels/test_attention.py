@@ -69,3 +69,22 @@ def test_softmax_sees_every_key(device):
     out = Output((64, 32), np.float16)
     device.launch('attention', True, out, qkv, (qkv, 32), (qkv, 64), bias, 1, 1, 32, 96, 32)
     assert (out.array == qkv[keys, 64:]).all()
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float16])
+@pytest.mark.parametrize('batch, heads, dim, with_bias', [(1, 1, 8, False), (3, 2, 24, True), (2, 3, 40, True), (1, 1, 128, False)])
+def test_map_and_what_is_mixed_by_it(device, dtype, batch, heads, dim, with_bias):
+    rng, width = np.random.default_rng(5), heads * dim
+    qkv = rng.normal(size=(batch * 64, 3 * width + 8)).astype(dtype)
+    bias = rng.normal(size=(batch, heads, 64, 64)).astype(dtype) if with_bias else None
+    q, k, v = qkv.astype(np.float64).reshape(batch, 64, -1)[..., :3 * width].reshape(batch, 64, 3, width).transpose(2, 0, 1, 3)
+    weights = Output((batch, heads, 64, 64), np.float32)
+    device.launch('attention_map', dtype == np.float16, weights, qkv, (qkv, width), bias, batch, heads, dim, qkv.shape[1])
+    reference.assert_close(weights.array, reference.attention_map(q, k, None if bias is None else bias.astype(np.float64), heads), 2e-6)
+
+    changed = rng.normal(size=weights.array.shape).astype(np.float32)  # rows that are no distributions: somebody has replaced them
+    out = Output((batch * 64, width + 8), dtype)
+    device.launch('mix_values', dtype == np.float16, out, changed, (qkv, 2 * width), batch, heads, dim, qkv.shape[1], width + 8)
+    assert np.isnan(out.array[:, width:]).all(), 'wrote beside its columns'
+    reference.assert_close(out.array[:, :width], reference.mix_values(changed.astype(np.float64), v).reshape(batch * 64, width),
+                           3e-2 if dtype == np.float16 else 2e-5)

@@ -23,7 +23,7 @@ def layer_norm(make, cols):
 
 def squeeze_excitation(make):
     return ['squeeze_excitation', make is half, Output((3, 64, 24), make(1).dtype), make(3, 64, 24), make(24), make(3, 64, 24),
-            *se(make, 24, 5), 5, 3, 24, 3]
+            *se(make, 24, 5), 5, 3, 24, 3, 3]
 
 
 def winograd_output(make):

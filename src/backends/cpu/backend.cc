@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <deque>
 
 #include "backends/cpu/network.h"
 #include "backends/cpu/processors.h"
@@ -84,6 +85,47 @@ class CpuSession final : public nn::Session {
       });
   }
 
+  // All positions are taken from layer to layer together, each slice of them in memory of its own.
+  void inspect(const nn::Batch& batch, const nn::Visit& visit) override {
+    struct Slice {
+      int first, size;
+      Arena arena;
+      std::unique_ptr<Forward> forward;
+    };
+    const int share = (batch.size + team_.size() - 1) / team_.size();
+    std::deque<Slice> slices;
+    for (int first = 0; first < batch.size;) {
+      const int size = std::bit_floor(static_cast<unsigned>(std::min({share, batch.size - first, kMaxSlice})));
+      slices.push_back({first, size, {}, {}});
+      first += size;
+    }
+    if (slices.empty()) return;
+    const int members = std::min<int>(team_.size(), static_cast<int>(slices.size()));
+    const auto for_each = [&](const auto& work) {
+      team_.run(members, [&](int member) {
+        for (std::size_t i = member; i < slices.size(); i += members) explained([&] { work(slices[i]); });
+      });
+    };
+    for_each([&](Slice& slice) {
+      prove_room();
+      slice.forward = std::make_unique<Forward>(*weights_, slice.arena, type_, slice.size, moves_left_, &visit.wanted);
+      slice.forward->begin(batch, slice.first);
+    });
+    std::vector<float> values;
+    for (std::size_t v = 0; v < slices[0].forward->views().size(); ++v) {
+      const Forward::View& view = slices[0].forward->views()[v];
+      const std::size_t numbers = std::size_t(view.tensor.rows) * view.cols;
+      values.resize(numbers * batch.size);
+      for_each([&](Slice& slice) {
+        slice.forward->stop_at(slice.forward->views()[v]);
+        slice.forward->views()[v].read(values.data() + numbers * slice.first, slice.size);
+      });
+      if (visit.see(view.name, 0, batch.size, values.data()))
+        for_each([&](Slice& slice) { slice.forward->views()[v].write(values.data() + numbers * slice.first, slice.size); });
+    }
+    for_each([&](Slice& slice) { slice.forward->finish(batch, slice.first); });
+  }
+
  private:
   std::shared_ptr<Weights> weights_;
   Type type_;
@@ -113,6 +155,11 @@ class CpuBackend final : public nn::Backend {
   const nn::Info& info() const override { return info_; }
   std::unique_ptr<nn::Session> open() override {
     return std::make_unique<CpuSession>(weights_, type_, threads_, moves_left_);
+  }
+  std::vector<nn::Layer> layers() const override {
+    nn::Description description = weights_->description();
+    if (!moves_left_) description.moves_left.reset();
+    return nn::layers(description);
   }
 
  private:

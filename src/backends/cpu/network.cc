@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "backends/cpu/attention.h"
+#include "backends/cpu/attention_map.h"
 #include "backends/cpu/embedding.h"
 #include "backends/cpu/layer_norm.h"
 #include "backends/cpu/squeeze_excitation.h"
@@ -52,46 +53,69 @@ float attention_logit(const T* qk,  // (64, 2, width): queries, scaled by 1 / sq
 
 }  // namespace
 
-Forward::Forward(Weights& weights, Arena& arena, dnnl::memory::data_type type, int batch, bool moves_left)
-    : description_(weights.description()), body_(weights, arena, type, batch), policy_(weights, arena, type, batch) {
+Forward::Forward(Weights& weights, Arena& arena, dnnl::memory::data_type type, int batch, bool moves_left,
+                 const std::set<std::string>* watched)
+    : description_(weights.description()),
+      body_(weights, arena, type, batch),
+      policy_(weights, arena, type, batch),
+      watched_(watched) {
   const nn::Description& d = description_;
   Tensor body = body_.tensor("planes", 64, chess::kPlanes);
   body_.step(
       [this, body, batch](auto number) { expand_planes(body.as<decltype(number)>(), input_, batch, chess::kPlanes); });
   if (d.tower) body = tower(body, *d.tower);
   if (d.embedding) body = embedding(body, *d.embedding);
-  for (const nn::Encoder& e : d.encoders) encoder(body_, body, e);
+  for (std::size_t i = 0; i < d.encoders.size(); ++i) encoder(body_, body, d.encoders[i], "encoder." + std::to_string(i));
   value_ = scalar_head(body, d.value, "value");
-  if (moves_left && d.moves_left) moves_left_ = scalar_head(body, *d.moves_left, "moves left");
+  if (moves_left && d.moves_left) moves_left_ = scalar_head(body, *d.moves_left, "moves_left");
   std::visit([&](const auto& head) { policy_head(body, head); }, d.policy);
+  watched_ = nullptr;
 }
 
 Tensor Forward::tower(Tensor planes, const nn::Tower& tower) {
   const int filters = tower.input.out(), batch = body_.batch();
   const Tensor x = body_.tensor("tower", 64, filters), y = body_.tensor("inner", 64, filters);
   body_.conv3x3(x, planes, tower.input, tower.activation);
-  for (const nn::Residual& block : tower.blocks) {
-    body_.conv3x3(y, x, block.conv1, tower.activation);
-    if (!block.se) {
-      body_.conv3x3(x, y, block.conv2, tower.activation, true);
-      continue;
+  show(body_, "input", x);
+  for (std::size_t i = 0; i < tower.blocks.size(); ++i) {
+    const std::string name = "block." + std::to_string(i);
+    body_.conv3x3(y, x, tower.blocks[i].conv1, tower.activation);
+    show(body_, name + ".conv1", y);
+    if (!watches(name + ".branch")) {
+      residual(x, y, tower.blocks[i], tower.activation);
+    } else {  // into zeros, and that onto x
+      const Tensor branch = body_.tensor("branch alone", 64, filters);
+      const std::size_t numbers = std::size_t{64} * batch * filters;
+      body_.step([=](auto number) { std::fill_n(branch.as<decltype(number)>(), numbers, decltype(number){}); });
+      residual(branch, y, tower.blocks[i], nn::Activation::kNone);
+      show(body_, name + ".branch", branch);
+      body_.step([=, activation = tower.activation](auto number) {
+        add(x.as<decltype(number)>(), branch.as<decltype(number)>(), activation, numbers);
+      });
     }
-    const Tensor z = body_.tensor("branch", 64, filters), row = body_.floats("row", 1, filters);
-    const Tensor means = body_.tensor("means", 1, filters), hidden = body_.tensor("squeezed", 1, block.se->squeeze.out());
-    const Tensor gates = body_.floats("gates", 2, filters);
-    body_.conv3x3(z, y, block.conv2, nn::Activation::kNone);
-    body_.step([=](auto number) {
-      using T = decltype(number);
-      pool(means.as<T>(), z.as<T>(), row.as<float>(), batch, filters);
-    });
-    body_.dense(hidden, means, block.se->squeeze, tower.activation);
-    body_.dense(gates, hidden, block.se->excite);
-    body_.step([=, activation = tower.activation](auto number) {
-      using T = decltype(number);
-      excite(x.as<T>(), z.as<T>(), gates.as<float>(), row.as<float>(), activation, batch, filters);
-    });
+    show(body_, name, x);
   }
   return x;
+}
+
+// x = activation(x + se(conv2(y)))
+void Forward::residual(Tensor x, Tensor y, const nn::Residual& block, nn::Activation activation) {
+  if (!block.se) return body_.conv3x3(x, y, block.conv2, activation, true);
+  const int filters = x.cols, batch = body_.batch();
+  const Tensor z = body_.tensor("branch", 64, filters), row = body_.floats("row", 1, filters);
+  const Tensor means = body_.tensor("means", 1, filters), hidden = body_.tensor("squeezed", 1, block.se->squeeze.out());
+  const Tensor gates = body_.floats("gates", 2, filters);
+  body_.conv3x3(z, y, block.conv2, nn::Activation::kNone);
+  body_.step([=](auto number) {
+    using T = decltype(number);
+    pool(means.as<T>(), z.as<T>(), row.as<float>(), batch, filters);
+  });
+  body_.dense(hidden, means, block.se->squeeze, description_.tower->activation);
+  body_.dense(gates, hidden, block.se->excite);
+  body_.step([=](auto number) {
+    using T = decltype(number);
+    excite(x.as<T>(), z.as<T>(), gates.as<float>(), row.as<float>(), activation, batch, filters);
+  });
 }
 
 Tensor Forward::embedding(Tensor input, const nn::Embedding& e) {
@@ -112,24 +136,46 @@ Tensor Forward::embedding(Tensor input, const nn::Embedding& e) {
   body_.step([=, activation = e.activation](auto number) {
     embed(tokens.as<decltype(number)>(), branch.as<float>(), tables, activation, batch, tokens.cols);
   });
-  if (e.feed_forward) feed_forward(body_, branch, tokens, *e.feed_forward);
+  if (e.feed_forward) feed_forward(body_, branch, tokens, *e.feed_forward, "embedding");
+  show(body_, "embedding", tokens);
   return tokens;
 }
 
-void Forward::encoder(Plan& plan, Tensor tokens, const nn::Encoder& e) {
+void Forward::encoder(Plan& plan, Tensor tokens, const nn::Encoder& e, const std::string& name) {
   const int batch = plan.batch(), heads = e.heads, width = e.out.in(), depth = width / heads;
   const Tensor qkv = plan.tensor("qkv", 64, 3 * width), mixed = plan.tensor("mixed", 64, width);
   const Tensor branch = plan.floats("branch", 64, tokens.cols);
 
   const Tensor bias = e.smolgen ? smolgen(plan, tokens, *e.smolgen, heads) : Tensor{};
-  plan.dense(qkv, tokens, nn::scaled(e.qkv, 1 / std::sqrt(static_cast<float>(depth)), width));
-  plan.step([=](auto number) {
-    using T = decltype(number);
-    attention(mixed.as<T>(), qkv.as<T>(), bias.as<T>(), batch, heads, depth);
-  });
+  if (e.smolgen) show(plan, name + ".smolgen", bias);
+  const float root = std::sqrt(static_cast<float>(depth));
+  plan.dense(qkv, tokens, nn::scaled(e.qkv, 1 / root, width));
+  show(plan, name + ".q", qkv, 0, width, root);
+  show(plan, name + ".k", qkv, width, width);
+  show(plan, name + ".v", qkv, 2 * width, width);
+  if (watches(name + ".attention")) {
+    const Tensor map = plan.floats("attention map", heads, 4096);
+    plan.step([=](auto number) {
+      using T = decltype(number);
+      attention_map(map.as<float>(), qkv.as<T>(), bias.as<T>(), batch, heads, depth);
+    });
+    show(plan, name + ".attention", map);
+    plan.step([=](auto number) {
+      using T = decltype(number);
+      mix_values(mixed.as<T>(), map.as<float>(), qkv.as<T>(), batch, heads, depth);
+    });
+  } else {
+    plan.step([=](auto number) {
+      using T = decltype(number);
+      attention(mixed.as<T>(), qkv.as<T>(), bias.as<T>(), batch, heads, depth);
+    });
+  }
+  show(plan, name + ".heads", mixed);
   plan.dense(branch, mixed, nn::scaled(e.out, e.alpha));
   norm(plan, tokens, branch, e.norm, true);
-  feed_forward(plan, branch, tokens, e.feed_forward);
+  show(plan, name + ".ln1", tokens);
+  feed_forward(plan, branch, tokens, e.feed_forward, name);
+  show(plan, name, tokens);
 }
 
 // What smolgen adds to the scores of all heads.
@@ -146,9 +192,10 @@ Tensor Forward::smolgen(Plan& plan, Tensor tokens, const nn::Smolgen& s, int hea
   return bias;
 }
 
-void Forward::feed_forward(Plan& plan, Tensor branch, Tensor tokens, const nn::FeedForward& f) {
+void Forward::feed_forward(Plan& plan, Tensor branch, Tensor tokens, const nn::FeedForward& f, const std::string& name) {
   const Tensor hidden = plan.tensor("hidden", 64, f.dense1.out());
   plan.dense(hidden, tokens, f.dense1, f.activation);
+  show(plan, name + ".hidden", hidden);
   plan.dense(branch, hidden, nn::scaled(f.dense2, f.alpha));
   norm(plan, tokens, branch, f.norm, true);
 }
@@ -167,7 +214,9 @@ Tensor Forward::scalar_head(Tensor body, const nn::ScalarHead& head, const std::
   const Tensor squares = body_.tensor("head", 64, head.embed.out()), hidden = body_.tensor("head hidden", 1, head.hidden.out());
   const Tensor out = body_.floats(name, 1, head.out.out());
   body_.dense(squares, body, head.embed, head.activation);
+  show(body_, name + ".embedding", squares);
   body_.dense(hidden, squares, head.hidden, head.activation);
+  show(body_, name + ".hidden", hidden);
   body_.dense(out, hidden, head.out);
   return out;
 }
@@ -184,6 +233,7 @@ void Forward::read_policy(Logit logit) {
 void Forward::policy_head(Tensor body, const nn::ClassicalPolicy& head) {
   const Tensor squares = policy_.tensor("head", 64, head.embed.out()), logits = policy_.floats("logits", 1, chess::kPolicySize);
   policy_.dense(squares, body, head.embed, head.activation);
+  show(policy_, "policy.embedding", squares);
   policy_.dense(logits, squares, head.logits);
   read_policy([logits](int position, std::uint16_t index) { return logits.as<float>()[position * chess::kPolicySize + index]; });
 }
@@ -191,6 +241,7 @@ void Forward::policy_head(Tensor body, const nn::ClassicalPolicy& head) {
 void Forward::policy_head(Tensor body, const nn::ConvolutionPolicy& head) {
   const Tensor inner = policy_.tensor("inner", 64, head.inner.out()), planes = policy_.floats("logits", 64, head.outer.out());
   policy_.conv3x3(inner, body, head.inner, head.activation);
+  show(policy_, "policy.embedding", inner);
   policy_.conv3x3(planes, inner, head.outer, nn::Activation::kNone);
   read_policy([planes](int position, std::uint16_t index) {
     const int place = chess::convolution_policy_map()[index];
@@ -201,19 +252,61 @@ void Forward::policy_head(Tensor body, const nn::ConvolutionPolicy& head) {
 void Forward::policy_head(Tensor body, const nn::AttentionPolicy& head) {
   const Tensor tokens = policy_.tensor("policy tokens", 64, head.embed.out());
   policy_.dense(tokens, body, head.embed, head.activation);
-  for (const nn::Encoder& e : head.encoders) encoder(policy_, tokens, e);
+  show(policy_, "policy.embedding", tokens);
+  for (std::size_t i = 0; i < head.encoders.size(); ++i) encoder(policy_, tokens, head.encoders[i], "policy.encoder." + std::to_string(i));
   const int width = head.queries_keys.out() / 2;
+  const float root = std::sqrt(static_cast<float>(width));
   const Tensor qk = policy_.floats("policy qk", 64, 2 * width);
-  policy_.dense(qk, tokens, nn::scaled(head.queries_keys, 1 / std::sqrt(static_cast<float>(width)), width));
+  policy_.dense(qk, tokens, nn::scaled(head.queries_keys, 1 / root, width));
+  show(policy_, "policy.q", qk, 0, width, root);
+  show(policy_, "policy.k", qk, width, width);
   read_policy([qk, promotion = policy_.weights().table(head.promotions), width](int position, std::uint16_t index) {
     return attention_logit(qk.as<float>() + std::size_t{128} * position * width, promotion, width, chess::attention_policy_map()[index]);
   });
 }
 
-void Forward::run(const nn::Batch& batch, int first) {
+void Forward::show(const Plan& plan, const std::string& name, Tensor tensor, int column, int cols, float factor) {
+  if (watches(name)) views_.push_back({name, &plan == &policy_, plan.steps(), tensor, column, cols ? cols : tensor.cols, factor});
+}
+
+void Forward::View::read(float* values, int batch) const {
+  for_number(tensor.type, [&](auto number) {
+    const auto* from = tensor.as<decltype(number)>() + column;
+    for (int row = 0; row < batch * tensor.rows; ++row, from += tensor.cols)
+      for (int c = 0; c < cols; ++c) *values++ = factor * to_float(from[c]);
+  });
+}
+
+void Forward::View::write(const float* values, int batch) const {
+  for_number(tensor.type, [&](auto number) {
+    auto* to = tensor.as<decltype(number)>() + column;
+    for (int row = 0; row < batch * tensor.rows; ++row, to += tensor.cols)
+      for (int c = 0; c < cols; ++c) to[c] = from_float<decltype(number)>(*values++ / factor);
+  });
+}
+
+void Forward::begin(const nn::Batch& batch, int first) {
   input_ = batch.planes + first;
-  body_.run();
-  if (batch.policy) policy_.run();
+  body_done_ = policy_done_ = 0;
+}
+
+void Forward::stop_at(const View& view) {
+  const auto run_to = [](Plan& plan, std::size_t& done, std::size_t end) {
+    plan.run(done, end);
+    done = end;
+  };
+  run_to(body_, body_done_, view.in_policy ? body_.steps() : view.step);
+  if (view.in_policy) run_to(policy_, policy_done_, view.step);
+}
+
+void Forward::run(const nn::Batch& batch, int first) {
+  begin(batch, first);
+  finish(batch, first);
+}
+
+void Forward::finish(const nn::Batch& batch, int first) {
+  body_.run(body_done_, body_.steps());
+  if (batch.policy) policy_.run(policy_done_, policy_.steps());
   for (int i = 0; i < body_.batch(); ++i) {
     nn::Value& value = batch.values[first + i];
     value = {};

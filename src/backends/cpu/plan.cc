@@ -159,12 +159,12 @@ Memory Plan::scratch(const Memory::desc& description, std::size_t offset) {
   return in_scratch_.back().first;
 }
 
-void Plan::run() {
+void Plan::run(std::size_t first, std::size_t end) {
   if (!scratch_) {
     scratch_ = aligned_bytes(scratch_bytes_);
     for (auto& [memory, offset] : in_scratch_) memory.set_data_handle(scratch_.get() + offset);
   }
-  for (const auto& step : steps_) step();
+  for (std::size_t i = first; i < end; ++i) steps_[i]();
 }
 
 }  // namespace cpu

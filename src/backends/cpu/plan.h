@@ -30,6 +30,13 @@ struct Tensor {
   }
 };
 
+// f(T{}), T being float or BFloat16 as `type` says.
+template <class F>
+void for_number(dnnl::memory::data_type type, F f) {
+  if (type == dnnl::memory::data_type::bf16) f(BFloat16{});
+  else f(float{});
+}
+
 struct Free {
   void operator()(std::byte* p) const { std::free(p); }
 };
@@ -73,14 +80,12 @@ class Plan {
   // Any other step: f(T{}) is called, T being float or BFloat16 as the plan's type has it.
   template <class F>
   void step(F f) {
-    if (type_ == dnnl::memory::data_type::bf16) {
-      steps_.push_back([f] { f(BFloat16{}); });
-    } else {
-      steps_.push_back([f] { f(float{}); });
-    }
+    for_number(type_, [&](auto number) { steps_.push_back([f, number] { f(number); }); });
   }
 
-  void run();
+  std::size_t steps() const { return steps_.size(); }
+  void run() { run(0, steps()); }
+  void run(std::size_t first, std::size_t end);  // these steps
 
  private:
   Tensor take(const std::string& name, dnnl::memory::data_type type, int rows, int cols);

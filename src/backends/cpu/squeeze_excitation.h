@@ -41,4 +41,14 @@ void excite(T* x,  // (positions, 64, channels)
   }
 }
 
+// x = A(x + y)
+template <class T>
+void add(T* x, const T* y, nn::Activation activation, std::size_t numbers) {
+  for (std::size_t i = 0; i < numbers; ++i) {
+    float sum = to_float(x[i]) + to_float(y[i]);
+    activate(&sum, 1, activation);
+    x[i] = from_float<T>(sum);
+  }
+}
+
 }  // namespace cpu

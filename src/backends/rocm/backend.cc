@@ -75,6 +75,7 @@ class RocmBackend final : public nn::Backend {
   const nn::Info& info() const override { return info_; }
   std::string plans() const override { return gpu_->planner.plans(); }
   std::unique_ptr<nn::Session> open() override { return std::make_unique<Borrower>(*this); }
+  std::vector<nn::Layer> layers() const override { return gpu_->model.layers(); }
 
  private:
   struct Gpu {
@@ -89,9 +90,18 @@ class RocmBackend final : public nn::Backend {
    public:
     explicit Borrower(RocmBackend& owner) : owner_(owner) {}
     void evaluate(const nn::Batch& batch) override {
+      borrowed([&](GpuSession<T>& session) { session.evaluate(batch); });
+    }
+    void inspect(const nn::Batch& batch, const nn::Visit& visit) override {
+      borrowed([&](GpuSession<T>& session) { session.inspect(batch, visit); });
+    }
+
+   private:
+    template <class Work>
+    void borrowed(Work work) {
       GpuSession<T>* const session = owner_.borrow();
       try {
-        session->evaluate(batch);
+        work(*session);
       } catch (...) {
         owner_.give_back(session);
         throw;
@@ -99,7 +109,6 @@ class RocmBackend final : public nn::Backend {
       owner_.give_back(session);
     }
 
-   private:
     RocmBackend& owner_;
   };
 

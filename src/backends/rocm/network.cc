@@ -43,9 +43,36 @@ void fit(nn::Encoder& e) {
 template <class T>
 class Forward {
  public:
-  Forward(Weights& weights, Stream& stream, int batch) : weights_(weights), stream_(stream), batch_(batch) {}
+  Forward(Weights& weights, Stream& stream, int batch, Probe* probe) : weights_(weights), stream_(stream), batch_(batch), probe_(probe) {}
 
-  T* take(std::size_t numbers) { return static_cast<T*>(stream_.arena().take(numbers * batch_ * sizeof(T))); }  // so many a position
+  template <class N = T>
+  N* take(std::size_t numbers) {  // so many a position
+    return static_cast<N*>(stream_.arena().take(numbers * batch_ * sizeof(N)));
+  }
+
+  void tower(T* x, const nn::Tower& tower, const Input& in) {
+    if (!probe_) return rocm::tower(stream_, weights_, x, tower, in.masks, in.values, batch_);
+    const Arena::Scope scope(stream_.arena());
+    const int filters = tower.input.out();
+    const Rows rows{kSquares, filters};
+    T *planes = take(kSquares * chess::kPlanes), *inner = take(kSquares * filters), *branch = take(kSquares * filters);
+    launch_expand_tokens<T>(stream_, planes, in.masks, in.values, nullptr, batch_, 0, true, chess::kPlanes);
+    convolution(x, planes, tower.input, tower.activation);
+    show("input", "", x, rows);
+    for (std::size_t i = 0; i < tower.blocks.size(); ++i) {
+      const nn::Residual& block = tower.blocks[i];
+      const std::string name = "block." + std::to_string(i);
+      const SqueezeExcitation<T> se = on_device<T>(weights_, block.se);
+      convolution(inner, x, block.conv1, tower.activation);
+      show(name, ".conv1", inner, rows);
+      convolution(branch, inner, block.conv2, Activation::kNone);
+      if (block.se)
+        launch_squeeze_excitation<T>(stream_, branch, branch, nullptr, nullptr, se, batch_, filters, tower.activation, Activation::kNone);
+      show(name, ".branch", branch, rows);
+      launch_bias_activation<T>(stream_, x, branch, nullptr, x, nullptr, nullptr, kSquares * batch_, filters, tower.activation);
+      show(name, "", x, rows);
+    }
+  }
 
   void embedding(T* tokens, const T* tower, const nn::Embedding& e, const Input& in) {
     const int channels = e.dense.out();
@@ -75,11 +102,12 @@ class Forward {
       launch_bias_activation<T>(stream_, tokens, tokens, table(e.dense.b), nullptr, table(e.multiply), table(e.add), kSquares * batch_,
                                 channels, e.activation);
     }
-    if (e.feed_forward) feed_forward(tokens, *e.feed_forward);
+    if (e.feed_forward) feed_forward(tokens, *e.feed_forward, "embedding");
+    show("embedding", "", tokens, {kSquares, channels});
   }
 
-  void encoder(T* tokens, const nn::Encoder& e) {
-    const int width = e.out.in();
+  void encoder(T* tokens, const nn::Encoder& e, const std::string& name) {
+    const int width = e.out.in(), depth = width / e.heads, channels = e.out.out();
     {
       const Arena::Scope scope(stream_.arena());
       T *qkv = take(kSquares * 3 * width), *mixed = take(kSquares * width);
@@ -88,10 +116,37 @@ class Forward {
       T* squeezed = take(kSquares * squeezed_channels);
       dense(qkv, tokens, e.qkv, kSquares, Activation::kNone, squeezed, squeezed_channels);
       if (e.smolgen) smolgen(bias, squeezed, *e.smolgen, e.heads);
-      launch_attention<T>(stream_, mixed, qkv, qkv + width, qkv + 2 * width, bias, batch_, e.heads, width / e.heads, 3 * width, width);
+      if (probe_) shown_attention(mixed, qkv, bias, e, name);
+      else launch_attention<T>(stream_, mixed, qkv, qkv + width, qkv + 2 * width, bias, batch_, e.heads, depth, 3 * width, width);
       normed(tokens, mixed, e.out, tokens, e.norm, kSquares, e.alpha);
     }
-    feed_forward(tokens, e.feed_forward);
+    show(name, ".ln1", tokens, {kSquares, channels});
+    feed_forward(tokens, e.feed_forward, name);
+    show(name, "", tokens, {kSquares, channels});
+  }
+
+  void shown_attention(T* mixed, T* qkv, T* bias, const nn::Encoder& e, const std::string& name) {
+    const int width = e.out.in(), depth = width / e.heads;
+    if (bias) show(name, ".smolgen", bias, {e.heads, kScores});
+    Rows rows{kSquares, 3 * width, e.heads, depth};
+    if (probe_->wants(name + ".q")) rows.factor = std::sqrt(static_cast<float>(probe_->shape(name + ".q").back()) / depth);  // undoes fit()
+    show(name, ".q", qkv, rows);
+    rows.factor = 1;
+    show(name, ".k", qkv + width, rows);
+    show(name, ".v", qkv + 2 * width, rows);
+    if (probe_->wants(name + ".attention")) {
+      float* map = take<float>(e.heads * kScores);
+      launch_attention_map<T>(stream_, map, qkv, qkv + width, bias, batch_, e.heads, depth, 3 * width);
+      show(name, ".attention", map, {e.heads, kScores});
+      launch_mix_values<T>(stream_, mixed, map, qkv + 2 * width, batch_, e.heads, depth, 3 * width, width);
+    } else {
+      launch_attention<T>(stream_, mixed, qkv, qkv + width, qkv + 2 * width, bias, batch_, e.heads, depth, 3 * width, width);
+    }
+    show(name, ".heads", mixed, {kSquares, width, e.heads, depth});
+  }
+
+  void encoders(T* tokens, const std::vector<nn::Encoder>& encoders, const char* prefix) {
+    for (std::size_t i = 0; i < encoders.size(); ++i) encoder(tokens, encoders[i], prefix + std::to_string(i));
   }
 
   void smolgen(T* bias, const T* squeezed, const nn::Smolgen& s, int heads) {
@@ -102,24 +157,28 @@ class Forward {
     product(bias, b, s.generate, heads);
   }
 
-  void feed_forward(T* tokens, const nn::FeedForward& f) {
+  void feed_forward(T* tokens, const nn::FeedForward& f, const std::string& name) {
     const Arena::Scope scope(stream_.arena());
     T* hidden = take(kSquares * f.dense1.out());
     dense(hidden, tokens, f.dense1, kSquares, f.activation);
+    show(name, ".hidden", hidden, {kSquares, f.dense1.out()});
     normed(tokens, hidden, f.dense2, tokens, f.norm, kSquares, f.alpha);
   }
 
   // All but the last layer of the value or moves-left head; the caller's scope has what they wrote.
-  LastLayer<T> hidden_layers(const T* x, const nn::ScalarHead& head) {
+  LastLayer<T> hidden_layers(const T* x, const nn::ScalarHead& head, const char* name) {
     T *squares = take(kSquares * head.embed.out()), *hidden = take(head.hidden.out());
     dense(squares, x, head.embed, kSquares, head.activation);
+    show(name, ".embedding", squares, {kSquares, head.embed.out()});
     dense(hidden, squares, head.hidden, 1, head.activation);
+    show(name, ".hidden", hidden, {1, head.hidden.out()});
     return {hidden, table(head.out.w), table(head.out.b), head.out.in()};
   }
 
   void policy(float* out, const T* x, const nn::ClassicalPolicy& head, const Input& in) {
     T *squares = take(kSquares * head.embed.out()), *logits = take(chess::kPolicySize);
     dense(squares, x, head.embed, kSquares, head.activation);
+    show("policy", ".embedding", squares, {kSquares, head.embed.out()});
     dense(logits, squares, head.logits, 1);
     const int* where = places("classical", [](int move) { return move; });
     launch_policy_map<T>(stream_, out, logits, where, in.moves, in.first_move, batch_, chess::kPolicySize);
@@ -128,6 +187,7 @@ class Forward {
   void policy(float* out, const T* x, const nn::ConvolutionPolicy& head, const Input& in) {
     T *y = take(kSquares * head.inner.out()), *logits = take(kSquares * head.outer.out());
     convolution(y, x, head.inner, head.activation);
+    show("policy", ".embedding", y, {kSquares, head.inner.out()});
     convolution(logits, y, head.outer, Activation::kNone);
     const int* where = places("convolution", [](int move) {
       const int plane_square = chess::convolution_policy_map()[move];
@@ -139,14 +199,23 @@ class Forward {
   void policy(float* out, const T* x, const nn::AttentionPolicy& head, const Input& in) {
     T *tokens = take(kSquares * head.embed.out()), *queries_keys = take(kSquares * head.queries_keys.out());
     dense(tokens, x, head.embed, kSquares, head.activation);
-    for (const nn::Encoder& e : head.encoders) encoder(tokens, e);
+    show("policy", ".embedding", tokens, {kSquares, head.embed.out()});
+    encoders(tokens, head.encoders, "policy.encoder.");
     dense(queries_keys, tokens, head.queries_keys, kSquares);
+    show("policy", ".q", queries_keys, {kSquares, head.queries_keys.out()});
+    show("policy", ".k", queries_keys + head.queries_keys.out() / 2, {kSquares, head.queries_keys.out()});
     const int* where = places("attention", [](int move) -> int { return chess::attention_policy_map()[move]; });
     launch_attention_policy<T>(stream_, out, queries_keys, table(head.promotions), where, in.moves, in.first_move, batch_,
                                head.queries_keys.out() / 2);
   }
 
  private:
+  // A layer, to whoever looks at it.
+  template <class N>
+  void show(const std::string& name, const char* part, N* x, const Rows& rows) {
+    if (probe_ && probe_->wants(name + part)) probe_->show(name + part, x, rows);
+  }
+
   // y = activation(w x + b) for `rows` rows of each position; the last side_cols columns go to `side`.
   void dense(T* y, const T* x, const nn::Dense& layer, int rows, Activation activation = Activation::kNone, T* side = nullptr,
              int side_cols = 0) {
@@ -188,12 +257,13 @@ class Forward {
   Weights& weights_;
   Stream& stream_;
   const int batch_;
+  Probe* const probe_;  // or null
 };
 
 }  // namespace
 
 template <class T>
-Model<T>::Model(nn::Description description) : description_(std::move(description)) {
+Model<T>::Model(nn::Description description) : description_(std::move(description)), layers_(nn::layers(description_)) {
   nn::Description& d = description_;
   for (nn::Encoder& e : d.encoders) fit(e);
   if (auto* attention = std::get_if<nn::AttentionPolicy>(&d.policy))
@@ -205,25 +275,25 @@ Model<T>::Model(nn::Description description) : description_(std::move(descriptio
 }
 
 template <class T>
-void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out) {
+void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out, Probe* probe) {
   const nn::Description& d = description_;
-  Forward<T> forward(weights_, stream, batch);
+  Forward<T> forward(weights_, stream, batch, probe);
   const Arena::Scope scope(stream.arena());
   T* x = nullptr;
   if (d.tower) {
     x = forward.take(kSquares * d.tower->input.out());
-    tower(stream, weights_, x, *d.tower, in.masks, in.values, batch);
+    forward.tower(x, *d.tower, in);
   }
   if (d.embedding) {
     T* tokens = forward.take(kSquares * d.embedding->dense.out());
     forward.embedding(tokens, x, *d.embedding, in);
-    for (const nn::Encoder& e : d.encoders) forward.encoder(tokens, e);
+    forward.encoders(tokens, d.encoders, "encoder.");
     x = tokens;
   }
   {
     const Arena::Scope scope(stream.arena());
-    const LastLayer<T> value = forward.hidden_layers(x, d.value);
-    const LastLayer<T> moves_left = d.moves_left ? forward.hidden_layers(x, *d.moves_left) : LastLayer<T>{};
+    const LastLayer<T> value = forward.hidden_layers(x, d.value, "value");
+    const LastLayer<T> moves_left = d.moves_left ? forward.hidden_layers(x, *d.moves_left, "moves_left") : LastLayer<T>{};
     launch_values(stream, out.values, value, moves_left, batch, d.wdl);
   }
   if (out.policy) std::visit([&](const auto& head) { forward.policy(out.policy, x, head, in); }, d.policy);

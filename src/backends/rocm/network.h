@@ -5,6 +5,7 @@
 
 #include "backends/rocm/device/stream.h"
 #include "backends/rocm/device/weights.h"
+#include "backends/rocm/probe.h"
 #include "nn/description.h"
 
 namespace rocm {
@@ -27,12 +28,15 @@ class Model {
  public:
   explicit Model(nn::Description description);
   const nn::Description& description() const { return description_; }
+  const std::vector<nn::Layer>& layers() const { return layers_; }
 
-  // Queues the pass; what it writes is there when the stream has been waited for. Throws Error. Thread-safe, with a stream a thread.
-  void run(Stream& stream, int batch, const Input& in, const Output& out);
+  // Queues the pass; what it writes is there when the stream has been waited for. Throws Error. Thread-safe, with a stream a thread. probe:
+  // sees layers as they come, for which what fuses them away is left out.
+  void run(Stream& stream, int batch, const Input& in, const Output& out, Probe* probe = nullptr);
 
  private:
   nn::Description description_;
+  std::vector<nn::Layer> layers_;
   Weights weights_;
 };
 

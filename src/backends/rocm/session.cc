@@ -104,9 +104,7 @@ void GpuSession<T>::evaluate(const nn::Batch& batch) {
       first += size;
       if (!settle()) largest_ = step_below(step);
     } catch (const OutOfMemory&) {
-      stream_.wait(patience(step));  // what was queued
-      forget_graphs();
-      stream_.grow(0);  // gives back what the pass took
+      clear_away(step);
       if (step == 1) throw;
       largest_ = step_below(step);
     }
@@ -114,7 +112,33 @@ void GpuSession<T>::evaluate(const nn::Batch& batch) {
 }
 
 template <class T>
-void GpuSession<T>::evaluate(const nn::Batch& batch, int first, int size) {
+void GpuSession<T>::inspect(const nn::Batch& batch, const nn::Visit& visit) {
+  check_alive(stream_.device());
+  check(hipSetDevice(stream_.device().index), "choosing the GPU");
+  int most = largest_;
+  for (int first = 0; first < batch.size;) {
+    const int size = std::min(batch.size - first, most), step = ladder_step(size, largest_);
+    try {
+      evaluate(batch, first, size, &visit);
+      first += size;
+    } catch (const OutOfMemory&) {
+      clear_away(step);
+      if (step == 1) throw;
+      most = step_below(step);
+    }
+  }
+  if (stream_.outgrown()) clear_away(1);
+}
+
+template <class T>
+void GpuSession<T>::clear_away(int step) {
+  stream_.wait(patience(step));  // what was queued
+  forget_graphs();
+  stream_.grow(0);  // gives back what the pass took
+}
+
+template <class T>
+void GpuSession<T>::evaluate(const nn::Batch& batch, int first, int size, const nn::Visit* visit) {
   const int step = ladder_step(size, largest_);
   const Layout layout(step);
   auto* masks = in_->host<std::uint64_t>(layout.masks);
@@ -140,10 +164,15 @@ void GpuSession<T>::evaluate(const nn::Batch& batch, int first, int size) {
   else for (std::size_t at = 0; at < logits; at += kMoves) std::iota(moves + at, moves + at + kMoves, 0);
 
   in_->send(stream_, layout.moves + logits * sizeof(std::uint16_t));
-  queue(step);
+  if (visit) {
+    Probe probe(stream_, *visit, model_.layers(), first, size, patience(step));
+    run(step, &probe);
+  } else {
+    queue(step);
+  }
   out_->fetch(stream_, policy_offset(step) + logits * sizeof(float));
   const Duration waited = stream_.wait(patience(step));
-  if (Pass& pass = passes_[step]; pass.runs <= kMeasured) pass.longest = std::max(pass.longest, waited);
+  if (Pass& pass = passes_[step]; pass.runs <= kMeasured && !visit) pass.longest = std::max(pass.longest, waited);
   std::copy_n(out_->host<nn::Value>(), size, batch.values + first);
   if (logits > 0) std::copy_n(out_->host<float>(policy_offset(step)), logits, batch.policy + first_logit);
 }
@@ -151,18 +180,22 @@ void GpuSession<T>::evaluate(const nn::Batch& batch, int first, int size) {
 template <class T>
 void GpuSession<T>::queue(int step) {
   Pass& pass = passes_[step];
+  if (graphs_ && pass.runs > 0 && !pass.graph && !pass.refused) {
+    pass.graph = Graph(stream_, [&] { run(step); });
+    pass.refused = !pass.graph;
+  }
+  if (pass.graph) pass.graph.launch(stream_);
+  else run(step);
+  ++pass.runs;
+}
+
+template <class T>
+void GpuSession<T>::run(int step, Probe* probe) {
   const Layout layout(step);
   const Input in{in_->device<std::uint64_t>(layout.masks), in_->device<float>(layout.values), in_->device<std::uint16_t>(layout.moves),
                  in_->device<std::uint32_t>(layout.first_move)};
   const Output out{out_->device<float>(), out_->device<float>(policy_offset(step))};
-  const auto run = [&] { model_.run(stream_, step, in, out); };
-  if (graphs_ && pass.runs > 0 && !pass.graph && !pass.refused) {
-    pass.graph = Graph(stream_, run);
-    pass.refused = !pass.graph;
-  }
-  if (pass.graph) pass.graph.launch(stream_);
-  else run();
-  ++pass.runs;
+  model_.run(stream_, step, in, out, probe);
 }
 
 template <class T>

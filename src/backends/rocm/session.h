@@ -33,6 +33,8 @@ class GpuSession {
 
   // What memory does not suffice for after all is evaluated in parts. Throws Error.
   void evaluate(const nn::Batch& batch);
+  // The same in passes that are queued layer by layer, with more memory, which is given back.
+  void inspect(const nn::Batch& batch, const nn::Visit& visit);
 
  private:
   using Duration = std::chrono::nanoseconds;
@@ -51,8 +53,10 @@ class GpuSession {
 
   void allocate(int max_batch, std::size_t activations);
   void exercise(int size);  // evaluates empty boards; throws OutOfMemory also where more room cannot be had
-  void evaluate(const nn::Batch& batch, int first, int size);
+  void evaluate(const nn::Batch& batch, int first, int size, const nn::Visit* visit = nullptr);
   void queue(int step);  // the pass
+  void run(int step, Probe* probe = nullptr);  // likewise, plainly
+  void clear_away(int step);                    // after a pass that has run out of memory
   bool settle();         // after a pass in play: room for what it took; false if there is no memory for that beside what is held
   void forget_graphs();  // they know the old places
   Duration patience(int step) const;  // with the device: a multiple of what it took, and at least some seconds

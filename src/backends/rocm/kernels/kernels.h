@@ -14,6 +14,12 @@ template <class T>
 void launch_attention(hipStream_t stream, T* out, const T* q, const T* k, const T* v, const T* bias, int batch, int heads,
                       int head_dim, int in_stride, int out_stride);
 
+// attention_map.hip: the same in two halves: map (batch, heads, 64, 64) = softmax(...), and out = map v. stride: in_stride, for all three.
+template <class T>
+void launch_attention_map(hipStream_t stream, float* map, const T* q, const T* k, const T* bias, int batch, int heads, int head_dim, int stride);
+template <class T>
+void launch_mix_values(hipStream_t stream, T* out, const float* map, const T* v, int batch, int heads, int head_dim, int stride, int out_stride);
+
 // layer_norm.hip: y = LN(skip + alpha * act(sum of parts + bias)) * gain + shift over rows of any width. bias and skip may be null; y may be
 // skip.
 template <class Part, class T>
@@ -75,11 +81,11 @@ struct SqueezeExcitation {
   int width;
 };
 
-// squeeze_excitation.hip: y = act(se(x + bias) + skip). bias and skip may be null; y may be x or skip.
+// squeeze_excitation.hip: y = end(se(x + bias) + skip), with `hidden` inside of se. bias and skip may be null; y may be x or skip.
 template <class T>
 void launch_squeeze_excitation(hipStream_t stream, T* y,  // (batch * 64, channels)
                                const T* x, const T* bias, const T* skip, const SqueezeExcitation<T>& se, int batch, int channels,
-                               nn::Activation activation);
+                               nn::Activation hidden, nn::Activation end);
 
 // winograd.hip: v = the transformed tiles of x (batch * 64, channels), (36, batch * 4, channels), and y = act(se(m transformed back + bias) +
 // skip) from products of that shape, which se overwrites. bias, se and skip may be null; y may be skip.

@@ -1,4 +1,4 @@
-// squeeze_excitation: y = act(sigmoid(gate) z + shift + skip), z = x + bias, where gate and shift come from the means of z's channels through
+// squeeze_excitation: y = end(sigmoid(gate) z + shift + skip), z = x + bias, where gate and shift come from the means of z's channels through
 // two small layers. A block a position; x is read twice, the second time from the cache. Memory bound, but for the latency of
 // four barriers at small batches.
 #include "squeeze_excitation.h"
@@ -13,7 +13,7 @@ __global__ void __launch_bounds__(kThreads)
                        const T* x,     // (batch * 64, channels)
                        const T* bias,  // (channels) or null
                        const T* skip,  // (batch * 64, channels) or null
-                       SqueezeExcitation<T> se, int channels, nn::Activation activation) {
+                       SqueezeExcitation<T> se, int channels, nn::Activation hidden, nn::Activation end) {
   HIP_DYNAMIC_SHARED(float, lds);
   const size_t first = size_t(blockIdx.x) * 64 * channels;
   x += first, y += first;
@@ -28,8 +28,8 @@ __global__ void __launch_bounds__(kThreads)
     }
     for (int e = 0; e < kWidth; ++e) lds[part * channels + c + e] = sum.x[e] + (bias ? kPartSquares * to_float(bias[c + e]) : 0);
   }
-  excite<T, kThreads>(lds, se, channels, activation);
-  with_activation(activation, [&]<nn::Activation kActivation>() {
+  excite<T, kThreads>(lds, se, channels, hidden);
+  with_activation(end, [&]<nn::Activation kActivation>() {
     for (int item = threadIdx.x; item < kSumParts * groups; item += kThreads) {
       const int part = item / groups, c = item % groups * kWidth;
       float gate[kWidth], shift[kWidth];
@@ -54,15 +54,15 @@ __global__ void __launch_bounds__(kThreads)
 // launcher --------------------------------------------------------------------
 template <class T>
 void launch_squeeze_excitation(hipStream_t stream, T* y, const T* x, const T* bias, const T* skip, const SqueezeExcitation<T>& se, int batch,
-                               int channels, nn::Activation activation) {
+                               int channels, nn::Activation hidden, nn::Activation end) {
   auto* const kernel = channels % 2 == 0 ? squeeze_excitation<T, 2> : squeeze_excitation<T, 1>;
   hipLaunchKernelGGL(kernel, dim3(batch), dim3(kThreads), squeeze_excitation_lds(channels, se.width), stream, y, x, bias, skip, se, channels,
-                     activation);
+                     hidden, end);
 }
 
 template void launch_squeeze_excitation(hipStream_t, float*, const float*, const float*, const float*, const SqueezeExcitation<float>&, int, int,
-                                        nn::Activation);
+                                        nn::Activation, nn::Activation);
 template void launch_squeeze_excitation(hipStream_t, half*, const half*, const half*, const half*, const SqueezeExcitation<half>&, int, int,
-                                        nn::Activation);
+                                        nn::Activation, nn::Activation);
 
 }  // namespace rocm

@@ -23,7 +23,7 @@ T* take(Stream& stream, std::size_t size) {
 // What follows the bare convolution z; bias may be null.
 template <class T>
 void finish(Stream& stream, const ConvolutionTask<T>& t, const T* z, const T* bias) {
-  if (t.se) launch_squeeze_excitation<T>(stream, t.y, z, bias, t.skip, *t.se, t.batch, t.out, t.activation);
+  if (t.se) launch_squeeze_excitation<T>(stream, t.y, z, bias, t.skip, *t.se, t.batch, t.out, t.activation, t.activation);
   else launch_bias_activation<T>(stream, t.y, z, bias, t.skip, nullptr, nullptr, t.batch * 64, t.out, t.activation);
 }
 

@@ -1,10 +1,8 @@
 #include "backends/rocm/linear/tower.h"
 
 #include <algorithm>
-#include <optional>
 #include <random>
 
-#include "backends/rocm/kernels/kernels.h"
 #include "backends/rocm/linear/choices.h"
 #include "backends/rocm/linear/conv.h"
 #include "backends/rocm/linear/conv_weights.h"
@@ -25,13 +23,6 @@ struct TowerTask {
   const std::uint64_t* masks;
   const float* values;
 };
-
-template <class T>
-SqueezeExcitation<T> on_device(Weights& weights, const std::optional<nn::SqueezeExcitation>& se) {
-  const auto array = [&](const nn::Weight& w) { return weights.array<T>(w); };
-  return se ? SqueezeExcitation<T>{array(se->squeeze.w), array(se->squeeze.b), array(se->excite.w), array(se->excite.b), se->squeeze.out()}
-            : SqueezeExcitation<T>{};
-}
 
 template <class T>
 void run_layers(Stream& stream, const TowerShape& s, const TowerTask<T>& task) {
@@ -181,6 +172,16 @@ struct Towers {
 };
 
 }  // namespace
+
+template <class T>
+SqueezeExcitation<T> on_device(Weights& weights, const std::optional<nn::SqueezeExcitation>& se) {
+  const auto array = [&](const nn::Weight& w) { return weights.array<T>(w); };
+  return se ? SqueezeExcitation<T>{array(se->squeeze.w), array(se->squeeze.b), array(se->excite.w), array(se->excite.b), se->squeeze.out()}
+            : SqueezeExcitation<T>{};
+}
+
+template SqueezeExcitation<float> on_device(Weights&, const std::optional<nn::SqueezeExcitation>&);
+template SqueezeExcitation<half> on_device(Weights&, const std::optional<nn::SqueezeExcitation>&);
 
 template <class T>
 void tower(Stream& stream, Weights& weights, T* y, const nn::Tower& tower, const std::uint64_t* masks, const float* values, int batch) {
