@@ -13,9 +13,9 @@ from typing import Callable, NamedTuple, Sequence
 from lc0rocm import flags, report
 from lc0rocm._core import Error
 from lc0rocm._version import VERSION
-from lc0rocm.option import NORMAL
-from lc0rocm.options import (ANALYSIS, ENDGAMES, ENGINE, NETWORK, SEARCH, SEARCHES, TREES, Option, Settings, check, combo, markdown, path,
-                             real, spin, string)
+from lc0rocm.option import HIDDEN, NORMAL
+from lc0rocm.options import (ANALYSIS, ENDGAMES, ENGINE, NETWORK, OUTPUT, SEARCH, SEARCHES, STOPPING, TREES, Option, Settings, check, combo,
+                             markdown, path, real, spin, string)
 
 
 class Command(NamedTuple):
@@ -89,6 +89,24 @@ _ANNOTATE = _own(
     check("", "again", False, "Begin anew: replace what is there, finished or not.")
 ) + tuple(option._replace(short="") for option in _ANALYSE if option.group != "This command")
 
+_TOKEN = path("", "token-file", "", "File with the token that clients have to know; serve makes one that is not there. Or set LC0ROCM_TOKEN.")
+
+_SERVE = _own(
+    string("", "host", "127.0.0.1", "Address to listen on; others than this machine's own need a token."),
+    spin("", "port", 9527, 0, 65535, "Port to listen on; 0 for any that is free."),
+    _TOKEN,
+    spin("", "clients", 8, 1, 1024, "Served at once."),
+    spin("", "client-threads", 2, 1, 128, "Most search threads of a client."),
+    real("", "seconds", 600, 1, 1e6, "Most seconds of a search, whatever was asked for."),
+    check("", "lichess", False, "Serve lichess's analysis board in place of the socket; LICHESS_API_TOKEN holds the token."),
+    string("", "lichess-url", "https://lichess.org", "Where it registers.", show=HIDDEN),
+    string("", "engine-url", "https://engine.lichess.ovh", "Where it waits for positions.", show=HIDDEN))[:-1] + tuple(
+    option._replace(short="") for option in (*NETWORK, *SEARCH, *STOPPING, *ENDGAMES, *OUTPUT, _row("Threads")._replace(default=1), _row("Search"))
+    if option.kind != "button" and option.name != "RamLimitMb") + (_row("RamLimitMb")._replace(
+        help="Memory of a client's tree and cache; 0 for its share of half of the machine's."),)
+
+_CONNECT = _own(string("", "server", "", "HOST:PORT of a served engine."), _TOKEN)[:-1]
+
 _COMPARE = _own(
     path("", "first", "", "A result, as --json prints it."),
     path("", "second", "", "The one to compare with it."),
@@ -116,6 +134,16 @@ def _backendbench(settings: Settings) -> int:
 def _compare(settings: Settings) -> int:
     from lc0rocm import compare
     return compare.compare(settings)
+
+
+def _serve(settings: Settings) -> int:
+    from lc0rocm.serving import command
+    return command.serve(settings)
+
+
+def _connect(settings: Settings) -> int:
+    from lc0rocm.serving import command
+    return command.connect(settings)
 
 
 def _describe(settings: Settings) -> int:
@@ -213,6 +241,10 @@ COMMANDS = {command.name: command for command in (
             "lc0rocm analyse net.pb.gz < queries.jsonl > answers.jsonl"),
     Command("annotate", "games with what the engine thinks of each move", _annotate, _ANNOTATE,
             "lc0rocm annotate games.pgn -o annotated.pgn --weights=net.pb.gz", ("input",)),
+    Command("serve", "the engine for other machines: UCI over a socket, or lichess's analysis board", _serve, _SERVE,
+            "lc0rocm serve --host=0.0.0.0 --token-file=token"),
+    Command("connect", "speak UCI with a served engine, for a GUI on this machine", _connect, _CONNECT,
+            "lc0rocm connect gpu.example.org:9527 --token-file=token", ("server",)),
     Command("describe", "a network in words and numbers", _describe, _own() + (_row("WeightsFile"),),
             "lc0rocm describe net.pb.gz"),
     Command("nets", "the nets that are fetched by name, and which are here", _nets, _NETS, "lc0rocm nets maia-1500", ("fetch",)),

@@ -1,5 +1,6 @@
 """The engine's side of a game: the position, the tree that is kept from move to move, and what becomes of a go."""
 import contextlib
+import math
 from typing import Sequence
 
 from lc0rocm import _core, backend_options, contempt, saved_tree, tables
@@ -77,9 +78,10 @@ class Player:
     """Acts on what a GUI says, one call after the other and all on one thread. Every go gets one bestmove: what follows it, a position
     or another go, stops the search that runs and lets it say its bestmove first."""
 
-    def __init__(self, voice: Voice):
-        self.voice, self.settings = voice, voice.settings
-        self.back_end = BackEnd(voice.settings, voice.send)
+    def __init__(self, voice: Voice, back_end: BackEnd | None = None, most_s: float = math.inf):
+        """back_end: one that others use, too; most_s: that a search may take, whatever is asked for."""
+        self.voice, self.settings, self._most_s = voice, voice.settings, most_s
+        self.back_end = back_end or BackEnd(voice.settings, voice.send)
         self.tree = Tree()
         self.back_end.when_dropped = self.tree.let_go
         self.position: Position | Error = Position(_core.STARTPOS, (), _core.Game())  # Error: why there is none
@@ -235,7 +237,7 @@ class Player:
             search, evaluation = self.tree.hurried, _small(evaluation)
             search.set_position(position.fen, position.moves)
             loaded, limits = loaded._replace(backend=self.tree.no_network), limits | _IN_A_HURRY
-        return Task(search, arrived, position, parameters, limits, evaluation, loaded, ask, manager)
+        return Task(search, arrived, position, parameters, limits, evaluation, loaded, ask, manager, self._most_s)
 
     def _evaluation(self) -> tuple:
         """How positions are evaluated, as Search.set_backend takes it."""

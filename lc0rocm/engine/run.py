@@ -1,4 +1,5 @@
 """A search from go to bestmove, told by a thread of its own."""
+import math
 import threading
 import time
 from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
@@ -29,6 +30,7 @@ class Task(NamedTuple):
     loaded: "Loaded | None"  # None: the game is over
     ask: heads.Ask | None  # the way to a move without a tree, if that is wanted
     manager: "timeman.Manager | None"  # the one that set the time limit
+    most_s: float = math.inf  # that the search may take, whatever was asked for
 
     def elapsed_ms(self) -> int:
         return int((time.monotonic() - self.arrived) * 1000)
@@ -170,8 +172,12 @@ class Run:
 
     def _tell(self, task: Task, loaded: "Loaded") -> None:
         """What is found, until the search ends."""
-        settings = self.voice.settings
-        while (update := task.search.wait(_WITHOUT_NEWS_S, self._chess960)) or task.search.running:
+        settings, end = self.voice.settings, task.arrived + task.most_s
+        while (update := task.search.wait(min(_WITHOUT_NEWS_S, max(0.05, end - time.monotonic())), self._chess960)) or task.search.running:
+            if time.monotonic() >= end:
+                self.voice.send([f"info string a search may take {task.most_s:g} s here, which are over"])
+                task.search.stop()
+                end = math.inf
             if self._replaced:
                 continue
             self.voice.send(self._update_lines(update or task.search.update(self._chess960), loaded))

@@ -1,4 +1,4 @@
-"""Standard input, standard output and the log file, as lines."""
+"""Where commands come from and answers go, standard input and output or a socket, and the log file, as lines."""
 import contextlib
 import os
 import queue
@@ -11,24 +11,35 @@ from typing import Sequence, TextIO
 from lc0rocm import report
 from lc0rocm._core import Error
 
-_MAX_LINE = 1 << 20  # bytes; a game of 500 moves has 5 KB
-
 
 class Input:
-    """The lines of standard input, whatever bytes they hold, each with the time at which it came: a thread of its own reads them, so that
-    a clock counts from the arrival of go also if the engine was busy then. What is beyond _MAX_LINE of a line is dropped. ended: by end(),
-    not by the end of the input."""
+    """The lines of standard input, or of another descriptor, whatever bytes they hold, each with the time at which it came: a thread of its
+    own reads them, so that a clock counts from the arrival of go also if the engine was busy then. What is beyond `most` bytes of a line is
+    dropped. first: bytes that have been read already; rest_s: that follow each line at least, and as long as it kept the processor busy: so
+    others get their turn. ended: by end(), not by the end of the input."""
 
-    def __init__(self) -> None:
-        if sys.stdin is None:
+    def __init__(self, descriptor: int = 0, first: bytes = b"", most: int = 1 << 20, rest_s: float = 0) -> None:
+        if descriptor == 0 and sys.stdin is None:
             raise Error("standard input is closed; UCI commands come there")
         self._lines: queue.Queue = queue.Queue(1000)
+        self._most, self._rest_s = most, rest_s
         self.ended = False
-        threading.Thread(target=self._read, daemon=True).start()
+        self._thread = threading.Thread(target=self._read, args=(descriptor, first), daemon=True)
+        self._thread.start()
 
     def __iter__(self):
         while not self.ended and (entry := self._lines.get()) and not self.ended:
+            before = time.thread_time()
             yield entry
+            if self._rest_s:
+                time.sleep(max(self._rest_s, time.thread_time() - before))
+
+    def close(self) -> None:
+        """Until nothing reads the descriptor any more, which is at its end: another file may get its number."""
+        while self._thread.is_alive():
+            with contextlib.suppress(queue.Empty):
+                self._lines.get_nowait()
+            self._thread.join(0.01)
 
     def end(self) -> None:
         """No more lines. From any thread."""
@@ -36,15 +47,16 @@ class Input:
         with contextlib.suppress(queue.Full):  # then nobody waits for a line
             self._lines.put_nowait(None)
 
-    def _read(self) -> None:
+    def _read(self, descriptor: int, first: bytes) -> None:
         rest = b""
         try:
-            while data := _read(0):
+            while data := first or _read(descriptor):
+                first = b""
                 now = time.monotonic()
                 *lines, rest = (rest + data).split(b"\n")
                 for line in lines:
-                    self._lines.put((_text(line), now))
-                rest = rest[:_MAX_LINE]
+                    self._lines.put((_text(line[:self._most]), now))
+                rest = rest[:self._most]
         except OSError:
             pass  # a terminal that is gone
         self._lines.put((_text(rest), time.monotonic()))
@@ -52,20 +64,23 @@ class Input:
 
 
 class Output:
-    """Writes lines to standard output, each call's in one piece and at once. failure: why that is not possible any more."""
+    """Writes lines to standard output, or to another descriptor, each call's in one piece and at once. patience_s: for one that takes nothing;
+    None: for ever. failure: why writing is not possible any more."""
 
-    def __init__(self) -> None:
-        if sys.stdout is None:
+    def __init__(self, descriptor: int = 1, patience_s: float | None = None) -> None:
+        if descriptor == 1 and sys.stdout is None:
             raise Error("standard output is closed; the answers to UCI commands go there")
+        self._descriptor, self._patience_s = descriptor, patience_s
         self.failure: OSError | None = None
 
     def write(self, lines: Sequence[str]) -> None:
         data = "".join(report.printable(line) + "\n" for line in lines).encode("utf-8", "replace")
         while data and not self.failure:
             try:
-                data = data[os.write(1, data):]
-            except BlockingIOError:  # somebody has made a shared pipe or terminal non-blocking
-                select.select([], [1], [])
+                data = data[os.write(self._descriptor, data):]
+            except BlockingIOError:  # a socket, or a pipe or terminal that somebody has made non-blocking
+                if not select.select([], [self._descriptor], [], self._patience_s)[1]:
+                    self.failure = TimeoutError("nobody reads")
             except OSError as error:
                 self.failure = error
 
@@ -111,4 +126,4 @@ def _read(descriptor: int) -> bytes:
 
 
 def _text(line: bytes) -> str:
-    return line[:_MAX_LINE].decode("utf-8-sig", "replace").strip()
+    return line.decode("utf-8-sig", "replace").strip()

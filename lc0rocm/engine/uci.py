@@ -7,7 +7,7 @@ import errno
 import re
 import signal
 import threading
-from typing import Sequence
+from typing import Callable, Iterable, Protocol, Sequence
 
 from lc0rocm._core import Error
 from lc0rocm._version import VERSION
@@ -15,19 +15,14 @@ from lc0rocm.engine.play import Player, check_settings
 from lc0rocm.engine.request import read_go, read_position
 from lc0rocm.engine.run import Voice
 from lc0rocm.engine.stream import Input, Log, Output
-from lc0rocm.option import HIDDEN, NEVER, START, Settings
+from lc0rocm.option import HIDDEN, NEVER, START, Option, Settings
 
 
 def run(settings: Settings, show_hidden: bool, first_lines: Sequence[str] = ()) -> int:
     """Speaks UCI on standard input and output until quit, an interrupt or the end of the input, and says the bestmove that is due.
     first_lines are sent before. Raises Error where input or output fail."""
-    commands, uci = Input(), Uci(settings, show_hidden)
-
-    def end() -> None:
-        commands.end()
-        uci.player.stop()
-
-    uci.output_failed = end
+    commands, uci = Input(), Uci(settings, show_hidden, Output())
+    end = ending(commands, uci)
     # A handler runs between any two steps of this thread, which may hold any lock: so another thread acts.
     before = signal.signal(signal.SIGINT, lambda *_: _thread.start_new_thread(end, ()))
     try:
@@ -36,10 +31,7 @@ def run(settings: Settings, show_hidden: bool, first_lines: Sequence[str] = ()) 
             uci.send(first_lines)
         if settings["preload"]:
             uci.load()
-        if any(not uci.handle(line, arrived) for line, arrived in commands) or commands.ended:
-            uci.player.settle()
-        else:
-            uci.player.finish()
+        converse(commands, uci)
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN if commands.ended else before)  # one interrupt is enough to end in peace
         uci.player.back_end.close()
@@ -49,10 +41,40 @@ def run(settings: Settings, show_hidden: bool, first_lines: Sequence[str] = ()) 
     return 0
 
 
+def ending(commands: Input, uci: "Uci") -> Callable[[], None]:
+    """What ends a conversation from any thread; done, too, if the output fails."""
+    def end() -> None:
+        commands.end()
+        uci.player.stop()
+
+    uci.output_failed = end
+    return end
+
+
+def converse(commands: Input, uci: "Uci") -> None:
+    """Until quit or the end of the commands, and until the bestmove that is due is out."""
+    if any(not uci.handle(line, arrived) for line, arrived in commands) or commands.ended:
+        uci.player.settle()
+    else:
+        uci.player.finish()
+
+
+class Writer(Protocol):
+    """What lines are sent to. failure: why that is not possible any more."""
+    failure: OSError | None
+
+    def write(self, lines: Sequence[str]) -> None: ...
+
+
+def pattern(commands: Iterable[str]) -> re.Pattern[str]:
+    """Of a line: what stands before the first of the commands, that, and the rest."""
+    return re.compile(rf"(.*?)(?<!\S)({'|'.join(commands)}|go|ponderhit|quit)(?!\S)\s*(.*)", re.DOTALL)
+
+
 class Uci:
-    def __init__(self, settings: Settings, show_hidden: bool):
+    def __init__(self, settings: Settings, show_hidden: bool, output: Writer):
         self.settings, self.show_hidden = settings, show_hidden
-        self.output, self._log, self._lock = Output(), Log(), threading.Lock()
+        self.output, self._log, self._lock = output, Log(), threading.Lock()
         self.player = Player(Voice(settings, self.send, self.log))
         self.output_failed = lambda: None
 
@@ -117,10 +139,11 @@ class Uci:
     def _uci(self, rest: str) -> None:
         lines = [f"id name lc0rocm {VERSION} (Lc0-compatible)", "id author the lc0rocm authors"]
         values = self.settings.tell()
-        for option in self.settings.options:
-            if option.name and (self.show_hidden or option.show != HIDDEN):
-                lines.append(option.uci_line(values[option.key]))
-        self.send([*lines, "uciok"])
+        self.send([*lines, *(option.uci_line(values[option.key]) for option in self.listed()), "uciok"])
+
+    def listed(self) -> Sequence[Option]:
+        """The options that `uci` names."""
+        return [option for option in self.settings.options if option.name and (self.show_hidden or option.show != HIDDEN)]
 
     def _isready(self, rest: str) -> None:
         self.load()
@@ -135,6 +158,9 @@ class Uci:
         option = self.settings.option(name)
         if not option:
             raise Error(f"there is no option '{name[:60]}'")
+        self.set_option(option, value)
+
+    def set_option(self, option: Option, value: str) -> None:
         before = dict(self.settings.values)
         changed = self.settings.set(option, value)
         try:
@@ -174,4 +200,4 @@ class Uci:
                  "wait": lambda self, rest: self.player.wait(),
                  "debug": lambda self, rest: None,  # of UCI, without a use here
                  "register": lambda self, rest: None}
-    _COMMAND = re.compile(rf"(.*?)(?<!\S)({'|'.join(_COMMANDS)}|go|ponderhit|quit)(?!\S)\s*(.*)", re.DOTALL)
+    _COMMAND = pattern(_COMMANDS)

@@ -1,0 +1,1 @@
+"""The engine for others: over a socket, and for lichess."""
