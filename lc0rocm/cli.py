@@ -121,6 +121,13 @@ _TUNE = _own(
     check("", "again", False, "Forget all that was measured on this machine, and measure it anew.")) + NETWORK
 
 
+_EXPORT = _own(
+    path("", "output", "", "What to write: a model, net.onnx, or one inside a net file, net.pb or net.pb.gz."),
+    check("", "half", False, "Numbers of 16 bits, those of inputs and outputs too."),
+    string("", "policy-head", "vanilla", "Which policy head, where the net has several."),
+    string("", "value-head", "winner", "Which value head.")) + (_row("WeightsFile"),)
+
+
 def _bench(settings: Settings) -> int:
     from lc0rocm import bench
     return bench.bench(settings)
@@ -195,6 +202,11 @@ def _doctor(settings: Settings) -> int:
     return doctor.doctor(settings)
 
 
+def _export(settings: Settings) -> int:
+    from lc0rocm import export
+    return export.export(settings)
+
+
 def _nets(settings: Settings) -> int:
     from lc0rocm.netfile import fetch
     known = fetch.nets()
@@ -247,6 +259,8 @@ COMMANDS = {command.name: command for command in (
             "lc0rocm connect gpu.example.org:9527 --token-file=token", ("server",)),
     Command("describe", "a network in words and numbers", _describe, _own() + (_row("WeightsFile"),),
             "lc0rocm describe net.pb.gz"),
+    Command("export", "a network as an ONNX model, for other programs", _export, _EXPORT,
+            "lc0rocm export net.onnx --weights=net.pb.gz", ("output",)),
     Command("nets", "the nets that are fetched by name, and which are here", _nets, _NETS, "lc0rocm nets maia-1500", ("fetch",)),
     Command("check", "compare two back ends on the same positions", _check, _CHECK,
             "lc0rocm check --backend=cpu-bf16 --against=cpu --tolerance=100"),

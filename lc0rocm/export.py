@@ -1,0 +1,68 @@
+"""The command `lc0rocm export`: a network as an ONNX model, alone or inside a net file, as Lc0's `leela2onnx` writes them."""
+from __future__ import annotations
+
+import gzip
+import os
+import pathlib
+from typing import Any
+
+from lc0rocm import report
+from lc0rocm._core import Error
+from lc0rocm.loading import find_network
+from lc0rocm.netfile import net, netproto, onnx_model
+from lc0rocm.options import Settings
+
+
+def export(settings: Settings) -> int:
+    path = pathlib.Path(settings["output"])
+    if not path.name.endswith((".onnx", ".pb", ".pb.gz")):
+        raise Error(f"export writes a file that ends in .onnx, .pb or .pb.gz, not {settings['output']!r}: lc0rocm export net.onnx")
+    with report.stages() as tell:
+        source, _ = find_network(settings["WeightsFile"], unplayable=True, tell=tell)
+    file = net.load(source)
+    made = onnx_model.model(file, settings["policy-head"], settings["value-head"], settings["half"])
+    if path.name.endswith(".onnx"):
+        data = made.SerializeToString()
+    else:
+        data = net_with(made, file, settings["half"]).SerializeToString()
+    _write(path, gzip.compress(data) if path.suffix == ".gz" else data)
+    shapes = {value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim] for value in (*made.graph.input, *made.graph.output)}
+    facts = {"file": str(path), "bytes": path.stat().st_size, "numbers": "float16" if settings["half"] else "float32",
+             "input": onnx_model.INPUT, "tensors": shapes}
+    if settings["json"]:
+        report.write_json(facts)
+    else:
+        print(report.printable(f"{path}: {file.path.name} as an ONNX model, {facts['bytes'] / 1e6:.1f} MB of {facts['numbers']}"))
+        for name, shape in shapes.items():
+            print(f"  {name}: {', '.join(map(str, shape))}")
+    return 0
+
+
+def net_with(model: Any, file: net.NetFile, half: bool) -> Any:
+    """A net file's message that holds the model in place of the weights of `file`."""
+    message = netproto.Net()
+    message.CopyFrom(file.message)
+    message.ClearField("weights")
+    message.format.network_format.CopyFrom(file.format)
+    message.format.network_format.network = 5  # NETWORK_ONNX
+    message.min_version.Clear()
+    message.min_version.minor = 28  # of Lc0, the first that ran such nets
+    onnx = message.onnx_model
+    onnx.model, onnx.data_type, onnx.input_planes = model.SerializeToString(), 10 if half else 1, onnx_model.INPUT.encode()
+    fields = {onnx_model.POLICY: "output_policy", onnx_model.WDL: "output_wdl", onnx_model.VALUE: "output_value",
+              onnx_model.MOVES_LEFT: "output_mlh"}
+    for value in model.graph.output:
+        setattr(onnx, fields[value.name], value.name.encode())
+    return message
+
+
+def _write(path: pathlib.Path, data: bytes) -> None:
+    """Whole, or not at all."""
+    part = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        part.write_bytes(data)
+        os.replace(part, path)
+    except OSError as error:
+        raise Error(f"{path}: cannot be written: {error.strerror}") from None
+    finally:
+        part.unlink(missing_ok=True)
