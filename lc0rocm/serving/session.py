@@ -70,6 +70,7 @@ class SharedBackEnd(BackEnd):
     def fall_back(self) -> Loaded:
         assert self._loaded
         self._loaded = self._shared.instead_of(self._loaded)
+        self._send([f"info string going on with back end cpu on {self._loaded.backend.info['device']}"])
         return self._loaded
 
     def close(self) -> None:

@@ -45,8 +45,8 @@ sys.meta_path.insert(0, Broken)"""
 
 def test_without_a_home_folder():
     environment = {"PATH": os.defpath}  # and this user has no entry either: os.path.expanduser leaves ~ as it is
-    done = start("bench", "--backend=random", "--nodes=10", "--num-positions=1", code="import pwd\ndel sys.modules['pwd']\nsys.modules['pwd'] = None",
-                 env=environment)
+    done = start("bench", "--backend=random", "--nodes=10", "--num-positions=1",
+                 code="import pwd\ndef unknown(_):\n    raise KeyError\npwd.getpwuid = pwd.getpwnam = unknown", env=environment)
     assert done.returncode == 0, done.stderr
     played = start("uci", code="sys.modules['pwd'] = None", env=environment, input="isready\ngo nodes 2\nquit\n")
     assert played.returncode == 0 and "readyok" in played.stdout and "bestmove" in played.stdout, played.stderr

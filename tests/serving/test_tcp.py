@@ -10,6 +10,7 @@ import struct
 import subprocess
 import sys
 import threading
+import types
 
 import chess
 import chess.engine
@@ -266,6 +267,33 @@ def test_a_back_end_that_fails_is_replaced_for_all(reference):
     assert one is other and one is not first and "oneDNN" in one.backend.info["device"]
     with pytest.raises(Error, match="no other back end"):
         shared.instead_of(one)
+
+
+def test_a_gpu_that_fails_loses_nobodys_search(emulated_gpu, tiny_net, tmp_path):
+    """Several searches meet the fault at once; the CPU takes over for all."""
+    command = [sys.executable, "-m", "lc0rocm", "serve", "--port=0", "--backend=rocm", f"--weights={tiny_net}",
+               "--backend-opts=max_batch=4,streams=1,warm_up=false"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=tmp_path,
+                          env=os.environ | {"ROCM_EMULATED": "fail=fault:400+", "XDG_CACHE_HOME": str(tmp_path)}) as process:
+        try:
+            port = next(int(re.search(r"port (\d+), without a token", line)[1]) for line in process.stderr if "serving UCI" in line)
+            server = types.SimpleNamespace(server_address=("127.0.0.1", port))
+            said = []
+            searches = [threading.Thread(target=lambda: said.extend(search(server))) for _ in range(3)]
+            for thread in searches:
+                thread.start()
+            for thread in searches:
+                thread.join(_conftest.PATIENCE_S)
+            assert sum(line.startswith("bestmove ") for line in said) == 3 and not any("(none)" in line for line in said)
+            assert any(line.startswith("info string going on with back end cpu on ") for line in said)
+            assert any("emulated GPU" in line for line in said)
+        finally:
+            process.send_signal(signal.SIGTERM)
+
+
+def search(server):
+    with Peer(server) as peer:
+        return [*peer.ask("isready", "go nodes 300")]
 
 
 def test_the_commands(tmp_path):
