@@ -119,6 +119,9 @@ class Backend:
     @property
     def plans(self) -> str:
         """What it has measured of this machine, for the option `plans` of the next one; "" where nothing is measured. Thread-safe."""
+    @property
+    def has_more_room(self) -> bool:
+        """Whether memory that it did without when it was made is free by now: made anew, it would take larger batches. Thread-safe."""
     @overload
     def evaluate(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> tuple[
             NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:

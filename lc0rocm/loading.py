@@ -241,6 +241,11 @@ class Loading:
         """What was asked for cannot be had; another Loading would try again."""
         return self._error is not None
 
+    @property
+    def lacked_memory(self) -> bool:
+        """It has failed for want of a GPU's memory, which may be there by another time."""
+        return "hipErrorOutOfMemory" in str(self._error)
+
     def close(self) -> None:
         """Ends what goes on in the background and lets go of what was loaded; what was measured is kept."""
         with self._changed:

@@ -40,6 +40,13 @@ class BackEnd:
         assert loaded, "without a limit to its patience"
         return loaded
 
+    def new_game(self) -> None:
+        """What had to do with less of a GPU's memory than is free by now, or had none, is loaded anew when it is needed: a program that
+        shared the GPU has ended."""
+        more_room = self._loaded and not self._fallen_back and self._loaded.backend.has_more_room
+        if more_room or (self._loading and self._loading.lacked_memory):
+            self._made_of = ()
+
     def _get(self, patience_s: float | None) -> "Loaded | None":
         weights, backend, options = wanted = tuple(self._settings[name] for name in NAMED_BY)
         if self._loading is None or wanted != self._made_of:

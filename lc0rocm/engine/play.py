@@ -103,6 +103,7 @@ class Player:
     def new_game(self) -> None:
         self.set_position(_core.STARTPOS, [])
         self.tree.clear()
+        self.back_end.new_game()
 
     def set_position(self, fen: str, moves: Sequence[str]) -> None:
         """Raises Error for a bad one. Then there is none: the one before is not what the GUI has on its board."""

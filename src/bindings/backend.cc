@@ -265,6 +265,7 @@ void bind_backend(py::module_& m) {
         return layers;
       })
       .def_property_readonly("plans", [](const BackendHandle& self) { return self.evaluator->plans(); })
+      .def_property_readonly("has_more_room", [](const BackendHandle& self) { return self.evaluator->has_more_room(); })
       .def("evaluate", &evaluate, py::arg("masks"), py::arg("values"))
       .def("evaluate", &evaluate_inputs, py::arg("inputs"), py::arg("layers") = std::set<std::string>(), py::arg("see") = std::nullopt)
       .def("policies", &policies, py::arg("inputs"), py::arg("temperature"))

@@ -123,6 +123,8 @@ class Backend {
   virtual std::vector<std::string> take_news() { return {}; }
   // What it has measured of this machine: the option `plans` of the next one. Empty where nothing is measured. Thread-safe.
   virtual std::string plans() const { return {}; }
+  // Whether memory that it did without when it was made is free by now: made anew, it would take larger batches. Thread-safe.
+  virtual bool has_more_room() const { return false; }
 };
 
 // Registry. A back end is a folder with one static Registration a name; nothing else lists it.

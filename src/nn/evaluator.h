@@ -21,6 +21,7 @@ class Evaluator {
   std::vector<std::string> take_news() { return backend_->take_news(); }
   std::string plans() const { return backend_->plans(); }
   std::vector<Layer> layers() const { return backend_->layers(); }
+  bool has_more_room() const { return backend_->has_more_room(); }
 
   // A session, for one thread at a time. One that has not failed goes back to the evaluator, which has to be there still.
   class Lease {

@@ -38,6 +38,15 @@ class Machine:
     def live_objects(self):
         return self.lib.hip_emulated_live_objects()
 
+    def take(self, mib):
+        """As another program does; give_back() ends it."""
+        memory = ctypes.c_void_p()
+        assert self.lib.hipExtMallocWithFlags(ctypes.byref(memory), ctypes.c_size_t(int(mib * 2**20)), 0) == 0
+        return memory
+
+    def give_back(self, memory):
+        assert self.lib.hipFree(memory) == 0
+
     def free_memory(self):
         free, total = ctypes.c_size_t(), ctypes.c_size_t()
         assert self.lib.hipMemGetInfo(ctypes.byref(free), ctypes.byref(total)) == 0

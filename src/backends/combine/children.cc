@@ -14,6 +14,7 @@ class Held final : public nn::Backend {
   const nn::Info& info() const override { return held_->info(); }
   std::unique_ptr<nn::Session> open() override { return std::make_unique<Borrowed>(*held_); }
   std::vector<std::string> take_news() override { return held_->take_news(); }
+  bool has_more_room() const override { return held_->has_more_room(); }
 
  private:
   class Borrowed final : public nn::Session {
@@ -65,4 +66,8 @@ nn::Info common_info(const std::string& name, const Children& children) {
   info.sizes.erase(std::ranges::unique(info.sizes).begin(), info.sizes.end());
   info.device = name + " of " + devices;
   return info;
+}
+
+bool any_has_more_room(const Children& children) {
+  return std::ranges::any_of(children, [](const auto& child) { return child->has_more_room(); });
 }

@@ -14,3 +14,5 @@ Children create_children(const std::string& name, const std::shared_ptr<const nn
 
 // What holds for all: the smallest batches; moves left, as being on the CPU, if all have it.
 nn::Info common_info(const std::string& name, const Children& children);
+
+bool any_has_more_room(const Children& children);

@@ -37,6 +37,7 @@ class Demux final : public nn::Backend {
     info_.threads = 1;
   }
   const nn::Info& info() const override { return info_; }
+  bool has_more_room() const override { return any_has_more_room(children_); }
   std::unique_ptr<nn::Session> open() override { return std::make_unique<Split>(*this); }
   std::vector<std::string> take_news() override {
     std::vector<std::string> news;

@@ -104,6 +104,7 @@ class Multiplexing final : public nn::Backend {
   }
   ~Multiplexing() override { close(); }
   const nn::Info& info() const override { return info_; }
+  bool has_more_room() const override { return any_has_more_room(children_); }
   std::unique_ptr<nn::Session> open() override { return std::make_unique<Client>(*this); }
   std::vector<std::string> take_news() override {
     std::vector<std::string> news;

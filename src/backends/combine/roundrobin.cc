@@ -12,6 +12,7 @@ class RoundRobin final : public nn::Backend {
     info_.threads = static_cast<int>(children_.size());
   }
   const nn::Info& info() const override { return info_; }
+  bool has_more_room() const override { return any_has_more_room(children_); }
   std::unique_ptr<nn::Session> open() override { return std::make_unique<Turns>(*this); }
 
  private:

@@ -74,6 +74,7 @@ class RocmBackend final : public nn::Backend {
 
   const nn::Info& info() const override { return info_; }
   std::string plans() const override { return gpu_->planner.plans(); }
+  bool has_more_room() const override { return short_of_ > 0 && free_memory(device_) >= short_of_; }
   std::unique_ptr<nn::Session> open() override { return std::make_unique<Borrower>(*this); }
   std::vector<nn::Layer> layers() const override { return gpu_->model.layers(); }
 
@@ -115,16 +116,21 @@ class RocmBackend final : public nn::Backend {
   // Memory for batches of up to `wanted`, or of as many as there is memory for; returns what a user should know of that.
   std::string reserve(int wanted, bool warm_up) {
     constexpr int kFew = 16;  // positions: rather fewer sessions than smaller batches
+    const std::size_t before = free_memory(device_);
     const char* why = "";
+    bool short_of_memory = false;
     for (info_.max_batch = wanted;;) {
       try {
         for (const auto& session : gpu_->sessions) session->reserve(info_.max_batch);
         for (const auto& session : gpu_->sessions)
           if (warm_up) session->warm_up();
+        const std::size_t free = free_memory(device_);
+        if (short_of_memory && before > free) short_of_ = before - free;  // a step takes twice what the one below it does, at most
         if (info_.max_batch == wanted) return "";
         return ", batches of up to " + std::to_string(info_.max_batch) + ": " + why + " " + std::to_string(wanted);
       } catch (const OutOfMemory& error) {
-        why = dynamic_cast<const TooLarge*>(&error) ? "its kernels do not address the arrays of" : "its memory does not suffice for";
+        short_of_memory = !dynamic_cast<const TooLarge*>(&error);
+        why = short_of_memory ? "its memory does not suffice for" : "its kernels do not address the arrays of";
         for (const auto& session : gpu_->sessions) session->release();
         if (info_.max_batch <= kFew && gpu_->sessions.size() > 1) gpu_->sessions.pop_back();
         else if (info_.max_batch > 1) info_.max_batch = step_below(info_.max_batch);
@@ -153,6 +159,7 @@ class RocmBackend final : public nn::Backend {
   Device device_;
   std::unique_ptr<Gpu, Forsake> gpu_;
   nn::Info info_;
+  std::size_t short_of_ = 0;  // bytes that it would take beside those it has; 0: it has all
   std::mutex mutex_;  // of idle_
   std::condition_variable returned_;
   std::vector<GpuSession<T>*> idle_;

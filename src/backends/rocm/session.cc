@@ -14,6 +14,7 @@ namespace {
 
 constexpr std::size_t kMoves = chess::kPolicySize;  // of a position at most
 constexpr int kMeasured = 2;                        // runs of a pass whose time counts: plainly and as a graph
+constexpr int kAgain = 1000;                        // runs in smaller batches after which the largest is tried again
 
 // Where the parts of a batch lie in the input mailbox, in bytes.
 struct Layout {
@@ -65,12 +66,11 @@ void GpuSession<T>::allocate(int max_batch, std::size_t activations) {
   in_.emplace(stream_.device(), Layout(max_batch).moves + max_batch * kMoves * sizeof(std::uint16_t));
   out_.emplace(stream_.device(), policy_offset(max_batch) + max_batch * kMoves * sizeof(float));
   stream_.reserve(activations);
-  largest_ = max_batch;
+  largest_ = reserved_ = max_batch;
 }
 
 template <class T>
 void GpuSession<T>::release() {
-  stream_.wait();
   forget_graphs();
   stream_.reserve(0);
   in_.reset();
@@ -98,17 +98,24 @@ void GpuSession<T>::evaluate(const nn::Batch& batch) {
   check_alive(stream_.device());
   check(hipSetDevice(stream_.device().index), "choosing the GPU");  // of this thread, which may be a new one
   for (int first = 0; first < batch.size;) {
+    if (largest_ < reserved_ && ++runs_since_refusal_ > kAgain) largest_ = reserved_;  // who had the memory may be gone
     const int size = std::min(batch.size - first, largest_), step = ladder_step(size, largest_);
     try {
       evaluate(batch, first, size);
       first += size;
-      if (!settle()) largest_ = step_below(step);
+      if (!settle()) shrink_below(step);
     } catch (const OutOfMemory&) {
       clear_away(step);
       if (step == 1) throw;
-      largest_ = step_below(step);
+      shrink_below(step);
     }
   }
+}
+
+template <class T>
+void GpuSession<T>::shrink_below(int step) {
+  largest_ = step_below(step);
+  runs_since_refusal_ = 0;
 }
 
 template <class T>

@@ -31,7 +31,7 @@ class GpuSession {
   void warm_up();
   void begin_play() { stream_.begin_play(); }
 
-  // What memory does not suffice for after all is evaluated in parts. Throws Error.
+  // What memory does not suffice for after all is evaluated in parts, until there is more of it. Throws Error.
   void evaluate(const nn::Batch& batch);
   // The same in passes that are queued layer by layer, with more memory, which is given back.
   void inspect(const nn::Batch& batch, const nn::Visit& visit);
@@ -57,6 +57,7 @@ class GpuSession {
   void queue(int step);  // the pass
   void run(int step, Probe* probe = nullptr);  // likewise, plainly
   void clear_away(int step);                    // after a pass that has run out of memory
+  void shrink_below(int step);
   bool settle();         // after a pass in play: room for what it took; false if there is no memory for that beside what is held
   void forget_graphs();  // they know the old places
   Duration patience(int step) const;  // with the device: a multiple of what it took, and at least some seconds
@@ -64,7 +65,8 @@ class GpuSession {
   Model<T>& model_;
   Stream stream_;
   const bool graphs_;
-  int largest_ = 0;  // batch that has not run out of memory
+  int reserved_ = 0, largest_ = 0;  // batches: what there is memory for; that have not run out of it
+  int runs_since_refusal_ = 0;      // in smaller batches than were reserved
   std::optional<Mailbox> in_, out_;
   Sample sample_;
   std::map<int, Pass> passes_;

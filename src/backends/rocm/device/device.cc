@@ -16,7 +16,8 @@ std::atomic<std::size_t> managed_bytes = 0;
 
 const char* hint(hipError_t error) {
   switch (error) {
-    case hipErrorOutOfMemory: return "; its memory is full: close other programs that use the GPU, or take rocm-fp16 or a smaller network";
+    case hipErrorOutOfMemory: return "; its memory is full: close other programs that use the GPU, give what is loaded on it a smaller max_batch, or take rocm-fp16 or a "
+             "smaller network";
     case hipErrorNoDevice: return "; `lc0rocm backends` says what can run here";
     case hipErrorIllegalAddress:
     case hipErrorLaunchFailure: return "; the GPU is lost to this process: restart it, or use the back end cpu";
@@ -63,6 +64,12 @@ int current_device() {
   int device = 0;
   (void)hipGetDevice(&device);
   return device;
+}
+
+std::size_t free_memory(const Device& device) {
+  std::size_t free = 0, total = 0;
+  if (given_up(device.index) || hipSetDevice(device.index) != hipSuccess || hipMemGetInfo(&free, &total) != hipSuccess) return 0;
+  return free;
 }
 
 std::string why_no_device() {

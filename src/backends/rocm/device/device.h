@@ -37,6 +37,7 @@ struct Device {
 Device read_device(int index);  // throws Error
 int device_count();  // 0 also without a driver
 int current_device();  // of this thread
+std::size_t free_memory(const Device& device);  // bytes; 0 where it does not say
 std::string why_no_device();  // empty where there is one; else one sentence
 
 // A GPU that does not come back from its work is given up: nothing of it is waited for or freed any more, as such calls may not come
