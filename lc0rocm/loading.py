@@ -191,6 +191,10 @@ def _is_wrong_option(error: Error) -> bool:
     return str(error).startswith("back-end option ")
 
 
+def _lacks_memory(error: Error) -> bool:
+    return "hipErrorOutOfMemory" in str(error)
+
+
 def _needs_network(name: str, options: dict) -> bool:
     """Whether a back end, or one that it combines, evaluates a network."""
     parts = {key: part for key, part in options.items() if isinstance(part, dict)}
@@ -244,7 +248,7 @@ class Loading:
     @property
     def lacked_memory(self) -> bool:
         """It has failed for want of a GPU's memory, which may be there by another time."""
-        return "hipErrorOutOfMemory" in str(self._error)
+        return self._error is not None and _lacks_memory(self._error)
 
     def close(self) -> None:
         """Ends what goes on in the background and lets go of what was loaded; what was measured is kept."""
@@ -287,8 +291,9 @@ class Loading:
     def _instead_of_gpu(self, failure: Error) -> Loaded | None:
         if not _names_gpu(self._request.backend, self._request.options):
             return None
+        until = "until Backend or BackendOptions change" + (", or a new game begins" if _lacks_memory(failure) else "")
         try:
-            return self._request.on_cpu(f"error: {failure}; the CPU plays instead, until Backend or BackendOptions change")
+            return self._request.on_cpu(f"error: {failure}; the CPU plays instead, {until}")
         except Error:  # the network is no good, which is what `failure` says; or there is no back end cpu
             return None
 

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
-from emulated import Machine  # noqa: E402
-from rocm_calls import Calls  # noqa: E402
+from emulated import Machine
+from rocm_calls import Calls
 
 BEGIN, END = 0, -1
 MIB = 2**20

@@ -388,6 +388,17 @@ def test_another_network_finds_the_memory_of_the_one_before(machine, tmp_path):
     gc.collect()
 
 
+def game(gui):
+    """A new one; the back end that plays it."""
+    gui.do("ucinewgame")
+    gui.do("isready", "readyok")
+    gui.do("go nodes 10", "bestmove")
+    back_end = gui.player.back_end
+    while (loaded := back_end.get()).backend.name == "cpu" and not back_end._loading.failed:  # on a machine that is busy with other things
+        time.sleep(0.1)
+    return loaded.backend
+
+
 @pytest.mark.parametrize("memory, shared", [(24, 2), (24, 0.1)], ids=["smaller batches", "the CPU"])
 def test_a_new_game_takes_the_memory_that_another_program_had(machine, tmp_path, memory, shared):
     """And only then: what fits no better is not loaded again, nor is what is in use."""
@@ -395,26 +406,15 @@ def test_a_new_game_takes_the_memory_that_another_program_had(machine, tmp_path,
     taken = machine.take(memory - shared)
     machine.configure(f"memory={memory} blocks=0")
     gui = Gui(("WeightsFile", tmp_path / "net.pb"), ("Backend", "rocm"), ("BackendOptions", "max_batch=32,streams=1"))
-
-    def game():
-        """The back end that plays it."""
-        gui.do("ucinewgame")
-        gui.do("isready", "readyok")
-        gui.do("go nodes 10", "bestmove")
-        back_end = gui.player.back_end
-        while (loaded := back_end.get()).backend.name == "cpu" and not back_end._loading.failed:  # on a machine that is busy with other things
-            time.sleep(0.1)
-        return loaded.backend
-
-    first = game()
+    first = game(gui)
     assert first.name == "cpu" if shared < 1 else 1 < first.info["max_batch"] < 32
-    assert shared < 1 or game() is first
+    assert shared < 1 or game(gui) is first
     machine.give_back(taken)
     gui.do("position startpos moves e2e4")
     gui.do("go nodes 10", "bestmove")
     assert gui.player.back_end.get().backend is first
     del first
-    assert game().info["max_batch"] == 32 and game() is gui.player.back_end.get().backend
+    assert game(gui).info["max_batch"] == 32 and game(gui) is gui.player.back_end.get().backend
     gui.player.back_end.close()
     del gui
     gc.collect()
