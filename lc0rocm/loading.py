@@ -191,8 +191,8 @@ def _is_wrong_option(error: Error) -> bool:
     return str(error).startswith("back-end option ")
 
 
-def _lacks_memory(error: Error) -> bool:
-    return "hipErrorOutOfMemory" in str(error)
+def _lacks_memory(why: object) -> bool:
+    return "hipErrorOutOfMemory" in str(why)
 
 
 def _needs_network(name: str, options: dict) -> bool:
@@ -247,8 +247,10 @@ class Loading:
 
     @property
     def lacked_memory(self) -> bool:
-        """It has failed for want of a GPU's memory, which may be there by another time."""
-        return self._error is not None and _lacks_memory(self._error)
+        """No GPU plays for want of its memory, which may be there by another time."""
+        with self._changed:
+            told = self._final.messages if self._final and self._final.backend.name == "cpu" else []
+            return any(_lacks_memory(why) for why in [*told, self._error])
 
     def close(self) -> None:
         """Ends what goes on in the background and lets go of what was loaded; what was measured is kept."""
@@ -284,6 +286,8 @@ class Loading:
             self._changed.notify_all()
         if late and failure:
             self._tell(f"error: {failure}; the CPU goes on")
+        elif late and loaded and loaded.backend.name == "cpu":  # rocm-auto's choice
+            self._tell("no GPU can be used; the CPU goes on")
         elif late:
             self._tell("the GPU is ready; it takes over at the next go, and in an infinite search at once")
             self._better()

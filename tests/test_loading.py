@@ -1,6 +1,7 @@
 """Loading: the CPU plays while a GPU is prepared. What takes long is played by events here."""
 import threading
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -52,6 +53,13 @@ class Heard:
         return loaded and loaded.messages
 
 
+def soon(happened):
+    deadline = time.monotonic() + 60
+    while not (done := happened()) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return done
+
+
 def test_a_gpu_that_is_ready_at_once_needs_no_cpu(gpu):
     gpu.ends.set()
     gpu.measures.set()
@@ -69,6 +77,27 @@ def test_the_cpu_stands_in(gpu):
     assert heard.use() == ["the CPU"] and heard.lines == ["checking: 0/1"]
     gpu.ends.set()
     assert heard.better.wait(60) and heard.use() == ["the GPU"] and "takes over at the next go" in heard.lines[-1]
+
+
+def test_the_cpu_goes_on_where_nothing_else_can(gpu):
+    gpu.outcome = gpu.outcome._replace(backend=SimpleNamespace(name="cpu"), messages=["the GPU is wrong"])
+    heard = Heard()
+    gpu.measures.set()
+    assert heard.use() == ["the CPU"]
+    gpu.ends.set()
+    assert soon(lambda: heard.lines[-1] == "no GPU can be used; the CPU goes on")
+    assert heard.use() == ["the GPU is wrong"] and not heard.better.is_set() and not heard.loading.lacked_memory
+
+
+@pytest.mark.parametrize("outcome", [Error("allocating: hipErrorOutOfMemory"), loading.Loaded(
+    SimpleNamespace(name="cpu"), None, None, ["rocm fails its check: hipErrorOutOfMemory"])], ids=["rocm", "rocm-auto"])
+def test_memory_that_was_lacking_is_known(gpu, outcome):
+    gpu.outcome = outcome
+    heard = Heard()
+    assert not heard.loading.lacked_memory
+    gpu.measures.set()
+    gpu.ends.set()
+    assert soon(lambda: heard.loading.lacked_memory)
 
 
 def test_it_stands_in_for_a_slow_load_too(gpu, monkeypatch):

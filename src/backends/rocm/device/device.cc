@@ -16,8 +16,9 @@ std::atomic<std::size_t> managed_bytes = 0;
 
 const char* hint(hipError_t error) {
   switch (error) {
-    case hipErrorOutOfMemory: return "; its memory is full: close other programs that use the GPU, give what is loaded on it a smaller max_batch, or take rocm-fp16 or a "
-             "smaller network";
+    case hipErrorOutOfMemory:
+      return "; its memory is full: close other programs that use the GPU, give what is loaded on it a smaller max_batch, or take rocm-fp16 or "
+             "a smaller network";
     case hipErrorNoDevice: return "; `lc0rocm backends` says what can run here";
     case hipErrorIllegalAddress:
     case hipErrorLaunchFailure: return "; the GPU is lost to this process: restart it, or use the back end cpu";
