@@ -1,5 +1,6 @@
 """The memory for activations: what is given out does not overlap, and what is kept is what was asked for."""
 import ctypes as C
+import os
 import pathlib
 import sys
 
@@ -150,6 +151,20 @@ def test_old_and_new_room_need_not_fit_at_once(arena):
     with pytest.raises(RuntimeError, match="allocating"):
         arena.reserve(4 * MIB)
     assert arena.bytes == 0, "and has no room then"
+
+
+def test_managed_memory_is_half_of_the_machines_at_most(arena):
+    """Of which the runtime would give more; what was refused or given back does not count."""
+    all_of_it = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    arena.machine.configure(f"integrated=1 memory=1 mapped=1 managed={all_of_it // MIB} blocks=0")
+    for part in (0.6, 0.3, 0.6, 0.4, 0.4):
+        if part < 0.5:
+            arena.reserve(int(part * all_of_it))
+            assert arena.bytes == int(part * all_of_it)
+        else:
+            with pytest.raises(RuntimeError, match="allocating"):
+                arena.reserve(int(part * all_of_it))
+    arena.reserve(0)
 
 
 def test_what_is_refused_gives_back_what_the_pass_had_taken(arena):

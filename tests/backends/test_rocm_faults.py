@@ -153,7 +153,7 @@ def test_a_gpu_that_hangs_is_given_up(machine, tmp_path):
     """No call waits for it any more, nothing of it is freed, and the process ends as it likes."""
     write_net("attention", tmp_path / "net.pb")
     script = """if True:
-        import sys, time
+        import sys, threading, time
         import numpy as np
         from emulated import Machine
         from lc0rocm import _core, _rocm
@@ -162,15 +162,22 @@ def test_a_gpu_that_hangs_is_given_up(machine, tmp_path):
         planes = tuple(part[None] for part in _core.Game().planes(1))
         backend = _core.Backend("rocm", network, {"max_batch": 4, "warm_up": False})
         backend.evaluate(*planes)
-        machine.configure("fail=hang:1")
+        machine.configure("fail=hang:1+")
         told = []
-        def attempt(what):
+        def attempt(what, told=told):
             begin = time.monotonic()
             try:
                 what()
             except _core.Error as error:
                 told.append((str(error), time.monotonic() - begin))
+        late = []
+        def wait_too():
+            time.sleep(3)
+            attempt(lambda: backend.evaluate(*planes), late)
+        other = threading.Thread(target=wait_too)
+        other.start()
         attempt(lambda: backend.evaluate(*planes))
+        other.join()
         attempt(lambda: backend.evaluate(*planes))
         attempt(lambda: _core.Backend("rocm", network, {"max_batch": 4}))
         live = machine.live_objects()
@@ -178,6 +185,7 @@ def test_a_gpu_that_hangs_is_given_up(machine, tmp_path):
         assert machine.live_objects() == live
         assert all("is given up" in text for text, _ in told) and len(told) == 3, told
         assert told[0][1] > 4 and told[1][1] < 4 and told[2][1] < 4, told
+        assert "is given up" in late[0][0] and late[0][1] < 4, late  # its own five seconds are not over
         print("the output is not lost", end="")
         sys.exit(7)
     """

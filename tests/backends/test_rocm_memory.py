@@ -19,7 +19,7 @@ from lc0rocm.netfile import net
 from lc0rocm.options import ENGINE, Settings
 
 NEEDS = ("alloc", "capture", "plan")  # calls that cost time or memory, or may be refused
-STEPS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96)
+STEPS = (1, 2, 4, 8, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512)
 
 
 def check(backend, case, size):
@@ -74,12 +74,49 @@ def test_what_is_promised_is_held(machine, case, memory, warm_up):
         assert positions_at_once(machine, backend, case, size) == size
 
 
-def test_the_largest_batch_that_fits(machine, case):
-    machine.configure("memory=4")
-    most = make(case, max_batch=64, warm_up=False).info["max_batch"]
-    assert 1 < most < 64
-    for wanted in (most, next(step for step in STEPS if step > most)):
-        assert make(case, max_batch=wanted, warm_up=False).info["max_batch"] == most
+@pytest.mark.parametrize("streams", [1, 2])
+def test_the_largest_batch_that_fits(machine, case, streams):
+    """Not smaller than what memory suffices for, and as many at a time as were asked for."""
+    load = lambda wanted: make(case, max_batch=wanted, streams=streams, warm_up=False)
+
+    def taken(size):
+        machine.configure("blocks=0")
+        free, backend = machine.free_memory(), load(size)
+        assert backend.info["max_batch"] == size
+        return (free - machine.free_memory()) / 2**20
+
+    for memory in (12, 20):
+        machine.configure(f"memory={memory} blocks=0")
+        info = load(512).info
+        most = info["max_batch"]
+        assert 16 <= most < 512 and info["threads"] == streams
+        above = next(step for step in STEPS if step > most)
+        assert load(most).info["max_batch"] == load(above).info["max_batch"] == most
+        assert taken(most) <= memory < taken(above)
+
+
+@pytest.mark.parametrize("case", ["tower"], indirect=True)
+def test_no_memory_for_anything_is_an_error(machine, case):
+    """Whatever the first allocation is that fails for good: weights, or a session, of which at least one must fit."""
+    before = machine.calls("alloc")["alloc"]
+    make(case, warm_up=False)
+    for part in range(machine.calls("alloc")["alloc"] - before, 0, -7):
+        machine.configure(f"fail=alloc:{part}+")
+        with pytest.raises(_core.Error, match="memory"):
+            make(case, warm_up=False)
+
+
+@pytest.mark.parametrize("case", ["attention"], indirect=True)
+def test_rocblas_takes_no_more_than_a_small_gpu_has(machine, case):
+    """Its own workspace would be 32 MiB."""
+    machine.configure("memory=8 fail=plan:1+")  # in the place of hipBLASLt
+    before = machine.calls("gemm")
+    backend = make(case)
+    assert machine.calls("gemm") != before
+    free = machine.free_memory()
+    for size in (1, 3, 8):
+        check(backend, case, size)
+    assert machine.free_memory() == free and backend.info["max_batch"] == 8
 
 
 def test_out_of_memory_in_play_makes_smaller_batches(machine, case, hungry):
@@ -276,7 +313,13 @@ def test_few_sessions_rather_than_none(machine, case):
 
 
 def test_any_number_of_threads_share_the_sessions(machine, case):
+    """Also after a batch that has failed, whose session serves the next one."""
     backend = make(case, max_batch=4)
+    machine.configure("fail=launch:1")
+    with pytest.raises(_core.Error):
+        check(backend, case, 1)
+    machine.configure("")
+    check(backend, case, 1)
     before = machine.calls(*NEEDS), machine.live_objects()
     failed = []
 
@@ -323,12 +366,12 @@ class Gui(Uci):
     """The engine, in this process, so that the machine's counters are within reach."""
 
     def __init__(self, *options):
-        self.lines, self.told = [], threading.Condition()
-        super().__init__(Settings(ENGINE), False)
+        self.lines, self.told, self.failure = [], threading.Condition(), None
+        super().__init__(Settings(ENGINE), False, self)
         for name, value in options:
             self.do(f"setoption name {name} value {value}")
 
-    def send(self, lines):
+    def write(self, lines):
         with self.told:
             self.lines.extend(lines)
             self.told.notify_all()
@@ -503,7 +546,7 @@ def test_a_driver_that_refuses_graphs(machine, case):
     assert machine.calls(*NEEDS) == before
 
 
-@pytest.mark.parametrize("words, loads", [("memory=1", True), ("memory=1 mapped=1", True), ("memory=1 mapped=1 managed=1", False)])
+@pytest.mark.parametrize("words, loads", [("memory=1 managed=0", True), ("memory=1 mapped=1", True), ("memory=1 mapped=1 managed=1", False)])
 def test_an_integrated_gpu_goes_beyond_its_carve_out(machine, tmp_path, words, loads):
     """By fine-grained and then by managed memory, as far as the machine has some."""
     write_net("attention", tmp_path / "wide.pb", embedding=256, dff=512)  # 4 MB

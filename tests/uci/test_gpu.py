@@ -84,6 +84,7 @@ def test_a_gpu_that_cannot_be_loaded_loses_no_game(start, weights, monkeypatch, 
 
 
 @pytest.mark.parametrize("fault,said", [("fail=fault:150@1", "has failed and is left out; the others go on"),
+                                        ("fail=hang:150@1", "has failed and is left out; the others go on"),
                                         ("fail=fault:500+", "going on with back end cpu")])
 def test_a_game_outlives_its_gpus(start, weights, monkeypatch, fault, said):
     """One of two, and both."""

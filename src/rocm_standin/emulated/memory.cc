@@ -5,8 +5,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <map>
 #include <mutex>
+#include <utility>
 
 #include "settings.h"
 
@@ -53,6 +55,14 @@ auto find(const void* address) {
   return it != allocations.end() && byte >= it->second.mapping ? it : allocations.end();
 }
 
+// Not one that was freed before: what still knows that faults. The system takes it where it is free, else another.
+void* fresh_place(size_t bytes) {
+  constexpr std::uintptr_t kFirst = std::uintptr_t{1} << 45, kEnd = kFirst * 3;
+  static std::uintptr_t next = kFirst;
+  if (next + bytes > kEnd) next = kFirst;
+  return reinterpret_cast<void*>(std::exchange(next, next + bytes));
+}
+
 bool gap_is_clean(const std::byte* begin, const Allocation& a) {
   return std::all_of(begin + a.bytes, begin + a.bytes + a.gap, [](std::byte b) { return b == std::byte{0xFF}; });
 }
@@ -64,7 +74,7 @@ void* allocate(size_t bytes, Place place, int device) {
   const auto [use, most] = limit(place);
   if ((*use)[device] + bytes > most) return nullptr;
   const size_t body = round_up(std::max<size_t>(bytes, 1), kPage), mapped = body + 2 * kPage;
-  void* mapping = mmap(nullptr, mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+  void* mapping = mmap(fresh_place(mapped), mapped, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
   if (mapping == MAP_FAILED) return nullptr;
   auto* first = static_cast<std::byte*>(mapping) + kPage;
   if (mprotect(first, body, PROT_READ | PROT_WRITE) != 0) {

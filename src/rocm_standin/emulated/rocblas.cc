@@ -11,6 +11,8 @@ using namespace hip_emulated;
 
 struct _rocblas_handle {
   hipStream_t stream = nullptr;
+  bool has_workspace = false;
+  void* own_workspace = nullptr;
 };
 
 static constexpr std::string_view kVersion = "5.2.0.emulated";
@@ -28,6 +30,7 @@ rocblas_status rocblas_create_handle(rocblas_handle* handle) {
 
 rocblas_status rocblas_destroy_handle(rocblas_handle handle) {
   if (!handle) return rocblas_status_invalid_handle;
+  if (handle->own_workspace) (void)hipFree(handle->own_workspace);
   delete handle;
   --live_objects;
   return rocblas_status_success;
@@ -40,7 +43,9 @@ rocblas_status rocblas_set_stream(rocblas_handle handle, hipStream_t stream) {
 }
 
 rocblas_status rocblas_set_workspace(rocblas_handle handle, void*, size_t) {
-  return handle ? rocblas_status_success : rocblas_status_invalid_handle;
+  if (!handle) return rocblas_status_invalid_handle;
+  handle->has_workspace = true;
+  return rocblas_status_success;
 }
 
 const char* rocblas_status_to_string(rocblas_status status) {
@@ -93,6 +98,8 @@ rocblas_status rocblas_gemm_strided_batched_ex(
   if (!m || !n || !batch_count) return rocblas_status_success;
   if (!alpha || !beta || !a || !b || !d || (!c && *static_cast<const float*>(beta) != 0)) return rocblas_status_invalid_pointer;
   if (fails(Fault::kGemm)) return rocblas_status_internal_error;
+  if (!handle->has_workspace && !handle->own_workspace && hipMalloc(&handle->own_workspace, size_t{32} << 20) != hipSuccess)
+    return rocblas_status_memory_error;
   Gemm g;
   g.transpose_a = ta, g.transpose_b = tb;
   g.m = m, g.n = n, g.k = k, g.batch = batch_count;
