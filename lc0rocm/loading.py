@@ -33,7 +33,7 @@ def find_network(weights: str, unplayable: bool = False, tell: Callable[[Progres
     if weights not in ("<autodiscover>", "<built in>", ""):
         is_file = os.path.lexists(weights)
         if not is_file and (named := fetch.nets().get(weights)):
-            if not (named.here() or may_fetch):
+            if not may_fetch and not named.here():
                 raise Error(f"{weights} is not here yet: it is fetched when it is used, or by lc0rocm nets {weights}")
             return str(path := fetch.get(named, tell)), report.printable(f"network {weights}, {path}")
         if not is_file and (near := difflib.get_close_matches(weights, fetch.nets(), 1)):

@@ -37,7 +37,7 @@ class Refused(Exception):
 
 class _Lines:
     """The output of a session, for this thread."""
-    failure = None
+    failure: OSError | None = None
 
     def __init__(self) -> None:
         self.queue: queue.Queue[str] = queue.Queue()
@@ -59,7 +59,7 @@ class Provider:
         self._bearer = {"Authorization": f"Bearer {token}"}
         self._secret = secrets.token_urlsafe(32)
         self._lines = _Lines()
-        self._session = Session(shared, limits, defaults, self._lines)  # type: ignore[arg-type]
+        self._session = Session(shared, limits, defaults, self._lines)
         self._session_id: Any = None
         net = shared.loaded.net
         self.name = f"lc0rocm {VERSION}" + (f" {net.path.name.partition('.')[0]}"[:100] if net else "")

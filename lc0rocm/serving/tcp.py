@@ -110,7 +110,7 @@ class Client(socketserver.BaseRequestHandler):
 
     def _greeted(self, connection: socket.socket) -> bytes | None:
         """What follows the first line, or all that came where none is wanted; None for a stranger."""
-        data, end = b"", time.monotonic() + (_GREETING_S if self.server.token else 1e9)
+        data, end = b"", time.monotonic() + (_GREETING_S if self.server.token else 1e6)
         while b"\n" not in data and len(data) < _GREETING_BYTES:
             connection.settimeout(max(0.01, end - time.monotonic()))
             part = connection.recv(_GREETING_BYTES - len(data))

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 
 import pytest
 
@@ -206,6 +207,7 @@ def test_two_processes_at_once(server, tmp_path):
     both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=tmp_path) for _ in range(2)]
     while not server.asked:
         assert all(process.poll() is None for process in both)
+        time.sleep(0.01)
     server.goes_on.set()
     paths = {process.communicate(timeout=60)[0].decode().strip() for process in both}
     assert len(paths) == 1 and len(server.asked) == 1 and hashlib.sha256(open(paths.pop(), "rb").read()).hexdigest() == NET.sha256

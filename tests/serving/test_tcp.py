@@ -1,7 +1,5 @@
 """UCI over TCP: many clients, some of them hostile, slow, gone or strangers."""
-import importlib.util
 import os
-import pathlib
 import random
 import re
 import signal
@@ -21,10 +19,8 @@ from lc0rocm._core import Error
 from lc0rocm.serving import tcp
 from lc0rocm.serving.session import Limits, Shared
 
-_spec = importlib.util.spec_from_file_location("serving_conftest", pathlib.Path(__file__).with_name("conftest.py"))
-_conftest = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(_conftest)
-Peer, wait_for = _conftest.Peer, _conftest.wait_for
+from .peer import PATIENCE_S, Peer, wait_for
+
 TOKEN = "a-token-of-some-length"
 
 
@@ -74,7 +70,7 @@ def test_eight_clients_one_of_them_hostile(serve, shared):
     for game in games:
         game.start()
     for game in games:
-        game.join(_conftest.PATIENCE_S)
+        game.join(PATIENCE_S)
     over.set()
     hostile.close()
     assert len(visits) == 7 and min(visits) >= 4 * 60
@@ -162,7 +158,7 @@ def test_a_slow_reader_is_let_go(serve, monkeypatch):
 @pytest.mark.parametrize("how", ["closed", "reset", "half"])
 @pytest.mark.parametrize("go", ["go infinite", "go movetime 100000", "go ponder", "go nodes 1000000"])
 def test_a_client_that_goes_in_the_middle_of_a_search(serve, how, go):
-    server = serve(seconds=3)
+    server = serve(seconds=1)
     peer = Peer(server)
     peer.send("setoption name VerboseMoveStats value true", "setoption name LogLiveStats value true", go)
     peer.until("info depth")
@@ -283,7 +279,7 @@ def test_a_gpu_that_fails_loses_nobodys_search(emulated_gpu, tiny_net, tmp_path)
             for thread in searches:
                 thread.start()
             for thread in searches:
-                thread.join(_conftest.PATIENCE_S)
+                thread.join(PATIENCE_S)
             assert sum(line.startswith("bestmove ") for line in said) == 3 and not any("(none)" in line for line in said)
             assert any(line.startswith("info string going on with back end cpu on ") for line in said)
             assert any("emulated GPU" in line for line in said)
