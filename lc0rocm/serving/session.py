@@ -67,6 +67,9 @@ class SharedBackEnd(BackEnd):
     def prepare(self, patience_s: float) -> Loaded:
         return self.get()
 
+    def new_game(self) -> None:
+        """Of one client: what all share stays as it is."""
+
     def fall_back(self) -> Loaded:
         assert self._loaded
         self._loaded = self._shared.instead_of(self._loaded)

@@ -17,7 +17,8 @@ import pytest
 from lc0rocm import loading
 from lc0rocm._core import Error
 from lc0rocm.serving import tcp
-from lc0rocm.serving.session import Limits, Shared
+from lc0rocm.engine.backend import BackEnd
+from lc0rocm.serving.session import Limits, Shared, SharedBackEnd
 
 from .peer import PATIENCE_S, Peer, wait_for
 
@@ -316,3 +317,16 @@ def test_the_commands(tmp_path):
     assert refused.returncode == 2 and "Connection refused" in refused.stderr
     bad = subprocess.run([*lc0rocm, "connect", "nowhere"], capture_output=True, text=True, input="", timeout=60, cwd=tmp_path)
     assert bad.returncode == 2 and "lc0rocm connect HOST:PORT" in bad.stderr
+
+
+def test_a_client_plays_several_games(serve):
+    with Peer(serve()) as peer:
+        for _ in range(3):
+            peer.send("ucinewgame", "isready")
+            assert not any("error" in line for line in [*peer.until("readyok"), *peer.ask("position startpos", "go nodes 5")])
+
+
+def test_a_client_loads_nothing():
+    """Whatever a back end of one's own does, that of all does in a way of its own."""
+    public = {name for name in vars(BackEnd) if not name.startswith("_")}
+    assert public <= set(vars(SharedBackEnd))
