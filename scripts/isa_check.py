@@ -6,7 +6,7 @@
     scripts/isa_check.py --kernel "attention or layer_norm"     tests/kernels, those that pytest's -k names; "" for all
     scripts/isa_check.py --game -t gfx1100         20 moves at few nodes by rocm-fp16, through UCI
     scripts/isa_check.py --faults                  what the checks must find: wrong copies of the kernels
-    scripts/isa_check.py --short                   one attention and one tower pass on gfx1100
+    scripts/isa_check.py --short                   passes of an attention net and of two towers on gfx1100
     scripts/isa_check.py --table                   all of it on all targets, and docs/amd_verification.md's tables from it
 
 Outputs are compared with the back end cpu, and the memory that each launch writes with what the same source, compiled for this CPU, makes
@@ -52,6 +52,7 @@ NETS = {  # every family in miniature, and sizes that no kernel likes
     'dense': small | dict(pe='dense', preprocessing=8, ffn_activation='relu2'),
     'multihead': small | dict(multihead=True, heads=1, gates=True, policy_size=16),
     'policy encoders': small | dict(policy_encoders=1, policy_heads=2, policy_size=32, moves_left=False),
+    'narrow tower': dict(body='tower', filters=64, blocks=9, se_ratio=8, policy='convolution', value_size=8, head_hidden=16),  # two launches
     'classical': dict(body='tower', filters=16, blocks=1, policy='classical', policy_size=8, value='classical', activation='relu'),
     'tower with attention': dict(body='tower', filters=16, blocks=1, se_ratio=2, policy='attention', policy_size=24),
     'both': dict(body='both', filters=24, blocks=1, se_ratio=4, embedding=40, encoders=1, heads=4, dff=40),
@@ -66,6 +67,7 @@ PARTS = {
     'of 768': (1, KINDS, wide | dict(embedding=768, heads=24, smolgen=(32, 256, 256), pe='dense')),
     'of 1024': (1, KINDS, wide | dict(embedding=1024, heads=32, smolgen=(32, 256, 256))),
     'many heads': (64, ['rocm-fp16'], wide | dict(embedding=256, heads=8, smolgen=(8, 32, 32), policy_encoders=1, policy_heads=8, policy_size=256)),
+    'tower of 128': (4, ['rocm-fp16'], dict(body='tower', filters=128, blocks=1, se_ratio=8, policy='convolution', value_size=8, head_hidden=16)),
     'tower of 256': (2, KINDS, dict(body='tower', filters=256, blocks=1, se_ratio=8, policy='convolution', value_size=8, head_hidden=16)),
 }
 LIBRARY = 'odd attention', {'without': 'hipblaslt miopen'}  # products by rocBLAS, which leaves their ends to our kernels
@@ -265,7 +267,7 @@ def main():
     targets = options.targets or TARGETS
     try:
         if options.short:
-            passes(['gfx1100'], ['attention', 'tower'], ['rocm-fp16'], [1])
+            passes(['gfx1100'], ['attention', 'tower', 'narrow tower'], ['rocm-fp16'], [1])
         if options.passes or options.nets:
             passes(targets, options.nets or NETS, options.kinds, options.batches, parts=options.passes)
         if options.kernel is not None:

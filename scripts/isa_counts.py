@@ -39,9 +39,9 @@ def dwords(instruction):
     return twice * next((n for end, n in DWORDS.items() if instruction.endswith(end)), 1)
 
 
-def lane_bytes(launch, kind, wave):
-    """Bytes that the lanes of all blocks ask of `kind`, LDS or memory, were all of them active."""
-    return scaled(launch, sum(4 * dwords(name) * n for name, n in launch['instructions'].items() if class_of(name) == kind)) * wave
+def lane_bytes(launch, kind, wave, named=''):
+    """Bytes that the lanes of all blocks ask of `kind`, LDS or memory, were all of them active; by instructions that have `named` in their names."""
+    return scaled(launch, sum(4 * dwords(name) * n for name, n in launch['instructions'].items() if class_of(name) == kind and named in name)) * wave
 
 
 @functools.cache

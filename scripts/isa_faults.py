@@ -27,6 +27,7 @@ FAULTS = [
     Fault('an argument of another size', 'kernels.h', r'(struct LastLayer.*?)int width', r'\1long width, more', 'values', 'attention'),
     Fault('a missing barrier', 'values.hip', r'__syncthreads\(\);', '', 'values', 'attention'),
     Fault('a missing barrier behind loads', 'attention.hip', r'scale\);\n  __syncthreads\(\);', 'scale);', 'attention', 'attention'),
+    Fault('a missing barrier between layers', 'tower.hip', r'__syncthreads\(\);\n    for_each_row', 'for_each_row', 'tower', 'narrow tower'),
     Fault('a wrong lane in a sum', 'wave.h', '0x4e', '0xb1', 'values', 'attention'),
     Fault('a wrong lane between two products', 'mma.h', r'lane_xor<16>\(mine.z\)', 'lane_xor<15>(mine.z)', 'attention', 'attention'),
     Fault('waves of another width', 'values.hip', '$', '', 'values', 'attention', ('-mwavefrontsize64',)),

@@ -4,11 +4,13 @@ A unit (a work-group processor or compute unit) holds as many blocks of a launch
 either what their instructions take together, or what the slowest waits for alone:
     busy    matrix and other instructions by their issue cycles, or the bytes of LDS or of the second-level cache, whichever is more
     serial  START_US, STEP_US for each step between barriers, and a wave's own matrix instructions
-A launch takes LAUNCH_US, and no less than its memory needs. START_US, STEP_US, the cache's share of its width and the matrix instruction of NVIDIA's
-card were fitted to the H200 that scripts/time_tiles.py measured, with the instructions of gfx12, whose fragments are as small: `check` says how far
-off they are there. Everything of an AMD card is docs/spec/amd.md's, section 1, or as marked.
+A launch takes LAUNCH_US, and no less than its arrays need, read once from memory where the last cache does not hold them. START_US, STEP_US, the
+cache's share of its width and the matrix instruction of NVIDIA's card were fitted to the H200 that scripts/time_tiles.py measured, with the
+instructions of gfx12, whose fragments are as small: `check` says how far off they are there. Everything of an AMD card is docs/spec/amd.md's,
+section 1, or as marked.
 """
 import collections
+import ctypes
 import functools
 import importlib
 import itertools
@@ -21,11 +23,13 @@ from typing import NamedTuple
 import isa_check
 import isa_counts
 import isa_translate
+import kernel_report
 import make_net
 import numpy as np
 
-sys.path.insert(0, str(isa_check.ROOT / 'tests/kernels'))
+sys.path.extend(str(isa_check.ROOT / 'tests' / folder) for folder in ('kernels', 'backends'))
 import device
+import rocm_calls
 
 START_US, STEP_US, LAUNCH_US = 1.1, 0.11, 1.2
 LONE_LAUNCH_US = 3.5  # where the host launches one by one
@@ -59,20 +63,10 @@ H200 = Card('H200', 'gfx1201', 132, 1.75, 24, 1, True, 128, 24, 4800, 50)
 SIMDS = 4
 
 
-class Resources(NamedTuple):
-    """Of targets.def: what the blocks that a unit holds share."""
-    registers: int
-    granule: int
-    waves: int
-    lds: int
-
-
 def resources(card):
-    if card.name == 'H200':
-        return Resources(512, 8, 16, 227 << 10)
-    lines = (isa_check.ROOT / 'src/backends/rocm/device/targets.def').read_text().splitlines()
-    cells = next([c.strip(' )') for c in line.split(',')] for line in lines if line.startswith(f'TARGET({card.target},'))
-    return Resources(*map(int, cells[4:8]))
+    """A line of targets.def: what the blocks that a unit holds share. For the H200 its own numbers in it."""
+    line = kernel_report.TARGETS[card.target]
+    return line._replace(registers=512, granule=8, most_waves=16, lds=227 << 10) if card.name == 'H200' else line
 
 
 @functools.cache
@@ -108,7 +102,7 @@ def microseconds(card, block, blocks, barriers_a_step=1):
     """Of `blocks` blocks, without their launch and what the memory takes."""
     r = resources(card)
     waves_by_registers = r.registers // (-(-max(block.registers, 1) // r.granule) * r.granule)
-    held = max(1, int(min(r.waves, waves_by_registers) * SIMDS // block.waves))
+    held = max(1, int(min(r.most_waves, waves_by_registers) * SIMDS // block.waves))
     if block.lds_size:
         held = max(1, min(held, r.lds // block.lds_size))
     matrix, other = block.matrix * card.matrix / SIMDS, block.other * card.vector / SIMDS
@@ -123,22 +117,33 @@ def microseconds(card, block, blocks, barriers_a_step=1):
 # products --------------------------------------------------------------------
 
 @functools.cache
-def tiles(target):
-    """Of each tile, without and with splits: a block's work at no depth, and what each of depth adds."""
+def launcher(target):
+    """launch(name, arguments ...) of tests/kernels/launch.cc as machine code of the target; returns a block's work."""
     isa_check.translated(target)
     machine, platform = isa_check.Machine(), 'emulated64' if isa_check.suffix(target) else 'emulated32'
-    kernels, found = device.Device(platform, device.build(platform)), {}
+    kernels = device.Device(platform, device.build(platform))
+
+    def launch(*arguments):
+        with tempfile.NamedTemporaryFile() as report:
+            machine.configure(f'isa={target} report={report.name}')
+            kernels.launch(*arguments)
+            machine.configure('')
+            return block_of(isa_check.launches(report.name)[0])
+    return launch
+
+
+@functools.cache
+def tiles(target):
+    """Of each tile, without and with splits: a block's work at no depth, and what each of depth adds."""
+    launch, found = launcher(target), {}
     for (index, (rows, cols)), splits in itertools.product(enumerate(TILES), (1, 2)):
         blocks = []
         for depth in 512, 1024:
-            with tempfile.NamedTemporaryFile() as report:
-                machine.configure(f'isa={target} report={report.name}')
-                x, w, y = (np.zeros(shape, np.float16) for shape in ((rows, depth), (cols, depth), (rows, cols)))
-                kernels.launch('gemm', True, y, None, 0, x, w, None, 1, rows, cols, depth, True, 0, index, splits, np.zeros((splits, rows, cols), np.float32))
-                blocks.append(block_of(isa_check.launches(report.name)[0]))
+            x, w, y = (np.zeros(shape, np.float16) for shape in ((rows, depth), (cols, depth), (rows, cols)))
+            parts = np.zeros((splits, rows, cols), np.float32)
+            blocks.append(launch('gemm', True, y, None, 0, x, w, None, 1, rows, cols, depth, True, 0, index, splits, parts))
         slope = [(b - a) / (512 // splits) for a, b in zip(*blocks)]
         found[(rows, cols), splits > 1] = [(a - 512 // splits * s, s) for a, s in zip(blocks[0], slope)]
-    machine.configure('')
     return found
 
 
@@ -155,10 +160,14 @@ def product(card, rows, cols, depth, tile, splits, batch=1, launch_us=LAUNCH_US)
     return launch_us + max(time, memory / card.memory_gbs / 1000) + finish
 
 
+def inside(card):
+    """GB a second of the last cache, about as wide as the second level's."""
+    return card.units * card.cache * card.clock_ghz
+
+
 def from_memory(card, size):
-    """Microseconds for so many bytes: of the last cache where they fit, about as wide as the second level's."""
-    inside = card.units * card.cache * card.clock_ghz
-    return size / (inside if size < card.cache_mb << 20 else card.memory_gbs) / 1000
+    """Microseconds for so many bytes: of the last cache where they fit."""
+    return size / (inside(card) if size < card.cache_mb << 20 else card.memory_gbs) / 1000
 
 
 def ways(depth):
@@ -169,22 +178,99 @@ def best(card, rows, cols, depth, batch=1):
     return min(((product(card, rows, cols, depth, tile, splits, batch), tile, splits) for tile, splits in ways(depth)), key=lambda way: way[0])
 
 
+def teraflops(card, size):
+    """Of a product of three sides of that size, in its best way."""
+    return 2e-6 * size ** 3 / best(card, size, size, size)[0]
+
+
+def geometric(factors):
+    return np.exp(np.mean(np.log(factors)))
+
+
+def guess(card, rows, cols, depth, batch=1):
+    """The way that our product takes unmeasured: cost() in linear/gemm.cc."""
+    calls = rocm_calls.Calls(64 if isa_check.suffix(card.target) else 32).lib
+    calls.untried_own_way.restype = ctypes.c_char_p
+    architecture = b'stand-in' if card.name == 'H200' else card.target.encode()
+    _, tile, splits = calls.untried_own_way(architecture, card.units, batch, rows, cols, depth).decode().split(':')
+    return tuple(map(int, tile.split('x'))), int(splits[1:])
+
+
+class Guesses(NamedTuple):
+    """How the ways that our product takes unmeasured compare with the model's best."""
+    shapes: int
+    other: int   # of which another is the model's best
+    mean: float  # times the best, geometric
+    worst: float
+
+
+def guesses(card, shapes):
+    """Of products (batch, rows, cols, depth)."""
+    over, other = [], 0
+    for batch, *shape in shapes:
+        way, (time, *right) = guess(card, *shape, batch), best(card, *shape, batch)
+        over.append(product(card, *shape, *way, batch) / time)
+        other += way != tuple(right)
+    return Guesses(len(over), other, geometric(over), max(over))
+
+
+class Check(NamedTuple):
+    """What the model, with a card's numbers, is worth there. Times over the best: geometric mean, and worst."""
+    correlation: float  # of ranks, the mean over the shapes
+    error: float        # root mean square of its logarithm
+    mean: float         # of the model's choice
+    worst: float
+    guessed_mean: float  # of the way that is taken unmeasured
+    guessed_worst: float
+
+
 def check(times):
-    """What a file of scripts/time_tiles.py says of the model with that card's numbers: (the mean rank correlation over its shapes, geometric mean and worst of
-    what the model's choice takes over the best, root mean square of the error's logarithm)."""
+    """What a file of scripts/time_tiles.py says."""
     shapes = collections.defaultdict(dict)
     for rows, cols, depth, tile, splits, us in times:
         way = tuple(map(int, tile.split('x'))), splits
         if way in ways(depth):
             shapes[rows, cols, depth][way] = us
-    correlations, losses, errors = [], [], []
+    correlations, losses, guessed, errors = [], [], [], []
     for shape, real in shapes.items():
         model = {way: product(H200, *shape, *way, launch_us=LONE_LAUNCH_US) for way in real}
         ranks = [np.argsort(np.argsort([of[way] for way in real])) for of in (model, real)]
         correlations.append(np.corrcoef(*ranks)[0, 1])
         losses.append(real[min(model, key=model.get)] / min(real.values()))
+        guessed.append(real[guess(H200, *shape)] / min(real.values()))
         errors += [math.log(model[way] / real[way]) for way in real]
-    return np.mean(correlations), np.exp(np.mean(np.log(losses))), max(losses), np.sqrt(np.mean(np.square(errors)))
+    return Check(np.mean(correlations), np.sqrt(np.mean(np.square(errors))), geometric(losses), max(losses), geometric(guessed), max(guessed))
+
+
+# attention -------------------------------------------------------------------
+
+MANY_BLOCKS = 4  # of a unit: from here on launch_attention takes waves of twice the queries
+
+
+@functools.cache
+def attention(target, bias):
+    """A block's work, of a head of 32 channels, by waves of few queries and of many."""
+    qkv, out = np.zeros((64, 96), np.float16), np.zeros((64, 32), np.float16)
+    arguments = 'attention', True, out, qkv, qkv, qkv, np.zeros((64, 64), np.float16) if bias else None, 1, 1, 32, 96, 32
+    return [launcher(target)(*arguments, units) for units in (1, 0)]
+
+
+def attention_us(card, bias, blocks):
+    """Without its launch and memory, by waves of few queries and of many."""
+    return [microseconds(card, block, blocks) for block in attention(card.target, bias)]
+
+
+class Threshold(NamedTuple):
+    least: float  # blocks of a unit from which on waves of many queries are faster
+    mean: float   # what the launcher's choice takes over the better one, geometric, of batches 1 to 256 of 24 heads
+    worst: float
+
+
+def threshold(card, bias):
+    times = {blocks: attention_us(card, bias, blocks) for blocks in range(24, 24 * 257, 24)}
+    few_is_faster = [blocks for blocks, (few, many) in times.items() if few < many]
+    over = [t[blocks >= MANY_BLOCKS * card.units] / min(t) for blocks, t in times.items()]
+    return Threshold((max(few_is_faster, default=0) + 24) / card.units, geometric(over), max(over))
 
 
 # passes ----------------------------------------------------------------------
@@ -223,6 +309,16 @@ def launches(target, name, batch):
     return found
 
 
+ARRAYS = {'layer_norm': 3, 'attention_half': 6, 'winograd_input': 1.5, 'winograd_output': 4.25}  # of a kernel: bytes of all, of one that is written
+
+
+def arrays(launch):
+    """Bytes of a launch's arrays, each read or written once."""
+    name = isa_counts.base_name(launch['kernel'])
+    times = next((n for begin, n in ARRAYS.items() if name.startswith(begin)), 2)
+    return times * isa_counts.lane_bytes(launch, 'memory', 64 if isa_check.suffix(launch['target']) else 32, 'STORE')
+
+
 def launch_us(card, launch):
     """Microseconds of a launch: products in the way that the model finds best, their ends being in it."""
     name = isa_counts.base_name(launch['kernel'])
@@ -231,8 +327,19 @@ def launch_us(card, launch):
         return best(card, rows, cols, depth, batch)[0]
     if name.startswith('gemm_finish'):
         return 0
-    block = block_of(launch)
-    return LAUNCH_US + max(microseconds(card, block, launch['blocks']), from_memory(card, block.memory * launch['blocks']))
+    block, blocks = block_of(launch), launch['blocks']
+    time = microseconds(card, block, blocks)
+    if name == 'attention_half':  # the emulated machine has one unit
+        time = attention_us(card, 'ELb1ELb1E' in launch['kernel'], blocks)[blocks >= MANY_BLOCKS * card.units]
+    asked, once = block.memory * blocks, arrays(launch)
+    return LAUNCH_US + max(time, asked / inside(card) / 1000, once / card.memory_gbs / 1000 if once > card.cache_mb << 20 else 0)
+
+
+def products(target, names, batches):
+    """Of all passes, each once: (batch, rows, cols, depth)."""
+    launched = (launch for name, batch in itertools.product(names, batches) for one in launches(target, name, batch) for launch in one)
+    numbers = {tuple(launch['numbers'][:5]) for launch in launched if isa_counts.base_name(launch['kernel']) == 'gemm_half'}
+    return sorted((batch, rows, cols, depth) for batch, rows, cols, _, depth in numbers)
 
 
 def all_layers(name, one, two):

@@ -79,6 +79,23 @@ def speed_table(cards):
     return rows(['card', 'net', *(f'batch {batch}' for batch in BATCHES)], lines)
 
 
+def percent(factor):
+    return f'{100 * (factor - 1):.1f} %'
+
+
+def ways_table(cards):
+    head = ['card', 'TFLOP/s, 4096 cubed', 'products: guessed otherwise', 'over the best', 'at worst', 'attention: blocks of a unit', 'over the better',
+            'at worst']
+    lines = []
+    for card in cards:
+        products = isa_model.guesses(card, isa_model.products(card.target, isa_model.BIG, BATCHES))
+        attention = [isa_model.threshold(card, bias) for bias in (True, False)]
+        lines.append([card.name, f'{isa_model.teraflops(card, 4096):.0f}', f'{products.other} of {products.shapes}', percent(products.mean),
+                      percent(products.worst), ', '.join(f'{a.least:.1f}' for a in attention), percent(max(a.mean for a in attention)),
+                      percent(max(a.worst for a in attention))])
+    return rows(head, lines)
+
+
 def count_table(net, batch):
     kernels = sorted(isa_model.by_kernel(CARD, net, batch).items(), key=lambda item: -item[1]['us'])
     lines = [[kernel, f'{c["launches"]:.0f}', *(f'{c.get(k, 0):,.0f}' for k in ('waves', *SHORT)), f'{c["us"]:,.0f}'] for kernel, c in kernels]
@@ -93,18 +110,24 @@ def write(targets):
     check(targets, passes, tests)
     games = [isa_check.game(t) for t in targets[:1]]
     cards = [card for card in isa_model.CARDS if card.target in targets]
-    correlation, loss, worst, error = isa_model.check(json.loads(TIMES.read_text())['times'])
+    checked = isa_model.check(json.loads(TIMES.read_text())['times'])
     parts = [
         'A variant is a set of template arguments. Emulated: executed in fibers beside the machine code, from the same memory. CUDA: launched by '
         f'tests/kernels, which `scripts/cuda_check.py` runs there. {", ".join(FAMILIES)}: executed as machine code, in brackets by passes.', '',
         kernel_table(targets, passes, tests), '',
-        f'A pass in halves: executed wave instructions (of 32 lanes, on gfx9 of 64), at batch 1, "many heads" at 64, "tower of 256" at 2. {len(passes)} '
-        'passes in all, in both precisions, each plainly, captured and replayed; those of wide nets run three blocks of a launch.', '',
+        'A pass in halves: executed wave instructions (of 32 lanes, on gfx9 of 64), at batch 1, "many heads" at 64, "tower of 128" at 4, "tower of 256" at 2. '
+        f'{len(passes)} passes in all, in both precisions, each plainly, captured and replayed; those of wide nets run three blocks of a launch.', '',
         pass_table(targets, passes), '', *games, '',
-        '**A model**, not a measurement: positions a second in halves by our own kernels alone, on one stream; `scripts/isa_model.py` says how. '
-        f'On the H200 whose tiles {TIMES.relative_to(isa_check.ROOT)} has, its ranks correlate with the measured ones by {correlation:.2f}, the tile that it '
-        f'chooses takes {100 * (loss - 1):.1f} % more than the best ({100 * (worst - 1):.0f} % at worst), and its times are off by {100 * error:.0f} %.', '',
-        speed_table([*cards, isa_model.H200]), '']
+        '**A model**, not a measurement: positions a second in halves by our own kernels alone, on one stream; `scripts/isa_model.py` says how. On the H200 '
+        f'whose tiles {TIMES.relative_to(isa_check.ROOT)} has, its ranks correlate with the measured ones by {checked.correlation:.2f}, its times are off by '
+        f'{100 * checked.error:.0f} %, and the tile that it chooses takes {percent(checked.mean)} more than the best ({percent(checked.worst)} at worst).', '',
+        speed_table([*cards, isa_model.H200]), '',
+        'What the back end does before anything was measured, by the same model. Products: those of these passes by our own kernel; of how many the way '
+        "that `cost()` of linear/gemm.cc takes is not the model's best, and what it takes over that. On the H200 it takes "
+        f'{percent(checked.guessed_mean)} more than the best that was measured ({percent(checked.guessed_worst)} at worst). Attention, heads of 32: blocks '
+        "of a unit from which on waves of twice the queries are faster, with smolgen's bias and without; they are taken from "
+        f'{isa_model.MANY_BLOCKS} on, which takes so much over the better.', '',
+        ways_table([*cards, isa_model.H200]), '']
     for net, batch in itertools.product(isa_model.BIG, (1, 64)):
         parts += [f'{net}, batch {batch} on a {CARD.name}: executed wave instructions by class, of the first, a middle and the last block of each launch, '
                   'scaled by the grid; layers beyond the second are taken to be as the second.', '', count_table(net, batch), '']

@@ -28,6 +28,8 @@ class Target(NamedTuple):
     lds: int
     lds_granule: int
     lds_simds: int
+    units: int
+    multiply_adds: int
     weak: str
 
 

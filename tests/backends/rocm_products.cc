@@ -1,4 +1,5 @@
 // gemm() for test_rocm_gemm.py.
+#include "backends/rocm/linear/gemm.h"
 #include "backends/rocm/linear/gemm_trial.h"
 #include "backends/rocm/kernels/kernels.h"
 #include "rocm_calls.h"
@@ -7,7 +8,7 @@ namespace {
 
 using calls::guarded, calls::planner, calls::stream, calls::upload;
 
-thread_local std::string faults;
+thread_local std::string faults, way;
 
 // What a test's product is, with host arrays; null or 0 for what it has not. norm: gain, then shift.
 struct Asked {
@@ -36,6 +37,11 @@ void product(const Asked& a) {
 }  // namespace
 
 extern "C" {
+const char* untried_own_way(const char* architecture, int compute_units, int batch, int rows, int cols, int depth) {
+  const rocm::Device device{.architecture = architecture, .compute_units = compute_units};
+  return (way = rocm::untried_own_way(device, {.rows = rows, .cols = cols, .depth = depth, .batch = batch, .half = true})).c_str();
+}
+
 void fail_in_products(const char* settings) { faults = settings; }  // after the arrays are there
 
 int run_product(int half_type, const Asked* asked, double measure_s) {

@@ -47,8 +47,8 @@ int copy_out(void* to, const void* from, size_t bytes) { return check(hipMemcpy(
 using Activation = nn::Activation;
 
 LAUNCHER(attention, (int half_type, void* out, void* q, void* k, void* v, void* bias, int batch, int heads, int head_dim, int in_stride,
-                     int out_stride),
-         nullptr, P(out), P(q), P(k), P(v), P(bias), batch, heads, head_dim, in_stride, out_stride)
+                     int out_stride, int compute_units),
+         nullptr, P(out), P(q), P(k), P(v), P(bias), batch, heads, head_dim, in_stride, out_stride, compute_units)
 LAUNCHER(attention_map, (int half_type, void* map, void* q, void* k, void* bias, int batch, int heads, int head_dim, int stride),
          nullptr, static_cast<float*>(map), P(q), P(k), P(bias), batch, heads, head_dim, stride)
 LAUNCHER(mix_values, (int half_type, void* out, void* map, void* v, int batch, int heads, int head_dim, int stride, int out_stride),

@@ -6,11 +6,12 @@ from device import Output
 
 CASES = [  # batch, heads, head_dim, bias, spare columns between q, k and v
     (1, 1, 32, True, 0), (1, 2, 32, False, 0), (3, 2, 32, True, 0), (2, 1, 64, True, 8), (1, 1, 64, False, 0), (1, 3, 8, True, 0),
-    (1, 2, 24, True, 8), (1, 1, 40, True, 0), (1, 1, 48, False, 0), (1, 1, 96, True, 0), (1, 1, 120, False, 8), (1, 1, 128, True, 0),
+    (1, 2, 24, True, 8), (1, 1, 16, False, 0), (1, 1, 40, True, 0), (1, 1, 48, False, 0), (1, 1, 96, True, 0),
+    (1, 1, 120, False, 8), (1, 1, 128, True, 0),
 ]
 
 
-def run(device, rng, dtype, batch, heads, dim, with_bias, spare, scale=1.0, change=None):
+def run(device, rng, dtype, batch, heads, dim, with_bias, spare, scale=1.0, change=None, units=1000):
     width = heads * dim
     qkv = (rng.normal(size=(batch * 64, 3 * width + spare)) * scale).astype(dtype)
     bias = (rng.normal(size=(batch, heads, 64, 64)) * scale).astype(dtype) if with_bias else None
@@ -18,7 +19,7 @@ def run(device, rng, dtype, batch, heads, dim, with_bias, spare, scale=1.0, chan
         change(qkv, bias)
     out = Output((batch * 64, width + spare), dtype)
     device.launch('attention', dtype == np.float16, out, qkv, (qkv, width), (qkv, 2 * width), bias, batch, heads, dim,
-                  qkv.shape[1], width + spare)
+                  qkv.shape[1], width + spare, units)
     parts = qkv.astype(np.float64).reshape(batch, 64, -1)[..., :3 * width].reshape(batch, 64, 3, width)
     expected = reference.attention(parts[:, :, 0], parts[:, :, 1], parts[:, :, 2], None if bias is None else bias.astype(np.float64), heads)
     assert np.isnan(out.array[:, width:]).all(), 'wrote beside its columns'
@@ -32,9 +33,9 @@ def test_shapes(device, dtype, case):
     reference.assert_close(got, expected, 3e-3 if dtype == np.float16 else 2e-6)
 
 
-@pytest.mark.parametrize('batch', [17])
-def test_many_blocks(device, batch):
-    got, expected = run(device, np.random.default_rng(2), np.float16, batch, 32, 8, True, 0)
+@pytest.mark.parametrize('case', [(2, 3, 32, True, 0), (4, 1, 32, False, 8)], ids=str)
+def test_a_full_device_gets_waves_of_more_queries(device, case):
+    got, expected = run(device, np.random.default_rng(2), np.float16, *case, units=1)
     reference.assert_close(got, expected, 3e-3)
 
 
@@ -67,7 +68,7 @@ def test_softmax_sees_every_key(device):
     bias[0, 0, np.arange(64), keys] = 100
     qkv = np.concatenate([np.zeros((64, 64)), rng.normal(size=(64, 32))], 1).astype(np.float16)
     out = Output((64, 32), np.float16)
-    device.launch('attention', True, out, qkv, (qkv, 32), (qkv, 64), bias, 1, 1, 32, 96, 32)
+    device.launch('attention', True, out, qkv, (qkv, 32), (qkv, 64), bias, 1, 1, 32, 96, 32, 1)
     assert (out.array == qkv[keys, 64:]).all()
 
 

@@ -10,10 +10,10 @@ single = lambda *shape: rng.normal(size=shape).astype(np.float32)
 se = lambda make, channels, width: (make(width, channels), make(width), make(2 * channels, width), make(2 * channels))
 
 
-def attention(make, dim):
+def attention(make, dim, units=1):
     qkv = make(64, 6 * dim)
     return ['attention', make is half, Output((64, 2 * dim), qkv.dtype), qkv, (qkv, 2 * dim), (qkv, 4 * dim), make(1, 2, 64, 64), 1, 2, dim,
-            6 * dim, 2 * dim]
+            6 * dim, 2 * dim, units]
 
 
 def layer_norm(make, cols):
@@ -38,7 +38,7 @@ def tower():
 
 
 CASES = {'attention, half': lambda: attention(half, 32), 'attention, half, 120': lambda: attention(half, 120),
-         'attention, float': lambda: attention(single, 24),
+         'attention, half, full': lambda: attention(half, 32, 0), 'attention, float': lambda: attention(single, 24),
          'layer_norm, lanes': lambda: layer_norm(half, 768), 'layer_norm, block': lambda: layer_norm(half, 301),
          'squeeze_excitation': lambda: squeeze_excitation(half), 'winograd_output': lambda: winograd_output(half),
          'tower': tower, 'squeeze_excitation, float': lambda: squeeze_excitation(single), 'winograd_output, float': lambda: winograd_output(single)}

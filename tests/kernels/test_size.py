@@ -19,7 +19,7 @@ CASES = {
     "layer_norm": (WIDE, WIDE, lambda lib, y, x, w, n: lib.layer_norm(1, y, x, None, None, w, w, 64 * n, WIDE, C.c_float(1), 0, C.c_float(1e-3))),
     "bias_activation": (WIDE, WIDE, lambda lib, y, x, w, n: lib.bias_activation(1, y, x, w, None, None, None, 64 * n, WIDE, 1)),
     "attention": (3 * 32 * HEADS, 32 * HEADS, lambda lib, y, x, w, n: lib.attention(
-        1, y, x, C.c_void_p(x.value + 64 * HEADS), C.c_void_p(x.value + 128 * HEADS), None, n, HEADS, 32, 96 * HEADS, 32 * HEADS)),
+        1, y, x, C.c_void_p(x.value + 64 * HEADS), C.c_void_p(x.value + 128 * HEADS), None, n, HEADS, 32, 96 * HEADS, 32 * HEADS, 1)),
     "patches": (WIDE // 9, WIDE // 9 * 9, lambda lib, y, x, w, n: lib.patches(1, y, x, n, WIDE // 9)),
 }
 

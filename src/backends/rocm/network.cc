@@ -107,7 +107,7 @@ class Forward {
   }
 
   void encoder(T* tokens, const nn::Encoder& e, const std::string& name) {
-    const int width = e.out.in(), depth = width / e.heads, channels = e.out.out();
+    const int width = e.out.in(), channels = e.out.out();
     {
       const Arena::Scope scope(stream_.arena());
       T *qkv = take(kSquares * 3 * width), *mixed = take(kSquares * width);
@@ -117,12 +117,18 @@ class Forward {
       dense(qkv, tokens, e.qkv, kSquares, Activation::kNone, squeezed, squeezed_channels);
       if (e.smolgen) smolgen(bias, squeezed, *e.smolgen, e.heads);
       if (probe_) shown_attention(mixed, qkv, bias, e, name);
-      else launch_attention<T>(stream_, mixed, qkv, qkv + width, qkv + 2 * width, bias, batch_, e.heads, depth, 3 * width, width);
+      else attention(mixed, qkv, bias, e);
       normed(tokens, mixed, e.out, tokens, e.norm, kSquares, e.alpha);
     }
     show(name, ".ln1", tokens, {kSquares, channels});
     feed_forward(tokens, e.feed_forward, name);
     show(name, "", tokens, {kSquares, channels});
+  }
+
+  void attention(T* mixed, const T* qkv, const T* bias, const nn::Encoder& e) {
+    const int width = e.out.in();
+    launch_attention<T>(stream_, mixed, qkv, qkv + width, qkv + 2 * width, bias, batch_, e.heads, width / e.heads, 3 * width, width,
+                        stream_.device().compute_units);
   }
 
   void shown_attention(T* mixed, T* qkv, T* bias, const nn::Encoder& e, const std::string& name) {
@@ -140,7 +146,7 @@ class Forward {
       show(name, ".attention", map, {e.heads, kScores});
       launch_mix_values<T>(stream_, mixed, map, qkv + 2 * width, batch_, e.heads, depth, 3 * width, width);
     } else {
-      launch_attention<T>(stream_, mixed, qkv, qkv + width, qkv + 2 * width, bias, batch_, e.heads, depth, 3 * width, width);
+      attention(mixed, qkv, bias, e);
     }
     show(name, ".heads", mixed, {kSquares, width, e.heads, depth});
   }

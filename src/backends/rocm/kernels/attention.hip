@@ -221,7 +221,9 @@ __global__ void __launch_bounds__(256)
   }
 }
 
-constexpr int kManyBlocks = 512;  // a guess, never measured: the device is full from here on, and waves of twice the queries do less
+// Blocks of a compute unit from which on waves of twice the queries are faster, which do less and hide less: as a model of AMD's cards has it
+// (docs/amd_verification.md), never measured.
+constexpr int kManyBlocks = 4;
 
 // launcher --------------------------------------------------------------------
 static void check_attention(int head_dim, int in_stride, int out_stride) {
@@ -232,14 +234,14 @@ static void check_attention(int head_dim, int in_stride, int out_stride) {
 
 template <>
 void launch_attention(hipStream_t stream, half* out, const half* q, const half* k, const half* v, const half* bias, int batch, int heads,
-                      int head_dim, int in_stride, int out_stride) {
+                      int head_dim, int in_stride, int out_stride, int compute_units) {
   check_attention(head_dim, in_stride, out_stride);
   const auto launch = [&](auto* kernel, int threads) {
     hipLaunchKernelGGL(kernel, dim3(heads, batch), dim3(threads), 0, stream, out, q, k, v, bias, head_dim, in_stride,
                        out_stride, 1 / sqrtf(head_dim));
   };
   const auto choose = [&](auto* with_bias, auto* without, int threads) { launch(bias ? with_bias : without, threads); };
-  if (head_dim == 32 && batch * heads >= kManyBlocks)
+  if (head_dim == 32 && batch * heads >= kManyBlocks * compute_units)
     choose(attention_half<32, true, true, 64>, attention_half<32, true, false, 64>, 64);
   else if (head_dim == 32) choose(attention_half<32, true, true, 128>, attention_half<32, true, false, 128>, 128);
   else if (head_dim == 64) choose(attention_half<64, true, true, 128>, attention_half<64, true, false, 128>, 128);
@@ -250,7 +252,7 @@ void launch_attention(hipStream_t stream, half* out, const half* q, const half* 
 
 template <>
 void launch_attention(hipStream_t stream, float* out, const float* q, const float* k, const float* v, const float* bias, int batch,
-                      int heads, int head_dim, int in_stride, int out_stride) {
+                      int heads, int head_dim, int in_stride, int out_stride, int) {
   check_attention(head_dim, in_stride, out_stride);
   const auto launch = [&](auto* kernel) {
     hipLaunchKernelGGL(kernel, dim3(heads, batch), dim3(256), 0, stream, out, q, k, v, bias, head_dim, in_stride, out_stride,

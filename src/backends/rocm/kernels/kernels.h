@@ -12,7 +12,7 @@ namespace rocm {
 // bias: (batch, heads, 64, 64) or null; out: (batch * 64, out_stride). head_dim and the strides are multiples of 8, head_dim at most 128.
 template <class T>
 void launch_attention(hipStream_t stream, T* out, const T* q, const T* k, const T* v, const T* bias, int batch, int heads,
-                      int head_dim, int in_stride, int out_stride);
+                      int head_dim, int in_stride, int out_stride, int compute_units);  // of the device
 
 // attention_map.hip: the same in two halves: map (batch, heads, 64, 64) = softmax(...), and out = map v. stride: in_stride, for all three.
 template <class T>

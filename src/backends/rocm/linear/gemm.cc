@@ -8,6 +8,7 @@
 #include "backends/rocm/linear/choices.h"
 #include "backends/rocm/linear/gemm_library.h"
 #include "backends/rocm/linear/gemm_trial.h"
+#include "backends/rocm/linear/libraries.h"
 #include "error.h"
 
 namespace rocm {
@@ -76,17 +77,19 @@ std::size_t parts_bytes(const GemmShape& s, int splits) {
 
 // What our kernel would take, in clock cycles: a guess to start from and to leave out of an auction what cannot win. A unit holds some blocks
 // at once, which take what their multiply-adds or loads take together, or what each waits for alone. Of the 20 ways through each of 25 shapes on
-// an H200 (scripts/tiles_h200.json, to which it was fitted) the least takes 1.8 % more than the best, at most 22 %.
+// an H200 (scripts/tiles_h200.json, to which it was fitted) the least takes 1.8 % more than the best, at most 22 %. For AMD's cards its rates are theirs,
+// and docs/amd_verification.md has what a model of their times, made from their machine code, says of what it chooses.
 double cost(const Device& device, const GemmShape& s, int tile, int splits) {
   constexpr int kHeld[] = {8, 4, 4, 3, 1}, kDeep[] = {64, 64, 32, 32, 32};  // of each tile: blocks of a unit; depth of a step
   constexpr double kLoad = 1.0 / 12, kStart = 3000, kStep = 500, kLaunch = 4500, kPart = 0.5;  // cycles: of a number loaded, and of one of a part
-  const double multiply = s.half ? 1.0 / 512 : 1.0 / 128;
+  const auto [parts_of_unit, multiply_adds] = rates_of(device.architecture);
+  const double multiply = 1.0 / (parts_of_unit * (s.half ? multiply_adds : 128)), load = kLoad / parts_of_unit;
   const auto [tile_rows, tile_cols] = kGemmTiles[tile];
   const auto count = [](double size, double part) { return std::ceil(size / part); };
   const int units = std::max(device.compute_units, 1);
   const double blocks = count(count(s.rows, tile_rows) * count(s.cols, tile_cols) * s.batch * splits, units);  // of a unit
   const double depth = count(s.depth, splits);
-  const double busy = depth * std::max(tile_rows * tile_cols * multiply, (tile_rows + tile_cols) * kLoad);
+  const double busy = depth * std::max(tile_rows * tile_cols * multiply, (tile_rows + tile_cols) * load);
   const double alone = kStart + kStep * depth / kDeep[tile];
   const double turns = std::floor(blocks / kHeld[tile]), rest = blocks - turns * kHeld[tile];
   const double parts = splits > 1 ? (s.norm ? 0 : kLaunch) + kPart * splits * s.batch * s.rows * s.cols / units : 0;
@@ -230,6 +233,8 @@ struct Gemm {
 };
 
 }  // namespace
+
+std::string untried_own_way(const Device& device, const GemmShape& shape) { return least_own(device, shape).name; }
 
 template <class T>
 void gemm(Stream& stream, const Product<T>& product) {

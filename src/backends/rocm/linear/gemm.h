@@ -1,8 +1,10 @@
 // Products of matrices behind one call: rocBLAS, hipBLASLt or our own kernel (kernels/gemm.hip), whichever won the shape's auction.
 #pragma once
 #include <optional>
+#include <string>
 
 #include "backends/rocm/device/stream.h"
+#include "backends/rocm/linear/shapes.h"
 #include "nn/activation.h"
 
 namespace rocm {
@@ -36,5 +38,8 @@ struct Product {
 // Queues the product. T: float or half, accumulated in float. Never waits for the device, except while the planner measures. Throws Error.
 template <class T>
 void gemm(Stream& stream, const Product<T>& product);
+
+// Our kernel's way through a product of which none was measured: "own:64x64:k2".
+std::string untried_own_way(const Device& device, const GemmShape& shape);
 
 }  // namespace rocm

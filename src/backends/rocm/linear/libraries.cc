@@ -16,15 +16,28 @@
 namespace rocm {
 namespace {
 
-constexpr struct {
+constexpr struct Target {
   std::string_view architecture, stands_for;
   int fragment_rows;
+  Rates rates;
   std::string_view weak;
 } kTargets[] = {
-#define TARGET(name, stands_for, rows, instructions, registers, granule, waves, lds, lds_granule, simds, weak) {#name, #stands_for, rows, #weak},
+#define TARGET(name, stands_for, rows, instructions, registers, granule, waves, lds, lds_granule, simds, units, rate, weak) \
+  {#name, #stands_for, rows, {units, rate}, #weak},
 #include "backends/rocm/device/targets.def"
 #undef TARGET
 };
+
+// Its own line, or that which stands for its family; null for a stand-in.
+const Target* find(const std::string& architecture) {
+  const auto stands_for = [&](const Target& target) {  // one of the starts of names, spaces between
+    std::istringstream starts{std::string(target.stands_for)};
+    return std::any_of(std::istream_iterator<std::string>(starts), {}, [&](const std::string& start) { return architecture.starts_with(start); });
+  };
+  const auto* target = std::ranges::find(kTargets, architecture, &Target::architecture);
+  if (target == std::end(kTargets)) target = std::ranges::find_if(kTargets, stands_for);
+  return target == std::end(kTargets) ? nullptr : target;
+}
 
 }  // namespace
 
@@ -56,13 +69,13 @@ bool is_weak(const std::string& library, const std::string& architecture) {
 }
 
 bool has_matrix_instructions(const std::string& architecture) {
-  const auto stands_for = [&](const auto& target) {  // one of the starts of names, spaces between
-    std::istringstream starts{std::string(target.stands_for)};
-    return std::any_of(std::istream_iterator<std::string>(starts), {}, [&](const std::string& start) { return architecture.starts_with(start); });
-  };
-  auto target = std::ranges::find(kTargets, architecture, [](const auto& t) { return t.architecture; });
-  if (target == std::end(kTargets)) target = std::ranges::find_if(kTargets, stands_for);
-  return target == std::end(kTargets) || target->fragment_rows > 0;
+  const Target* const target = find(architecture);
+  return !target || target->fragment_rows > 0;
+}
+
+Rates rates_of(const std::string& architecture) {
+  const Target* const target = find(architecture);
+  return target ? target->rates : Rates{};
 }
 
 }  // namespace rocm

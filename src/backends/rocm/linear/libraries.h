@@ -1,5 +1,5 @@
 // What is known of a GPU by its architecture: whether the libraries that the back end can do without have kernels for it, where they are known to
-// be weak, and whether it has matrix instructions.
+// be weak, and what its compute units can do.
 #pragma once
 #include <string>
 
@@ -15,5 +15,11 @@ extern const Library kLibraries[3];
 bool has_kernels(const Library& library, const std::string& architecture);
 bool is_weak(const std::string& library, const std::string& architecture);  // there, but only a measurement should choose it
 bool has_matrix_instructions(const std::string& architecture);  // for our kernels to use; true of a stand-in
+
+struct Rates {
+  int units = 1;            // compute units that the runtime counts as one
+  int multiply_adds = 512;  // of halves that each does in a clock; of a stand-in what our product does on an H200
+};
+Rates rates_of(const std::string& architecture);
 
 }  // namespace rocm
