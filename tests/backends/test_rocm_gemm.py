@@ -1,5 +1,7 @@
 """gemm(): libraries and our own kernel behind one call, the auction between them, and what happens when one of them fails."""
+import collections
 import ctypes as C
+import json
 import pathlib
 import sys
 
@@ -145,6 +147,27 @@ def test_the_auction_names_a_winner_once(products):
     products.load([key], 'own:32x64:k2')
     products.run(**arrays, measure_s=60)
     assert products.plans() == {key: 'own:32x64:k2'}  # known: not measured again
+
+
+def untried(lib, architecture, units, rows, cols, depth):
+    lib.untried_own_way.restype = C.c_char_p
+    return lib.untried_own_way(architecture.encode(), units, 1, rows, cols, depth).decode().removeprefix('own:')
+
+
+def test_an_untried_way_is_near_the_best_that_was_measured(products):
+    """On the H200 whose tiles scripts/time_tiles.py has timed."""
+    shapes = collections.defaultdict(dict)
+    for *shape, tile, splits, us in json.loads((pathlib.Path(__file__).parents[2] / 'scripts/tiles_h200.json').read_text())['times']:
+        shapes[tuple(shape)][f'{tile}:k{splits}'] = us
+    over = [times[untried(products.lib, 'stand-in', 132, *shape)] / min(times.values()) for shape, times in shapes.items()]
+    assert len(over) == 25 and np.exp(np.mean(np.log(over))) < 1.025 and max(over) < 1.25
+
+
+def test_an_untried_way_knows_the_gpus_rates(products):
+    ways = {name: [untried(products.lib, name, 48, rows, 1024, 768) for rows in (64, 256, 512, 1024, 2048, 4096, 16384)]
+            for name in ('gfx906', 'gfx1100', 'gfx1101', 'gfx1153', 'gfx1201', 'gfx942')}
+    assert ways['gfx1100'] == ways['gfx1101'] == ways['gfx1153']  # the last by the code of its family
+    assert len({tuple(of) for of in ways.values()}) == 4
 
 
 def test_not_measuring_names_none(products):
