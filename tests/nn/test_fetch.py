@@ -2,12 +2,15 @@
 import hashlib
 import http.server
 import os
+import pathlib
 import subprocess
 import sys
 import threading
 import time
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from lc0rocm import cli, loading
 from lc0rocm._core import Error
@@ -17,11 +20,12 @@ NET = fetch.nets()["maia-1500"]
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Gives `data`. cuts: after how many bytes each next answer ends; ranges: whether it can begin in the middle; status: of all answers."""
+    """Gives `data`. cuts: after how many bytes each next answer ends; ranges: whether it can begin in the middle; status: of all answers, but for
+    the first ones, which have those of statuses."""
     daemon_threads = True
 
     def __init__(self, data):
-        self.data, self.cuts, self.ranges, self.status, self.asked = data, [], True, 200, []
+        self.data, self.cuts, self.ranges, self.status, self.statuses, self.asked = data, [], True, 200, [], []
         self.goes_on = threading.Event()
         self.goes_on.set()
         super().__init__(("127.0.0.1", 0), Handler)
@@ -37,8 +41,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server, start = self.server, int((self.headers.get("Range") or "bytes=0-")[6:-1])
         server.asked.append((self.path, start))
         server.goes_on.wait(60)
-        if server.status != 200:
-            return self.send_error(server.status)
+        if (status := server.statuses.pop(0) if server.statuses else server.status) != 200:
+            return self.send_error(status)
         start = start if server.ranges else 0
         self.send_response(206 if start else 200)
         self.send_header("Content-Length", str(len(server.data) - start))
@@ -100,6 +104,31 @@ def test_cut_connections_go_on(server, cuts):
     starts = [start for _, start in server.asked]
     assert starts[0] == 0 and len(starts) == len(cuts) + 1
     assert all(before + cut - 4096 < after <= before + cut for before, after, cut in zip(starts, starts[1:], cuts))
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(cuts=st.lists(st.integers(0, NET.size), max_size=6), wrong=st.integers(0, NET.size - 1) | st.none(), ranges=st.booleans(),
+       failures=st.lists(st.sampled_from([200, 200, 404, 500, 503]), max_size=4), begun=st.integers(0, NET.size + 10) | st.none())
+def test_whatever_happens_it_is_the_net_or_one_sentence(server, tmp_path, cuts, wrong, ranges, failures, begun):
+    """And what is in the cache is never taken for it: a part, which the next try goes on with, or nothing."""
+    good = (pathlib.Path(__file__).parents[1] / "reference/nets/maia-1500.pb.gz").read_bytes()
+    folder = tmp_path / "cache/lc0rocm/nets"
+    for path in folder.glob("*") if folder.exists() else ():
+        path.unlink()
+    if begun is not None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (folder.parent).chmod(0o700)
+        (folder / f".{NET.file}.part").write_bytes((good + b"x" * 10)[:begun])
+    server.data = good if wrong is None else good[:wrong] + bytes([good[wrong] ^ 1]) + good[wrong + 1:]
+    server.cuts, server.ranges, server.statuses = list(cuts), ranges, list(failures)
+    for _ in range(12):
+        try:
+            assert fetch.get(NET).read_bytes() == good and cache(tmp_path) == [NET.file]
+            return
+        except Error as error:
+            assert "\n" not in str(error) and not set(cache(tmp_path)) - {f".{NET.file}.part"}
+        server.cuts, server.statuses, server.data = [], [], good  # the next try meets a good day
+    pytest.fail("a good server is not enough")
 
 
 def test_a_server_that_cannot_begin_in_the_middle(server):
