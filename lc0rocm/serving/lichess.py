@@ -7,7 +7,8 @@ import json
 import os
 import queue
 import secrets
-import select
+import socket
+import ssl
 import sys
 import threading
 import time
@@ -85,8 +86,8 @@ class Provider:
                 if refused.status < 500 and refused.status != 429:
                     raise Error(f"lichess refuses: {refused}") from None
                 _say(f"lichess answers {refused}; trying again in {wait:.0f} s")
-            except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: what is no JSON
-                _say(f"lichess cannot be reached: {error}; trying again in {wait:.0f} s")
+            except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:  # ValueError: no JSON; the others: not what it has
+                _say(f"lichess cannot be reached: {type(error).__name__}: {error}; trying again in {wait:.0f} s")
             self._stop.wait(wait)
             wait = min(2 * wait, _MOST_WAIT_S)
 
@@ -94,7 +95,7 @@ class Provider:
         about = {"name": self.name, "maxThreads": self._limits.threads, "maxHash": max(1, self._limits.ram_mb // 2), "defaultDepth": 20,
                  "variants": ["chess"], "providerSecret": self._secret}
         known = self._ask("GET", "/api/external-engine") or []
-        mine = next((engine["id"] for engine in known if engine.get("name") == self.name), None)
+        mine = next((str(engine["id"]) for engine in known if engine["name"] == self.name), None)
         path = "/api/external-engine" + (f"/{urllib.parse.quote(mine, safe='')}" if mine else "")
         self._ask("PUT" if mine else "POST", path, about)
 
@@ -119,7 +120,7 @@ class Provider:
             return
         try:
             name, commands = str(job["id"]), self._commands(job["work"])
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
             _say(f"lichess asks for something else than the protocol has: {type(error).__name__}: {error}")
             return
         try:
@@ -132,7 +133,7 @@ class Provider:
                 self._lines.queue.get()
 
     def _commands(self, work: Any) -> list[str]:
-        """UCI for what the board wants. Raises KeyError, TypeError, ValueError for what the protocol does not have."""
+        """UCI for what the board wants. Raises AttributeError, KeyError, TypeError, ValueError for what the protocol does not have."""
         if work.get("variant", "chess") not in ("chess", "standard", "chess960", "fromPosition"):
             raise ValueError(f"variant {work['variant']}")
         limit = next((f"{name} {int(work[name])}" for name in ("movetime", "depth", "nodes") if work.get(name)), f"movetime {1000 * self._limits.seconds:.0f}")
@@ -157,7 +158,7 @@ class Provider:
             for command in commands:
                 self._session.handle(command, time.monotonic())
             ended = False
-            while not (ended or self._stop.is_set() or select.select([connection.sock], [], [], 0)[0]):
+            while not (ended or self._stop.is_set() or _has_gone(connection.sock)):
                 try:
                     line = self._lines.queue.get(timeout=_LOOK_S)
                 except queue.Empty:
@@ -171,6 +172,19 @@ class Provider:
                 connection.getresponse().read(_MOST_REPLY)
         finally:
             connection.close()
+
+
+def _has_gone(connection: socket.socket) -> bool:
+    """The board wants no more: it is closed, or there is an answer already. What TLS says beside the data is neither."""
+    before = connection.gettimeout()
+    connection.settimeout(0)
+    try:
+        connection.recv(1)
+        return True
+    except (BlockingIOError, ssl.SSLWantReadError):
+        return False
+    finally:
+        connection.settimeout(before)
 
 
 def _connect(address: str, patience_s: float) -> http.client.HTTPConnection:

@@ -2,6 +2,9 @@
 import http.server
 import json
 import queue
+import shutil
+import ssl
+import subprocess
 import threading
 import time
 
@@ -21,15 +24,20 @@ class Lichess(http.server.ThreadingHTTPServer):
     status: of all answers, instead of a good one."""
     daemon_threads = True
 
-    def __init__(self):
+    def __init__(self, certificate=None):
         self.engines, self.jobs, self.streams, self.requests = {}, queue.Queue(), {}, []
         self.status, self.closes_after = [], None
         super().__init__(("127.0.0.1", 0), Handler)
+        self.scheme = "https" if certificate else "http"
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.socket = context.wrap_socket(self.socket, server_side=True, do_handshake_on_connect=False)
         threading.Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
 
     @property
     def address(self):
-        return f"http://127.0.0.1:{self.server_port}"
+        return f"{self.scheme}://127.0.0.1:{self.server_port}"
 
     def job(self, name, **changes):
         self.streams[name] = queue.Queue()
@@ -94,9 +102,17 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.fixture
-def site():
-    server = Lichess()
+@pytest.fixture(params=["http"])
+def site(request, tmp_path, monkeypatch):
+    certificate = tmp_path / "certificate.pem" if request.param == "https" else None
+    if certificate:
+        if not shutil.which("openssl"):
+            pytest.skip("there is no openssl to make a certificate with")
+        subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=lichess", "-addext", "subjectAltName=IP:127.0.0.1",
+                        "-keyout", certificate, "-out", tmp_path / "part.pem"], check=True, capture_output=True)
+        certificate.write_bytes(certificate.read_bytes() + (tmp_path / "part.pem").read_bytes())
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "part.pem"))
+    server = Lichess(certificate)
     yield server
     server.shutdown()
     server.server_close()
@@ -129,6 +145,7 @@ def provide(site, shared, monkeypatch):
         assert not provider.thread.is_alive()
 
 
+@pytest.mark.parametrize("site", ["http", "https"], indirect=True)
 def test_an_analysis(site, provide):
     provide()
     site.job("one")
@@ -148,6 +165,7 @@ def test_an_analysis(site, provide):
     assert len(site.engines) == 1
 
 
+@pytest.mark.parametrize("site", ["http", "https"], indirect=True)
 @pytest.mark.parametrize("limit", [{"movetime": 100000}, {"depth": 200}, {"infinite": True}])
 def test_a_board_that_goes_is_noticed(site, provide, limit):
     site.closes_after = 2
@@ -166,6 +184,7 @@ def test_what_is_not_in_the_protocol_is_passed_over(site, provide):
         site.job(f"bad{number}", **change)
     site.jobs.put(["no job"])
     site.jobs.put({"id": "x"})
+    site.jobs.put({"id": "x", "work": "work"})
     site.job("good")
     assert site.stream("good")[-1].startswith("bestmove ")
 
