@@ -109,6 +109,12 @@ class BackendInfo(TypedDict):
 class Backend:
     """A loaded network on a device. options: values by key; sub-dictionaries are dicts, in order, or a Backend that there is already."""
     def __init__(self, name: str, network: Network | None, options: Mapping[str, Any] = ...) -> None: ...
+    @staticmethod
+    def of_function(name: str, function: Callable[[NDArray[np.uint64], NDArray[np.float32]], tuple[Any, Any]], *, device: str,
+                    input_format: int, wdl: bool, moves_left: bool, half: bool, cpu: bool, max_batch: int, best_batch: int,
+                    unasked_options: Sequence[str]) -> Backend:
+        """One that is a Python function: of planes (n, 112) it gives policy logits (n, 1858) and q, d, m (n, 3). Any thread calls it. What it
+        raises is an Error."""
     @property
     def name(self) -> str: ...
     @property

@@ -1,10 +1,11 @@
 """Which back end evaluates: what is built, what can run here, and what `auto` takes."""
+import importlib.util
 from typing import NamedTuple
 
 from lc0rocm import _core, gpu
 from lc0rocm._core import Error
 from lc0rocm.gpu import rocm
-from lc0rocm.options import backend_names
+from lc0rocm.options import ONNX, backend_names
 
 
 class BackendChoice(NamedTuple):
@@ -23,6 +24,9 @@ def find(name: str) -> BackendChoice:
     """The back end of that name. Raises Error if there is none."""
     if name in gpu.NAMES:
         return BackendChoice(name, rocm.load().why_not, True, "; ".join(map(str, rocm.load().devices)))
+    if name == ONNX:
+        here = importlib.util.find_spec("onnxruntime")
+        return BackendChoice(name, "" if here else "the Python package onnxruntime is missing: pip install onnxruntime", True, "onnxruntime" if here else "")
     for entry in _core.registered_backends():
         if entry[0] == name:
             return BackendChoice(*entry)

@@ -4,12 +4,11 @@ from __future__ import annotations
 import gzip
 import os
 import pathlib
-from typing import Any
 
 from lc0rocm import report
 from lc0rocm._core import Error
 from lc0rocm.loading import find_network
-from lc0rocm.netfile import net, netproto, onnx_model
+from lc0rocm.netfile import net, onnx_model
 from lc0rocm.options import Settings
 
 
@@ -24,7 +23,7 @@ def export(settings: Settings) -> int:
     if path.name.endswith(".onnx"):
         data = made.SerializeToString()
     else:
-        data = net_with(made, file, settings["half"]).SerializeToString()
+        data = onnx_model.message(made, file).SerializeToString()
     _write(path, gzip.compress(data) if path.suffix == ".gz" else data)
     shapes = {value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim] for value in (*made.graph.input, *made.graph.output)}
     facts = {"file": str(path), "bytes": path.stat().st_size, "numbers": "float16" if settings["half"] else "float32",
@@ -36,24 +35,6 @@ def export(settings: Settings) -> int:
         for name, shape in shapes.items():
             print(f"  {name}: {', '.join(map(str, shape))}")
     return 0
-
-
-def net_with(model: Any, file: net.NetFile, half: bool) -> Any:
-    """A net file's message that holds the model in place of the weights of `file`."""
-    message = netproto.Net()
-    message.CopyFrom(file.message)
-    message.ClearField("weights")
-    message.format.network_format.CopyFrom(file.format)
-    message.format.network_format.network = 5  # NETWORK_ONNX
-    message.min_version.Clear()
-    message.min_version.minor = 28  # of Lc0, the first that ran such nets
-    onnx = message.onnx_model
-    onnx.model, onnx.data_type, onnx.input_planes = model.SerializeToString(), 10 if half else 1, onnx_model.INPUT.encode()
-    fields = {onnx_model.POLICY: "output_policy", onnx_model.WDL: "output_wdl", onnx_model.VALUE: "output_value",
-              onnx_model.MOVES_LEFT: "output_mlh"}
-    for value in model.graph.output:
-        setattr(onnx, fields[value.name], value.name.encode())
-    return message
 
 
 def _write(path: pathlib.Path, data: bytes) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Callable, NamedTuple
 
 from lc0rocm import _core, backend_options, choose, config, gpu, report
 from lc0rocm._core import Error
-from lc0rocm.options import Settings, backend_names
+from lc0rocm.options import ONNX, Settings, backend_names
 from lc0rocm.report import Progress
 
 if TYPE_CHECKING:
@@ -77,14 +77,15 @@ class _Request:
             self._wrong = error
         self.chose_cpu = False  # by `auto`, as what was asked for
         self._one = threading.RLock()  # reads the network, makes the CPU's back end
-        self._network: tuple[NetFile, _core.Network, str] | Error | None = None
+        self._network: tuple[NetFile, _core.Network | None, str] | Error | None = None
 
     @property
     def heads(self) -> list[str]:
         return [_head("policy_head", "vanilla", self.options), _head("value_head", "winner", self.options)]
 
-    def network(self) -> tuple["NetFile", _core.Network, str]:
-        """The file, its contents, and a line about it. Raises Error, the same one each time: a fetch that failed is not tried again."""
+    def network(self) -> tuple["NetFile", _core.Network | None, str]:
+        """The file, its contents (None where those are an ONNX model), and a line about it. Raises Error, the same one each time: a fetch
+        that failed is not tried again."""
         with self._one:
             if self._network is None:
                 try:
@@ -95,11 +96,11 @@ class _Request:
                 raise self._network
             return self._network
 
-    def _read(self) -> tuple["NetFile", _core.Network, str]:
+    def _read(self) -> tuple["NetFile", _core.Network | None, str]:
         from lc0rocm.netfile import net
         path, message = find_network(self.weights, self.unplayable, self._tell_fetch)
         file = net.load(path)
-        return file, file.core(*self.heads), message
+        return file, file.core(*self.heads) if file.message.HasField("weights") else None, message
 
     @functools.cached_property
     def _cpu(self) -> _core.Backend:
@@ -120,6 +121,8 @@ class _Request:
             core_backend = _core.Backend(choice.name, None, self.options)
             return Loaded(core_backend, None, None, [reason, *_without_effect(core_backend, set())])
         file, network, message = self.network()
+        if choice.name == ONNX or network is None:
+            return self._by_onnxruntime(reason)
         name, options, notes = self._prepare(choice.name, self.options)
         if name == "cpu" and name != choice.name:
             if choose.find("cpu").why_not:
@@ -136,6 +139,17 @@ class _Request:
             if made is None:
                 return self._with(self.on_cpu(reason), [*notes, f"{name} failed although its check had passed: {error}"])
         return Loaded(made, file, network, [message, *notes, *_without_effect(made, _READ_HERE), f"{reason}; runs on {made.info['device']}"])
+
+    def _by_onnxruntime(self, reason: str) -> Loaded:
+        file, network, message = self.network()
+        if self.backend not in ("auto", ONNX):
+            file.fail(f"holds only an ONNX model, which the back end {ONNX} runs: choose that, or a net with weights of its own")
+        if self.backend == "auto":
+            choose.choose(ONNX)  # raises Error where it cannot run
+            reason = f"back end {ONNX}, chosen by auto: the file holds only an ONNX model"
+        from lc0rocm import onnx_backend
+        made = onnx_backend.make(file, self.heads, self.options)
+        return Loaded(made, file, network, [message, *_without_effect(made, _READ_HERE), f"{reason}; runs on {made.info['device']}"])
 
     @staticmethod
     def _with(loaded: Loaded, notes: list[str]) -> Loaded:

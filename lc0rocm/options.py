@@ -9,9 +9,12 @@ from lc0rocm._core import Error, registered_backends, search_options
 from lc0rocm.option import ALWAYS, GO, HIDDEN, NEVER, NOW, POSITION, START, Alias, Option, Settings, value_text
 
 
+ONNX = "onnx"  # the back end that is Python's own: onnx_backend.py
+
+
 def backend_names() -> tuple[str, ...]:
     """What the option Backend takes. Asks no GPU: GUIs want the list at once."""
-    return ("auto", *sorted({entry[0] for entry in registered_backends()} | set(gpu.NAMES)))
+    return ("auto", *sorted({entry[0] for entry in registered_backends()} | {*gpu.NAMES, ONNX}))
 
 
 def check(name: str, flag: str, default: bool, help: str, **more) -> Option:

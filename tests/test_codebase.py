@@ -154,6 +154,7 @@ DOORS = {
     "lc0rocm.config": "gzip when a network is looked for",
     "lc0rocm.plot": "matplotlib when a picture is drawn",
     "lc0rocm.report": "rich when something is counted on a terminal",
+    "lc0rocm.onnx_backend": "the package onnx where a model has to be made",
     "lc0rocm.loading": "network files, and the GPU where one is named",
     "lc0rocm.engine.backend": "all of loading, at isready",
     "lc0rocm.netfile.net": "protobuf when a file is read",

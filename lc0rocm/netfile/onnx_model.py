@@ -9,7 +9,8 @@ import numpy as np
 
 from lc0rocm import _core
 from lc0rocm._version import VERSION
-from lc0rocm.netfile.net import NetFile
+from lc0rocm.netfile import netproto
+from lc0rocm.netfile.net import MAGIC, NetFile
 
 try:
     import onnx
@@ -25,6 +26,25 @@ def model(net: NetFile, policy_head: str = "vanilla", value_head: str = "winner"
     """Planes (n, 112, 8, 8) to policy (n, 1858), raw logits; wdl (n, 3), probabilities, or value (n, 1); mlh (n, 1) where the net has it; for
     any n. half: numbers of 16 bits, those of inputs and outputs too. Raises Error for a net that is not sound."""
     return _Writer(net, policy_head, value_head, half).write()
+
+
+def message(made: onnx.ModelProto, net: NetFile) -> Any:
+    """A net file's message (netproto.Net) that holds the model in place of the weights of `net`."""
+    file = netproto.Net()
+    file.magic, file.min_version.minor = MAGIC, 28  # of Lc0, long since
+    for field in ("license", "training_params"):
+        if net.message.HasField(field):
+            file.MergeFrom(netproto.Net(**{field: getattr(net.message, field)}))
+    file.format.weights_encoding = 1
+    file.format.network_format.CopyFrom(net.format)
+    file.format.network_format.network = 5  # NETWORK_ONNX
+    inside = file.onnx_model
+    inside.model, inside.input_planes = made.SerializeToString(), INPUT.encode()
+    inside.data_type = 10 if made.graph.input[0].type.tensor_type.elem_type == TensorProto.FLOAT16 else 1
+    fields = {POLICY: "output_policy", WDL: "output_wdl", VALUE: "output_value", MOVES_LEFT: "output_mlh"}
+    for value in made.graph.output:
+        setattr(inside, fields[value.name], value.name.encode())
+    return file
 
 
 class _Writer:

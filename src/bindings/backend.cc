@@ -11,6 +11,7 @@
 #include <optional>
 
 #include "bindings/bindings.h"
+#include "bindings/function.h"
 #include "bindings/gil.h"
 #include "bindings/inputs.h"
 #include "chess/policy.h"
@@ -256,6 +257,9 @@ void bind_backend(py::module_& m) {
              return handle;
            }),
            py::arg("name"), py::arg("network").none(true), py::arg("options") = py::dict())
+      .def_static("of_function", &backend_of_function, py::arg("name"), py::arg("function"), py::kw_only(), py::arg("device"),
+                  py::arg("input_format"), py::arg("wdl"), py::arg("moves_left"), py::arg("half"), py::arg("cpu"), py::arg("max_batch"),
+                  py::arg("best_batch"), py::arg("unasked_options"))
       .def_readonly("name", &BackendHandle::name)
       .def_readonly("unasked_options", &BackendHandle::unasked_options)
       .def_property_readonly("info", &info_of)
