@@ -77,5 +77,5 @@ def help_text(options: Sequence[Option], show_hidden: bool) -> str:
             elif option.kind == "combo":
                 facts.append(", ".join(option.choice_list()))
             lines += textwrap.wrap(option.help, 100, initial_indent=" " * 10, subsequent_indent=" " * 10)
-            lines += textwrap.wrap(f"[{'; '.join(facts)}]", 100, initial_indent=" " * 10, subsequent_indent=" " * 11)
+            lines += textwrap.wrap(f"[{'; '.join(facts)}]" if facts else "", 100, initial_indent=" " * 10, subsequent_indent=" " * 11)
     return "\n".join(lines)

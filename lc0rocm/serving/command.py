@@ -20,7 +20,7 @@ def serve(settings: Settings) -> int:
     clients = 1 if settings["lichess"] else settings["clients"]
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 10**6
     limits = Limits(settings["RamLimitMb"] or max(16, int(memory * _TREES) // clients), settings["seconds"], settings["client-threads"])
-    token = "" if settings["lichess"] else tcp.token_of(settings["token-file"])
+    token = "" if settings["lichess"] else tcp.token_of(settings["token-file"], make=True)
     loaded = loading.load_for(settings, unplayable=True)
     for message in loaded.messages:
         print(f"lc0rocm: {message}", file=sys.stderr)

@@ -28,14 +28,13 @@ _REST_S = 0.001  # after a client's line, at least
 _LINE = 1 << 16  # bytes; a game of 500 moves has 5 KB
 
 
-def token_of(path: str) -> str:
-    """What the variable or the file holds; a file that is not there is made, with a new one. "" without either. Raises Error."""
+def token_of(path: str, make: bool = False) -> str:
+    """What the variable or the file holds; "" without either. make: a file that is not there, with a new token. Raises Error."""
     if not path:
         return os.environ.get(TOKEN, "")
     try:
-        with contextlib.suppress(FileExistsError):
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with open(descriptor, "w") as file:
+        if make:
+            with contextlib.suppress(FileExistsError), open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
                 file.write(secrets.token_urlsafe(32) + "\n")
         with open(path, encoding="ascii") as file:
             if os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):

@@ -239,7 +239,9 @@ def test_strangers_need_a_token(shared, host):
 
 def test_token_files(tmp_path, monkeypatch):
     path = str(tmp_path / "token")
-    token = tcp.token_of(path)
+    with pytest.raises(Error, match="no token can be had from it: No such file"):
+        tcp.token_of(path)  # a client's: what it made would open nothing
+    token = tcp.token_of(path, make=True)
     assert len(token) >= 32 and os.stat(path).st_mode & 0o777 == 0o600 and tcp.token_of(path) == token
     os.chmod(path, 0o644)
     with pytest.raises(Error, match="chmod 600"):
@@ -250,7 +252,7 @@ def test_token_files(tmp_path, monkeypatch):
         with pytest.raises(Error):
             tcp.token_of(str(tmp_path / "bad"))
     with pytest.raises(Error, match="no token can be had"):
-        tcp.token_of(str(tmp_path / "no/such"))
+        tcp.token_of(str(tmp_path / "no/such"), make=True)
     monkeypatch.setenv(tcp.TOKEN, "from-the-environment")
     assert tcp.token_of("") == "from-the-environment"
 
