@@ -164,6 +164,15 @@ def test_what_is_closed_says_nothing_more(gpu):
     assert heard.lines == said and not heard.better.is_set()
 
 
+def test_what_is_closed_measures_no_more(gpu):
+    gpu.measures.set()
+    heard = Heard()
+    heard.use()
+    heard.loading.close()
+    with pytest.raises(Error, match="not wanted any more"):
+        heard.use()
+
+
 def test_what_names_no_gpu_gets_no_stand_in(gpu):
     gpu.stand_in = Error("nobody asked for it")
     gpu.measures.set()

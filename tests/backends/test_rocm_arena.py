@@ -92,6 +92,7 @@ def test_nothing_overlaps_and_what_was_reserved_suffices(emulated_gpu, steps, pa
             places = arena.run(*steps)
             for at, size, before in alive:
                 assert all(places[at] + size <= places[i] or places[i] + steps[i] <= places[at] for i in before)
+                assert arena.machine.lib.hipMemcpy(C.c_void_p(places[at]), bytes(size), C.c_size_t(size), 1) == 0, "it is all there"
             return places
 
         check()

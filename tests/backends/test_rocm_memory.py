@@ -41,11 +41,11 @@ def measured_keys(network):
                  .plans.splitlines())
 
 
-def hungry_plans(network, size):
-    """Plans with which a batch of `size` wants more than others foretell: a workspace, as products are split in eight, and activations, as
+def hungry_plans(network, size, splits=8):
+    """Plans with which a batch of `size` wants more than others foretell: a workspace, as products are split, and activations, as
     convolutions are products of patches."""
     keys = [key.replace("/r64/", f"/r{64 * size}/").replace("/conv3x3/b1/", f"/conv3x3/b{size}/") for key in measured_keys(network)]
-    return "".join(f"{key} {'patches' if '/conv3x3/' in key else 'own:64x64:k8'} 1\n" for key in keys)
+    return "".join(f"{key} {'patches' if '/conv3x3/' in key else f'own:64x64:k{splits}'} 1\n" for key in keys)
 
 
 @pytest.fixture
@@ -147,10 +147,10 @@ def test_what_has_grown_once_grows_no_more(machine, case, hungry):
     assert positions_at_once(machine, backend, case, 8) == 8
 
 
-@pytest.mark.parametrize("hungry_size", [2, 4, 8])
-def test_what_grows_while_it_is_warmed_up_is_there_in_play(machine, case, hungry_size):
+@pytest.mark.parametrize("hungry_sizes", [{2: 8}, {8: 8}, {4: 2, 2: 8}], ids=str)
+def test_what_grows_while_it_is_warmed_up_is_there_in_play(machine, case, hungry_sizes):
     """Also where a smaller batch wants more than larger ones, which were captured before it."""
-    backend = make(case, plans=hungry_plans(case[0], hungry_size))
+    backend = make(case, plans="".join(hungry_plans(case[0], size, splits) for size, splits in hungry_sizes.items()))
     before = machine.calls(*NEEDS), machine.live_objects()
     for size in (8, 4, 2, 1, 8):
         check(backend, case, size)
@@ -237,6 +237,17 @@ def test_no_graph_knows_what_was_outgrown(machine, case, hungry):
     for size in (8, 1):
         check(backend, case, size)
     assert machine.calls("capture")["capture"] == captures + 2
+
+
+def test_a_refused_graph_is_asked_for_again_where_memory_has_moved(machine, case, hungry):
+    """And not before."""
+    backend, asked = make(case, **hungry), []
+    check(backend, case, 1)
+    machine.configure("fail=capture:1")
+    for size in (1, 1, 8, 1, 1):
+        check(backend, case, size)
+        asked.append(machine.calls("capture")["capture"])
+    assert asked[0] == asked[1] == asked[2] < asked[3] == asked[4]
 
 
 @pytest.mark.parametrize("case", ["attention"], indirect=True)
