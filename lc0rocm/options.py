@@ -4,7 +4,7 @@ core() add what people see of it."""
 import warnings
 from typing import Any, Callable, Collection, Mapping
 
-from lc0rocm import contempt, gpu
+from lc0rocm import contempt, gpu, strength
 from lc0rocm._core import Error, registered_backends, search_options
 from lc0rocm.option import ALWAYS, GO, HIDDEN, NEVER, NOW, POSITION, START, Alias, Option, Settings, value_text
 
@@ -206,14 +206,19 @@ ENDGAMES = _group(
     core("SyzygyFastPlay", "syzygy-fast-play", "Of a position won by the tables take the shortest way to the next capture or pawn move."),
 )
 
+STRENGTH = _group(
+    "Playing at a rating",
+    check("UCI_LimitStrength", "limit-strength", False,
+          "Play at UCI_Elo, like a human as far as that goes: by a Maia network that is here, else by the package's own.", show=ALWAYS, when=POSITION),
+    spin("UCI_Elo", "elo", 1500, strength.LOWEST, strength.HIGHEST, "The rating, by games against Stockfish's.", show=ALWAYS, when=POSITION),
+)
+
 IGNORED = tuple(option._replace(group="Accepted, without effect", when=NEVER) for option in (
     spin("SyzygyProbeDepth", "", 1, 1, 100, "Tables are asked at any depth."),
     spin("SyzygyProbeLimit", "", 7, 0, 7, "Tables of any number of men are asked."),
     check("Syzygy50MoveRule", "", True, "The 50-move rule always counts."),
     check("StrictTiming", "strict-uci-timing", False, "The clock always starts when go arrives."),
     check("OwnBook", "", False, "There is no opening book here."),
-    check("UCI_LimitStrength", "", False, "Play is always as good as the network and the time allow."),
-    spin("UCI_Elo", "", 4000, 0, 4000, "See UCI_LimitStrength."),
     spin("MaxConcurrentSearchers", "max-concurrent-searchers", 1, 0, 128, "Threads gather in turns here."),
     spin("CacheHistoryLength", "cache-history-length", 0, 0, 7, "Of another search of Lc0."),
     spin("MaxCollisionEvents", "max-collision-events", 917, 1, 65536, "MaxCollisionVisits is the limit."),
@@ -228,12 +233,13 @@ IGNORED = tuple(option._replace(group="Accepted, without effect", when=NEVER) fo
 ))
 
 # Other names come first: a GUI that sends every option, in this order, lets our own names have the last word.
-ENGINE = OTHER_NAMES + PROCESS + SEARCH + STOPPING + OUTPUT + NETWORK + ENDGAMES + IGNORED
+ENGINE = OTHER_NAMES + PROCESS + SEARCH + STOPPING + OUTPUT + NETWORK + ENDGAMES + STRENGTH + IGNORED
 
 
 def node_values(settings: Settings) -> tuple:
-    """Of the options whose values the nodes of a tree hold."""
-    return tuple(settings[option.key] for option in settings.options if option.in_nodes)
+    """Of the options whose values the nodes of a tree hold, and the network that a limited strength plays with."""
+    limited = strength.of(settings)
+    return (*(settings[option.key] for option in settings.options if option.in_nodes), limited and limited.weights)
 
 
 def tree_values(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -254,7 +260,8 @@ def core_parameters(settings: Settings, contempt_sign: int) -> dict[str, Any]:
 
 def live_parameters(settings: Settings) -> dict[str, Any]:
     """Those of the core's search that act while it runs, by name."""
-    return {option.name: settings[option.name] for option in settings.options if option.core and option.when == NOW}
+    decided = strength.of_a_search(settings)
+    return {option.name: decided.get(option.name, settings[option.name]) for option in settings.options if option.core and option.when == NOW}
 
 
 def cache_positions(settings: contempt.Values) -> int:
@@ -273,6 +280,7 @@ _IDLE: tuple[tuple[tuple[str, ...], str, Callable[[Mapping[str, Any]], bool]], .
     (("KLDGainAverageInterval",), "MinimumKLDGainPerNode is 0", lambda s: s["MinimumKLDGainPerNode"] == 0),
     (("SmartPruningMinimumBatches",), "SmartPruningFactor is 0", lambda s: s["SmartPruningFactor"] == 0),
     (("MaxOutOfOrderEvalsFactor",), "OutOfOrderEval is false", lambda s: not s["OutOfOrderEval"]),
+    (("UCI_Elo",), "UCI_LimitStrength is false", lambda s: not s["UCI_LimitStrength"]),
     (("WDLDrawRateTarget", "WDLBookExitBias"), "WDLCalibrationElo is set", lambda s: s["WDLCalibrationElo"] != 0),
 )
 

@@ -2,7 +2,7 @@
 While a GPU is prepared it is the CPU."""
 from typing import TYPE_CHECKING, Callable, Sequence
 
-from lc0rocm import _core
+from lc0rocm import _core, strength
 from lc0rocm._core import Error
 from lc0rocm.options import Settings
 
@@ -48,7 +48,9 @@ class BackEnd:
             self._made_of = ()
 
     def _get(self, patience_s: float | None) -> "Loaded | None":
-        weights, backend, options = wanted = tuple(self._settings[name] for name in NAMED_BY)
+        limited = strength.of(self._settings)
+        named, backend, options = (self._settings[name] for name in NAMED_BY)
+        weights, _, _ = wanted = limited.weights if limited else named, backend, options
         if self._loading is None or wanted != self._made_of:
             from lc0rocm import loading  # here: uci has to be answered before numpy and protobuf are there
             self.close()

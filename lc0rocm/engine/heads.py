@@ -2,7 +2,7 @@
 position best."""
 from typing import Callable, NamedTuple, Sequence
 
-from lc0rocm import _core
+from lc0rocm import _core, strength
 from lc0rocm.engine import scores
 from lc0rocm.engine.request import Position
 
@@ -20,13 +20,27 @@ class Choice(NamedTuple):
         return ("mate", 1) if self.mates else ("cp", int(scores.centipawns(self.wl)))
 
 
-def by_policy(backend: _core.Backend, fill: str, position: Position, moves: Sequence[str]) -> Choice:
-    """One evaluation. Raises Error if the back end fails."""
+def _policy(backend: _core.Backend, fill: str, position: Position) -> tuple[dict[str, float], float, float]:
+    """The logit of each legal move, and win - loss and draw."""
     inputs = _core.Inputs([position.game], backend.info["input_format"], fill)
     logits, _, wdl, _ = backend.evaluate(inputs)
-    indices = dict(zip(position.game.legal_moves(), position.game.policy_indices(backend.info["input_format"])))
+    indices = position.game.policy_indices(backend.info["input_format"])
     win, draw, loss = map(float, wdl[0])
-    return Choice(max(moves, key=lambda move: logits[0][indices[move]]), 1, win - loss, draw)
+    return dict(zip(position.game.legal_moves(), logits[0][indices].tolist())), win - loss, draw
+
+
+def by_policy(backend: _core.Backend, fill: str, position: Position, moves: Sequence[str]) -> Choice:
+    """One evaluation. Raises Error if the back end fails."""
+    logits, wl, d = _policy(backend, fill, position)
+    return Choice(max(moves, key=lambda move: logits[move]), 1, wl, d)
+
+
+def drawn(temperature: float) -> "Ask":
+    """One evaluation, and a move by its probability. Raises Error if the back end fails."""
+    def ask(backend: _core.Backend, fill: str, position: Position, moves: Sequence[str]) -> Choice:
+        logits, wl, d = _policy(backend, fill, position)
+        return Choice(strength.draw({move: logits[move] for move in moves}, temperature), 1, wl, d)
+    return ask
 
 
 def by_value(backend: _core.Backend, fill: str, position: Position, moves: Sequence[str]) -> Choice:

@@ -3,7 +3,7 @@ import contextlib
 import math
 from typing import Sequence
 
-from lc0rocm import _core, backend_options, contempt, saved_tree, tables
+from lc0rocm import _core, backend_options, contempt, saved_tree, strength, tables
 from lc0rocm._core import Error
 from lc0rocm.engine import heads, timeman
 from lc0rocm.engine.backend import BackEnd
@@ -123,7 +123,12 @@ class Player:
 
     def go(self, request: Request, arrived: float) -> None:
         """arrived: when the line came, by time.monotonic(); the clock starts there."""
-        self._begin(request, arrived, heads.SEARCHES.get(self.settings["Search"]))
+        limited = strength.of(self.settings)
+        if limited:
+            ask = heads.drawn(limited.temperature) if limited.temperature else None
+        else:
+            ask = heads.SEARCHES.get(self.settings["Search"])
+        self._begin(request, arrived, ask)
 
     def _begin(self, request: Request, arrived: float, ask: heads.Ask | None) -> None:
         self.settle()
@@ -225,12 +230,13 @@ class Player:
         if sign == 0 and settings["ContemptMode"] == "play" and shift:
             self.voice.send(["info string warning: contempt is off in analysis; ContemptMode can name a side"])
         favoured = (-sign if black else sign) if shift else 0
-        remarks = [remark for remark in idle(settings) if remark not in self._said]
+        limited = strength.of(settings)
+        remarks = [remark for remark in [*([limited.about] if limited else []), *idle(settings)] if remark not in self._said]
         self._said.update(remarks)
         self.voice.send(["info string " + remark for remark in remarks])
         self.tree.place(position, (*node_values(settings), favoured))
         manager, limits = self._limits(request, position)
-        parameters, search = core_parameters(settings, sign), self.tree.search
+        parameters, search = core_parameters(settings, sign) | strength.of_a_search(settings), self.tree.search
         clock = _clock(request, position)
         evaluation = self._evaluation()
         if loaded and clock and manager and not ask and self.tree.no_network and manager.runs_out(clock) and search.root_visits == 0:
@@ -253,7 +259,8 @@ class Player:
                 limits["searchmoves"] = wanted
             else:
                 self.voice.send(["info string error: none of the searchmoves is legal here; searching all moves"])
-        wanted_nodes = [number for number in (request.nodes, settings["NodesLimit"] or None) if number is not None]
+        limited = strength.of(settings)
+        wanted_nodes = [number for number in (request.nodes, settings["NodesLimit"] or None, limited and limited.nodes) if number is not None]
         if wanted_nodes:
             limits["playouts" if settings["NodesAsPlayouts"] else "nodes"] = max(1, min(*wanted_nodes, _MAX_VISITS))
         for name in ("depth", "mate"):

@@ -16,7 +16,7 @@ from lc0rocm.loading import Loaded
 from lc0rocm.option import Option
 from lc0rocm.options import ENGINE, Settings
 
-FIXED = ("LogFile", "ConfigFile", "WeightsFile", "Backend", "BackendOptions", "SyzygyPath", "RamLimitMb")
+FIXED = ("LogFile", "ConfigFile", "WeightsFile", "Backend", "BackendOptions", "UCI_LimitStrength", "SyzygyPath", "RamLimitMb")
 
 
 class Limits(NamedTuple):

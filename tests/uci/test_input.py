@@ -48,7 +48,7 @@ def test_promotions_in_capitals(engine):
 
 @pytest.mark.parametrize("name,value,words", [
     ("SyzygyProbeLimit", "6", "SyzygyProbeLimit has no effect"), ("TaskWorkers", "3", "TaskWorkers has no effect"),
-    ("UCI_LimitStrength", "true", "no effect"), ("ConfigFile", "/some/file", "read when the program starts"),
+    ("StrictTiming", "true", "no effect"), ("ConfigFile", "/some/file", "read when the program starts"),
     ("LogFile", "/nowhere/at/all", "cannot write the LogFile /nowhere/at/all"), ("EvalFile", "x.nnue", "no option 'EvalFile'"),
     ("Threads", "1_0", "Threads takes"), ("CPuct", "nan", "CPuct takes"),
 ])

@@ -1,0 +1,62 @@
+"""Playing at a rating: what UCI_LimitStrength and UCI_Elo mean.
+
+A net that learned from people of about that rating, if one is here (`lc0rocm nets`), has its policy drawn from: the moves, and the mistakes, are
+those of people. Else the package's own net plays: a rating that its policy reaches by a draw at a temperature that falls with the rating, a
+higher one by a search of so many nodes, whose choice varies in the opening. Whatever WeightsFile says, these nets play: theirs is the
+strength that was measured. The two lines are fitted to games against Stockfish's levels: docs/strength.md."""
+import math
+import random
+from typing import Any, Mapping, NamedTuple, TypeVar
+
+LOWEST, HIGHEST = 1350, 2400  # what was measured
+_POLICY = 1850  # the rating up to which the policy alone is drawn from
+_OF_PEOPLE = 0.5  # temperature of the policy of a net that learned from them
+_NEAR = 100  # in rating
+
+# Of a search at a rating, whatever the options say. Small batches, for it may have 16 nodes; after the opening it plays what it thinks best.
+OF_A_SEARCH = {"Threads": 1, "MinibatchSize": 8, "MaxPrefetch": 0, "Temperature": 0.6, "TempCutoffMove": 16, "TempEndgame": 0.0,
+               "TempValueCutoff": 3.0}
+
+_Move = TypeVar("_Move")
+
+
+class Strength(NamedTuple):
+    """weights: the net, as WeightsFile names one; temperature: of the draw from its policy, None for a search; nodes: of a search."""
+    weights: str
+    temperature: float | None
+    nodes: int
+    about: str
+
+
+def of(settings: Any) -> Strength | None:
+    """What the options (a Settings, or their values by name) ask for; None: to play as well as it can."""
+    if not settings["UCI_LimitStrength"]:
+        return None
+    elo = settings["UCI_Elo"]
+    if person := _person(elo):
+        rating, path = person
+        return Strength(path, _OF_PEOPLE, 1, f"plays at {elo}: like people rated {rating} on lichess, by {path}")
+    if elo <= _POLICY:
+        temperature = (1989 - elo) / 740
+        return Strength("<built in>", temperature, 1, f"plays at {elo}: moves drawn from the policy of the package's network at temperature {temperature:.2f}")
+    nodes = round(16 * 2 ** ((elo - 1918) / 79.5))
+    return Strength("<built in>", None, nodes, f"plays at {elo}: searches of {nodes} nodes with the package's network")
+
+
+def of_a_search(settings: Any) -> Mapping[str, Any]:
+    """The options of the core's search that such a strength decides."""
+    strength = of(settings)
+    return OF_A_SEARCH if strength and strength.temperature is None else {}
+
+
+def draw(logits: Mapping[_Move, float], temperature: float) -> _Move:
+    """A move by the softmax of logit / temperature."""
+    most = max(logits.values())
+    return random.choices(list(logits), [math.exp((logit - most) / temperature) for logit in logits.values()])[0]
+
+
+def _person(elo: int) -> tuple[int, str] | None:
+    """The rating and file of the net here that learned from people nearest to it."""
+    from lc0rocm.netfile import fetch  # here: uci has to be answered first
+    near = (net for net in fetch.nets().values() if abs(net.rating - elo) <= _NEAR)
+    return next(((net.rating, str(path)) for net in sorted(near, key=lambda net: abs(net.rating - elo)) if (path := net.here())), None)
