@@ -305,12 +305,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _failed(sentence: str) -> int:
     with contextlib.suppress(OSError):
-        _say(sentence)
+        report.say(sentence)
     return 2
-
-
-def _say(sentence: str) -> None:
-    print("lc0rocm:", report.printable(sentence), file=sys.stderr, flush=True)
 
 
 def _discard_output() -> None:
@@ -351,7 +347,7 @@ def _main(arguments: list[str]) -> int:
     if wants_help:
         return _help(command if name in COMMANDS or show_hidden else None, show_hidden)
     for warning in warnings:
-        _say(warning)
+        report.say(warning)
     return command.run(settings) if command.run else _play(settings, arguments, show_hidden)
 
 
@@ -372,7 +368,7 @@ def _configure(settings: Settings, named: str) -> None:
     """Takes the flags of a configuration file. Raises Error if one that was named has a mistake; one that was found may be another
     engine's: what does not fit is said and left out."""
     from lc0rocm import config
-    found = config.find_config(_say) if named == _row("ConfigFile").default else None
+    found = config.find_config(report.say) if named == _row("ConfigFile").default else None
     file = found or (pathlib.Path(named) if named and named != _row("ConfigFile").default else None)
     if not file:
         return
@@ -381,9 +377,9 @@ def _configure(settings: Settings, named: str) -> None:
     except Error as error:
         if not found:
             raise
-        _say(str(error))
+        report.say(str(error))
         return
-    _say(f"flags from {file}")
+    report.say(f"flags from {file}")
     for words in lines:
         before = dict(settings.values)
         warnings: list[str] = []
@@ -397,7 +393,7 @@ def _configure(settings: Settings, named: str) -> None:
             settings.values = before
             warnings = [f"{error}; this line is left out"]
         for warning in warnings:
-            _say(f"{file}: {warning}")
+            report.say(f"{file}: {warning}")
 
 
 def _check_line(settings: Settings, before: dict, found: pathlib.Path | None) -> None:

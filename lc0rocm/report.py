@@ -53,6 +53,12 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def say(line: str) -> None:
+    """To whoever started the program, beside its results."""
+    if sys.stderr is not None:
+        print("lc0rocm:", printable(line), file=sys.stderr, flush=True)
+
+
 def note(line: str) -> None:
     """Tells a person why nothing happens for a while."""
     if sys.stderr.isatty():

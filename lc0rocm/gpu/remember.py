@@ -6,11 +6,10 @@ import contextlib
 import json
 import os
 import stat
-import sys
 import tempfile
 from typing import Any, Callable
 
-from lc0rocm import config, files
+from lc0rocm import config, files, report
 
 
 def recall(name: str) -> dict[str, Any]:
@@ -24,7 +23,7 @@ def _entries(name: str, text: str) -> dict[str, Any]:
         value = None
     if isinstance(value, dict):
         return value
-    _say(f"{config.cache_folder() / name} is damaged: what it held is measured again")
+    report.say(f"{config.cache_folder() / name} is damaged: what it held is measured again")
     write(name, "{}")
     return {}
 
@@ -47,7 +46,7 @@ def read(name: str) -> str:
                 return file.read()
     except OSError:
         return ""
-    _say(f"{path} is not used: it is not a file that this user alone can write; remove it")
+    report.say(f"{path} is not used: it is not a file that this user alone can write; remove it")
     return ""
 
 
@@ -74,8 +73,3 @@ def write(name: str, text: str) -> None:
                 os.unlink(temporary)
             except OSError:
                 pass
-
-
-def _say(line: str) -> None:
-    if sys.stderr is not None:
-        print("lc0rocm:", line, file=sys.stderr)

@@ -3,10 +3,9 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 
-from lc0rocm import loading
+from lc0rocm import loading, report
 from lc0rocm._core import Error
 from lc0rocm.options import Settings
 from lc0rocm.serving import lichess, tcp
@@ -23,7 +22,7 @@ def serve(settings: Settings) -> int:
     token = "" if settings["lichess"] else tcp.token_of(settings["token-file"], make=True)
     loaded = loading.load_for(settings, unplayable=True)
     for message in loaded.messages:
-        print(f"lc0rocm: {message}", file=sys.stderr)
+        report.say(message)
     shared, defaults = Shared(loaded), {option.name: settings[option.name] for option in settings.options if option.name}
     over = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -36,8 +35,7 @@ def serve(settings: Settings) -> int:
     else:
         work = tcp.Server((settings["host"], settings["port"]), token, clients, shared, limits, defaults)
         act, stop = work.serve_forever, work.shutdown
-        print(f"lc0rocm: serving UCI on {settings['host']}, port {work.server_address[1]}, " + ("with" if token else "without") + " a token",
-              file=sys.stderr, flush=True)
+        report.say(f"serving UCI on {settings['host']}, port {work.server_address[1]}, " + ("with" if token else "without") + " a token")
 
     def run() -> None:
         try:

@@ -9,7 +9,6 @@ import queue
 import secrets
 import socket
 import ssl
-import sys
 import threading
 import time
 import urllib.parse
@@ -72,7 +71,7 @@ class Provider:
     def run(self) -> None:
         """Registers, and serves until stop(). Raises Error if lichess refuses that."""
         self._again(self._register)
-        _say(f"registered as '{self.name}': choose it on {self._site}/analysis")
+        report.say(f"registered as '{self.name}': choose it on {self._site}/analysis")
         while not self._stop.is_set():
             self._again(self._work)
 
@@ -85,9 +84,9 @@ class Provider:
             except Refused as refused:
                 if refused.status < 500 and refused.status != 429:
                     raise Error(f"lichess refuses: {refused}") from None
-                _say(f"lichess answers {refused}; trying again in {wait:.0f} s")
+                report.say(f"lichess answers {refused}; trying again in {wait:.0f} s")
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:  # ValueError: no JSON; the others: not what it has
-                _say(f"lichess cannot be reached: {type(error).__name__}: {error}; trying again in {wait:.0f} s")
+                report.say(f"lichess cannot be reached: {type(error).__name__}: {error}; trying again in {wait:.0f} s")
             self._stop.wait(wait)
             wait = min(2 * wait, _MOST_WAIT_S)
 
@@ -121,7 +120,7 @@ class Provider:
         try:
             name, commands = str(job["id"]), self._commands(job["work"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            _say(f"lichess asks for something else than the protocol has: {type(error).__name__}: {error}")
+            report.say(f"lichess asks for something else than the protocol has: {type(error).__name__}: {error}")
             return
         try:
             self._stream(f"/api/external-engine/work/{urllib.parse.quote(name, safe='')}", commands)
@@ -200,8 +199,3 @@ def _answer(connection: http.client.HTTPConnection) -> Any:
     if not 200 <= response.status < 300:
         raise Refused(response.status, response.reason + " " + data.decode("utf-8", "replace"))
     return json.loads(data) if data and response.status != 204 else None
-
-
-def _say(line: str) -> None:
-    if sys.stderr is not None:
-        print("lc0rocm:", report.printable(line), file=sys.stderr, flush=True)

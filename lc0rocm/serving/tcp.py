@@ -85,13 +85,13 @@ class Client(socketserver.BaseRequestHandler):
         finally:
             self.server.doors.release()
         if rest is None:
-            _note(f"{name}: turned away")
+            report.say(f"{name}: turned away")
             return
         if not self.server.places.acquire(blocking=False):
             connection.sendall(f"info string error: {self.server.clients} clients are served already; try later\n".encode())
             return
         try:
-            _note(f"{name}: served")
+            report.say(f"{name}: served")
             connection.setblocking(False)
             session = Session(self.server.shared, self.server.limits, self.server.defaults, Output(connection.fileno(), _SLOW_S))
             commands = Input(connection.fileno(), rest, _LINE, _REST_S)
@@ -105,7 +105,7 @@ class Client(socketserver.BaseRequestHandler):
             del session.player  # its tree and cache
         finally:
             self.server.places.release()
-            _note(f"{name}: gone")
+            report.say(f"{name}: gone")
 
     def _greeted(self, connection: socket.socket) -> bytes | None:
         """What follows the first line, or all that came where none is wanted; None for a stranger."""
@@ -127,11 +127,6 @@ class Client(socketserver.BaseRequestHandler):
         time.sleep(1)  # for each guess
         connection.sendall(b"info string error: the first line has to be: token TOKEN\n")
         return None
-
-
-def _note(line: str) -> None:
-    if sys.stderr is not None:
-        print("lc0rocm:", report.printable(line), file=sys.stderr, flush=True)
 
 
 def connect(address: tuple[str, int], token: str) -> int:
