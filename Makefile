@@ -34,7 +34,7 @@ quick: $(stamp)
 lint: $(stamp) $(venv)/.tools-lint
 	$(python) -m ruff check
 	$(python) -m mypy
-	$(python) -m mypy.stubtest --allowlist scripts/stubtest_allowlist.txt lc0rocm._core
+	$(python) -m mypy.stubtest --mypy-config-file pyproject.toml --allowlist scripts/stubtest_allowlist.txt lc0rocm._core
 
 docs: $(venv)/.tools-docs
 	NO_MKDOCS_2_WARNING=1 $(python) -m mkdocs build --quiet --strict --site-dir build/site

@@ -128,14 +128,14 @@ class Backend:
     @property
     def has_more_room(self) -> bool:
         """Whether memory that it did without when it was made is free by now: made anew, it would take larger batches. Thread-safe."""
+    @property
+    def layers(self) -> list[tuple[str, tuple[int, ...]]]:
+        """What evaluate() can show: names, and the shapes of one position, in the order of a pass. Empty for back ends that show nothing."""
     @overload
     def evaluate(self, masks: NDArray[np.uint64], values: NDArray[np.float32]) -> tuple[
             NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Planes (n, 112) to raw policy logits (n, 1858), q (n,), d (n,), m (n,). Any n: split by max_batch. Thread-safe; raises Error
         in a forked process."""
-    @property
-    def layers(self) -> list[tuple[str, tuple[int, ...]]]:
-        """What evaluate() can show: names, and the shapes of one position, in the order of a pass. Empty for back ends that show nothing."""
     @overload
     def evaluate(self, inputs: Inputs, layers: Set[str] = ..., see: Callable[[str, int, NDArray[np.float32]], bool] | None = None) -> tuple[
             NDArray[np.float32], NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:

@@ -24,14 +24,15 @@ def export(settings: Settings) -> int:
         data = made.SerializeToString()
     else:
         data = onnx_model.message(made, file).SerializeToString()
-    _write(path, gzip.compress(data) if path.suffix == ".gz" else data)
+    data = gzip.compress(data) if path.suffix == ".gz" else data
+    _write(path, data)
     shapes = {value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim] for value in (*made.graph.input, *made.graph.output)}
-    facts = {"file": str(path), "bytes": path.stat().st_size, "numbers": "float16" if settings["half"] else "float32",
+    facts = {"file": str(path), "bytes": len(data), "numbers": "float16" if settings["half"] else "float32",
              "input": onnx_model.INPUT, "tensors": shapes}
     if settings["json"]:
         report.write_json(facts)
     else:
-        print(report.printable(f"{path}: {file.path.name} as an ONNX model, {facts['bytes'] / 1e6:.1f} MB of {facts['numbers']}"))
+        print(report.printable(f"{path}: {file.path.name} as an ONNX model, {len(data) / 1e6:.1f} MB of {facts['numbers']}"))
         for name, shape in shapes.items():
             print(f"  {name}: {', '.join(map(str, shape))}")
     return 0

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,11 @@ try:
 except ImportError as error:
     raise Error(f"back end {ONNX} cannot run here: onnxruntime is missing or damaged ({error}): pip install onnxruntime") from None
 
-_NUMBERS = {1: np.dtype(np.float32), 10: np.dtype(np.float16)}  # OnnxModel.data_type
+_NUMBERS: dict[int, type[np.floating]] = {1: np.float32, 10: np.float16}  # OnnxModel.data_type
 _CPU = "CPUExecutionProvider"
 
 
-def make(file: NetFile, heads: list[str], options: Mapping[str, Any]) -> _core.Backend:
+def make(file: NetFile, heads: Sequence[str], options: Mapping[str, Any]) -> _core.Backend:
     """Options: threads (0: all processors), max_batch, provider (one of onnxruntime's). Raises Error for a model that does not run or has other
     inputs and outputs than the file says."""
     threads, max_batch = _count(options, "threads", 0, 0), _count(options, "max_batch", 256, 1)
@@ -74,11 +74,11 @@ def make(file: NetFile, heads: list[str], options: Mapping[str, Any]) -> _core.B
         unasked_options=sorted(set(options) - {"threads", "max_batch", "provider", "policy_head", "value_head"}))
 
 
-def _model(file: NetFile, heads: list[str]) -> Any:
+def _model(file: NetFile, heads: Sequence[str]) -> Any:
     """The message OnnxModel of the file, or one that is made of its weights."""
     if file.message.HasField("weights"):
         from lc0rocm.netfile import onnx_model
-        return onnx_model.message(onnx_model.model(file, *heads), file).onnx_model
+        return onnx_model.message(onnx_model.model(file, heads[0], heads[1]), file).onnx_model
     model = file.message.onnx_model
     if model.data_type not in _NUMBERS:
         file.fail(f"onnx_model.data_type is {model.data_type}, expected 1 (FLOAT) or 10 (FLOAT16)")

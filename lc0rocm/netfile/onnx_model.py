@@ -54,7 +54,7 @@ class _Writer:
         self.net = net
         self.architecture, self.arrays = net.read(policy_head, value_head)
         self.core = _core.Network(self.architecture, self.arrays)
-        self.number, self.element = (np.float16, TensorProto.FLOAT16) if half else (np.float32, TensorProto.FLOAT)
+        self.half, self.element = half, TensorProto.FLOAT16 if half else TensorProto.FLOAT
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
 
@@ -97,7 +97,7 @@ class _Writer:
         """A tensor by its name, which two callers may want."""
         if name not in self.constants:
             array = np.ascontiguousarray(values, np.int64 if integers else np.float32)
-            if not integers and self.number is np.float16:
+            if self.half and not integers:
                 if np.abs(array).max(initial=0) > np.finfo(np.float16).max:
                     self.net.fail(f"has weights of {name} that are beyond the range of 16 bits; export it in 32")
                 array = array.astype(np.float16)

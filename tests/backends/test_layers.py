@@ -82,6 +82,17 @@ def test_replaced_layers(tmp_path, name, family):
     np.testing.assert_array_equal(back.evaluate(inputs)[0], plain[0])
 
 
+def test_a_look_gives_its_memory_back(machine, tmp_path):
+    core, architecture = odd_nets.load("map", tmp_path)
+    back = _core.Backend("rocm", core, {"max_batch": 4, "streams": 1})
+    inputs = _core.Inputs(LINES, architecture["input_format"])
+    plain = back.evaluate(inputs)[0]
+    free = machine.free_memory()
+    look(back, inputs)
+    np.testing.assert_array_equal(back.evaluate(inputs)[0], plain)
+    assert machine.free_memory() == free
+
+
 def test_reference_nets(reference, reference_net):
     file = net.load(reference / "nets" / f"{reference_net}.pb.gz")
     compare("cpu", file.core(), file.architecture())
