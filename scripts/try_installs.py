@@ -146,7 +146,8 @@ def attempt(root, kept, wheel, code, wanted):
         if "clone" in code:
             subprocess.run(["git", "clone", "--quiet", CHECKOUT, here / "clone"], check=True)
         environment = {"PATH": "/usr/bin:/bin", "HOME": str(home), "LANG": "C.UTF-8", "PYTHON": sys.executable, "WHEEL": str(wheel), "V": str(kept),
-                       "CHECKOUT": str(CHECKOUT), "SSL_CERT_FILE": ssl.get_default_verify_paths().cafile or ""}
+                       "CHECKOUT": str(CHECKOUT), "PIP_CACHE_DIR": str(root / "cache"), "UV_CACHE_DIR": str(root / "uv"),  # fetched once
+                       "SSL_CERT_FILE": ssl.get_default_verify_paths().cafile or ""}
         done = subprocess.run(["bash", "-uo", "pipefail", "-c", PRELUDE + code], cwd=here, env=environment, text=True, errors="replace",
                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, timeout=1800)
         subprocess.run(["chmod", "-R", "u+w", folder])
