@@ -15,6 +15,7 @@ import functools
 import importlib
 import itertools
 import math
+import re
 import sys
 import tempfile
 from pathlib import Path
@@ -244,7 +245,8 @@ def check(times):
 
 # attention -------------------------------------------------------------------
 
-MANY_BLOCKS = 4  # of a unit: from here on launch_attention takes waves of twice the queries
+# Of a unit: from here on launch_attention takes waves of twice the queries.
+MANY_BLOCKS = int(re.search(r'kManyBlocks = (\d+)', (isa_check.ROOT / isa_translate.KERNELS / 'attention.hip').read_text())[1])
 
 
 @functools.cache
