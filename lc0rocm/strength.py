@@ -14,7 +14,7 @@ _OF_PEOPLE = 0.5  # temperature of the policy of a net that learned from them
 _NEAR = 100  # in rating
 
 # Of a search at a rating, whatever the options say. Small batches, for it may have 16 nodes; after the opening it plays what it thinks best.
-OF_A_SEARCH = {"Threads": 1, "MinibatchSize": 8, "MaxPrefetch": 0, "Temperature": 0.6, "TempCutoffMove": 16, "TempEndgame": 0.0,
+OF_A_SEARCH: dict[str, Any] = {"Threads": 1, "MinibatchSize": 8, "MaxPrefetch": 0, "Temperature": 0.6, "TempCutoffMove": 16, "TempEndgame": 0.0,
                "TempValueCutoff": 3.0}
 
 _Move = TypeVar("_Move")
@@ -43,7 +43,7 @@ def of(settings: Any) -> Strength | None:
     return Strength("<built in>", None, nodes, f"plays at {elo}: searches of {nodes} nodes with the package's network")
 
 
-def of_a_search(settings: Any) -> Mapping[str, Any]:
+def of_a_search(settings: Any) -> dict[str, Any]:
     """The options of the core's search that such a strength decides."""
     strength = of(settings)
     return OF_A_SEARCH if strength and strength.temperature is None else {}
