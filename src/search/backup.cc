@@ -101,7 +101,7 @@ void back_up(Node* leaf, Ascent way, Outcome outcome, const Repetition& repetiti
     } else if (node->is_link) {
       const double n = node->n;
       const Outcome change = catch_up(node);
-      outcome = {node->wl + n * change.wl, static_cast<float>(node->d + n * change.d), static_cast<float>(node->m + n * change.m)};
+      outcome = {node->wl + n * change.wl, node->d + static_cast<float>(n) * change.d, node->m + static_cast<float>(n) * change.m};
       is_counted = true;
     }
     if (is_counted) ++node->n;

@@ -63,7 +63,7 @@ nn::Info common_info(const std::string& name, const Children& children) {
     info.sizes.insert(info.sizes.end(), other.sizes.begin(), other.sizes.end());
   }
   std::ranges::sort(info.sizes);
-  info.sizes.erase(std::ranges::unique(info.sizes).begin(), info.sizes.end());
+  info.sizes.erase(std::unique(info.sizes.begin(), info.sizes.end()), info.sizes.end());
   info.device = name + " of " + devices;
   return info;
 }
