@@ -54,7 +54,8 @@ INSTALLS = {
     "uninstall": "$PYTHON -m venv e && pip e $WHEEL && play e/bin/lc0rocm && e/bin/pip uninstall -qy lc0rocm && test -z \"$(find e -name '*lc0rocm*')\"",
     "sdist": "sdist && $PYTHON -m venv e && pip e $PWD/lc0rocm-*.tar.gz && play e/bin/lc0rocm",
     "git+file": "$PYTHON -m venv e && pip e git+file://$PWD/clone && play e/bin/lc0rocm",
-    "editable": "$PYTHON -m venv e && pip e -e clone && play e/bin/lc0rocm",
+    "editable": "$PYTHON -m venv e && $PYTHON clone/scripts/requirements.py requires dependencies > r && pip e 'pip>=23.1' -r r && "
+                "PATH=$PWD/e/bin:$PATH pip e --no-build-isolation -e clone && play e/bin/lc0rocm",
     "make in a path with blanks and letters": "mv clone 'c é 象' && cd 'c é 象' && benches make bench && make clean && "
                                               "test -z \"$(git status --porcelain --ignored)\"",
     "make in a copied and a renamed clone": "cd clone && make .venv/.tools && cp -r ../clone ../copy && mv ../clone ../new && cd ../copy && "
@@ -103,6 +104,9 @@ REFUSALS = {
                 r"\Alc0rocm: [^\n]+\Z"),  # a zipapp drops the exit code
     "folder mounted noexec": ("pip $V --target t $WHEEL && PYTHONPATH=$PWD/t code apart 'mount --bind t t; mount -o remount,bind,noexec t' "
                               "$PYTHON -m lc0rocm backends", SENTENCE),
+    "editable, isolated": ("$PYTHON -m venv e && code pip e -e clone", "editable install needs its build tools to stay.*code 1\n?\\Z"),
+    "editable, isolated, by uv": ("$PYTHON -m venv e && pip e uv && code e/bin/uv pip install --quiet --python e/bin/python -e clone",
+                                  "editable install needs its build tools to stay"),
     "another Python's wheel": ("cp $WHEEL $(basename $WHEEL | sed 's/cp3[0-9]*/cp39/g') && code pip $V ./*.whl", "not a supported wheel"),
     "another C library's wheel": ("cp $WHEEL $(basename $WHEEL | sed 's/manylinux_2_[0-9]*/musllinux_1_2/g') && code pip $V ./*.whl",
                                   "not a supported wheel"),
