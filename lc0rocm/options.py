@@ -236,9 +236,8 @@ IGNORED = tuple(option._replace(group="Accepted, without effect", when=NEVER) fo
 ENGINE = OTHER_NAMES + PROCESS + SEARCH + STOPPING + OUTPUT + NETWORK + ENDGAMES + STRENGTH + IGNORED
 
 
-def node_values(settings: Settings) -> tuple:
+def node_values(settings: Settings, limited: strength.Strength | None) -> tuple:
     """Of the options whose values the nodes of a tree hold, and the network that a limited strength plays with."""
-    limited = strength.of(settings)
     return (*(settings[option.key] for option in settings.options if option.in_nodes), limited and limited.weights)
 
 
@@ -258,9 +257,9 @@ def core_parameters(settings: Settings, contempt_sign: int) -> dict[str, Any]:
     return parameters
 
 
-def live_parameters(settings: Settings) -> dict[str, Any]:
+def live_parameters(settings: Settings, limited: strength.Strength | None) -> dict[str, Any]:
     """Those of the core's search that act while it runs, by name."""
-    decided = strength.of_a_search(settings)
+    decided = limited.of_a_search if limited else {}
     return {option.name: decided.get(option.name, settings[option.name]) for option in settings.options if option.core and option.when == NOW}
 
 

@@ -15,7 +15,7 @@ _NEAR = 100  # in rating
 
 # Of a search at a rating, whatever the options say. Small batches, for it may have 16 nodes; after the opening it plays what it thinks best.
 OF_A_SEARCH: dict[str, Any] = {"Threads": 1, "MinibatchSize": 8, "MaxPrefetch": 0, "Temperature": 0.6, "TempCutoffMove": 16, "TempEndgame": 0.0,
-               "TempValueCutoff": 3.0}
+                               "TempValueCutoff": 3.0}
 
 _Move = TypeVar("_Move")
 
@@ -27,9 +27,15 @@ class Strength(NamedTuple):
     nodes: int
     about: str
 
+    @property
+    def of_a_search(self) -> dict[str, Any]:
+        """The options of the core's search that it decides."""
+        return OF_A_SEARCH if self.temperature is None else {}
+
 
 def of(settings: Any) -> Strength | None:
-    """What the options (a Settings, or their values by name) ask for; None: to play as well as it can."""
+    """What the options (a Settings, or their values by name) ask for; None: to play as well as it can. Reads whole the files of nets that it
+    may be: once a go is enough."""
     if not settings["UCI_LimitStrength"]:
         return None
     elo = settings["UCI_Elo"]
@@ -41,12 +47,6 @@ def of(settings: Any) -> Strength | None:
         return Strength("<built in>", temperature, 1, f"plays at {elo}: moves drawn from the policy of the package's network at temperature {temperature:.2f}")
     nodes = round(16 * 2 ** ((elo - 1918) / 79.5))
     return Strength("<built in>", None, nodes, f"plays at {elo}: searches of {nodes} nodes with the package's network")
-
-
-def of_a_search(settings: Any) -> dict[str, Any]:
-    """The options of the core's search that such a strength decides."""
-    strength = of(settings)
-    return OF_A_SEARCH if strength and strength.temperature is None else {}
 
 
 def draw(logits: Mapping[_Move, float], temperature: float) -> _Move:

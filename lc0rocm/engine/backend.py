@@ -2,7 +2,7 @@
 While a GPU is prepared it is the CPU."""
 from typing import TYPE_CHECKING, Callable, Sequence
 
-from lc0rocm import _core, strength
+from lc0rocm import _core
 from lc0rocm._core import Error
 from lc0rocm.options import Settings
 
@@ -21,6 +21,7 @@ class BackEnd:
         self._loaded: Loaded | None = None
         self._fallen_back = False
         self._made_of: tuple[str, ...] = ()
+        self.weights = ""  # the network in place of WeightsFile
         self.when_better: Callable[[], None] = lambda: None  # called from a thread when better() gives another one than before
         self.when_dropped: Callable[[], None] = lambda: None  # nobody may hold the one before: a GPU may not have room for two
 
@@ -48,9 +49,8 @@ class BackEnd:
             self._made_of = ()
 
     def _get(self, patience_s: float | None) -> "Loaded | None":
-        limited = strength.of(self._settings)
         named, backend, options = (self._settings[name] for name in NAMED_BY)
-        weights, _, _ = wanted = limited.weights if limited else named, backend, options
+        weights, _, _ = wanted = self.weights or named, backend, options
         if self._loading is None or wanted != self._made_of:
             from lc0rocm import loading  # here: uci has to be answered before numpy and protobuf are there
             self.close()

@@ -96,6 +96,7 @@ class Player:
         if not (self.run and self.run.going):
             self.settle()
             self._open_tables()
+            self._limited()
             loaded = self.back_end.prepare(_READY_S)
             if loaded and not self.tree.is_warm:
                 self.tree.warm_up(loaded.backend, core_parameters(self.settings, 0), self._evaluation())
@@ -123,19 +124,25 @@ class Player:
 
     def go(self, request: Request, arrived: float) -> None:
         """arrived: when the line came, by time.monotonic(); the clock starts there."""
-        limited = strength.of(self.settings)
+        limited = self._limited()
         if limited:
             ask = heads.drawn(limited.temperature) if limited.temperature else None
         else:
             ask = heads.SEARCHES.get(self.settings["Search"])
-        self._begin(request, arrived, ask)
+        self._begin(request, arrived, ask, limited)
 
-    def _begin(self, request: Request, arrived: float, ask: heads.Ask | None) -> None:
+    def _limited(self) -> strength.Strength | None:
+        """The strength that the options ask for, whose network the back end then has."""
+        limited = strength.of(self.settings)
+        self.back_end.weights = limited.weights if limited else ""
+        return limited
+
+    def _begin(self, request: Request, arrived: float, ask: heads.Ask | None, limited: strength.Strength | None) -> None:
         self.settle()
         try:
             if isinstance(self.position, Error):
                 raise Error(f"no position to search, the last one was refused: {self.position}")
-            task: Task | Exception = self._task(request, arrived, self.position, ask)
+            task: Task | Exception = self._task(request, arrived, self.position, ask, limited)
         except Exception as error:
             task = error
         self.run = Run(request, task, self.back_end, self.voice)
@@ -152,7 +159,7 @@ class Player:
             raise Error("ponderhit without go ponder")
         request, ask = run.request._replace(ponder=False), run.task.ask if isinstance(run.task, Task) else None
         del run  # it holds a back end, which may be another by now
-        self._begin(request, arrived, ask)
+        self._begin(request, arrived, ask, self._limited())
 
     def wait(self) -> None:
         """Until bestmove is out. Raises Error if it waits for a stop."""
@@ -199,13 +206,14 @@ class Player:
         saved = saved_tree.read(path, self._tree_made_of())
         try:
             position = Position(saved.fen, tuple(saved.moves), _core.Game(saved.fen, saved.moves))
-            self.tree.load(position, (*node_values(self.settings), saved.extra), saved.tree)
+            self.tree.load(position, (*node_values(self.settings, self._limited()), saved.extra), saved.tree)
         except (Error, TypeError) as error:
             raise Error(f"{path}: {error}") from None
         self.position = position
         self.voice.send([f"info string a tree of {self.tree.search.root_visits} nodes; the position is fen {position.fen} moves {' '.join(position.moves)}"])
 
     def _tree_made_of(self) -> dict:
+        self._limited()
         net = self.back_end.get().net
         return tree_values(self.settings.values) | {"network": saved_tree.network_hash(net.path if net else None)}
 
@@ -220,7 +228,7 @@ class Player:
             if found:
                 self.voice.send(["info string " + line for line in tables.messages(found)])
 
-    def _task(self, request: Request, arrived: float, position: Position, ask: heads.Ask | None) -> Task:
+    def _task(self, request: Request, arrived: float, position: Position, ask: heads.Ask | None, limited: strength.Strength | None) -> Task:
         """What this go has to do, and the tree to its position."""
         settings, black = self.settings, position.game.black_to_move
         self._open_tables()
@@ -230,13 +238,12 @@ class Player:
         if sign == 0 and settings["ContemptMode"] == "play" and shift:
             self.voice.send(["info string warning: contempt is off in analysis; ContemptMode can name a side"])
         favoured = (-sign if black else sign) if shift else 0
-        limited = strength.of(settings)
         remarks = [remark for remark in [*([limited.about] if limited else []), *idle(settings)] if remark not in self._said]
         self._said.update(remarks)
         self.voice.send(["info string " + remark for remark in remarks])
-        self.tree.place(position, (*node_values(settings), favoured))
-        manager, limits = self._limits(request, position)
-        parameters, search = core_parameters(settings, sign) | strength.of_a_search(settings), self.tree.search
+        self.tree.place(position, (*node_values(settings, limited), favoured))
+        manager, limits = self._limits(request, position, limited)
+        parameters, search = core_parameters(settings, sign) | (limited.of_a_search if limited else {}), self.tree.search
         clock = _clock(request, position)
         evaluation = self._evaluation()
         if loaded and clock and manager and not ask and self.tree.no_network and manager.runs_out(clock) and search.root_visits == 0:
@@ -244,13 +251,13 @@ class Player:
             search, evaluation = self.tree.hurried, _small(evaluation)
             search.set_position(position.fen, position.moves)
             loaded, limits = loaded._replace(backend=self.tree.no_network), limits | _IN_A_HURRY
-        return Task(search, arrived, position, parameters, limits, evaluation, loaded, ask, manager, self._most_s)
+        return Task(search, arrived, position, parameters, limits, evaluation, loaded, ask, manager, limited, self._most_s)
 
     def _evaluation(self) -> tuple:
         """How positions are evaluated, as Search.set_backend takes it."""
         return self.settings["HistoryFill"], self.settings["PolicyTemperature"], cache_positions(self.settings)
 
-    def _limits(self, request: Request, position: Position) -> tuple["timeman.Manager | None", dict]:
+    def _limits(self, request: Request, position: Position, limited: strength.Strength | None) -> tuple["timeman.Manager | None", dict]:
         settings = self.settings
         limits: dict = {"infinite": request.waits}
         if request.searchmoves:
@@ -259,7 +266,6 @@ class Player:
                 limits["searchmoves"] = wanted
             else:
                 self.voice.send(["info string error: none of the searchmoves is legal here; searching all moves"])
-        limited = strength.of(settings)
         wanted_nodes = [number for number in (request.nodes, settings["NodesLimit"] or None, limited and limited.nodes) if number is not None]
         if wanted_nodes:
             limits["playouts" if settings["NodesAsPlayouts"] else "nodes"] = max(1, min(*wanted_nodes, _MAX_VISITS))

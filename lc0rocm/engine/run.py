@@ -10,6 +10,7 @@ from lc0rocm.engine import heads, scores, timeman
 from lc0rocm.engine.backend import BackEnd
 from lc0rocm.engine.request import Position, Request
 from lc0rocm.options import Settings, live_parameters
+from lc0rocm.strength import Strength
 
 if TYPE_CHECKING:
     from lc0rocm.loading import Loaded
@@ -30,6 +31,7 @@ class Task(NamedTuple):
     loaded: "Loaded | None"  # None: the game is over
     ask: heads.Ask | None  # the way to a move without a tree, if that is wanted
     manager: "timeman.Manager | None"  # the one that set the time limit
+    limited: Strength | None  # which the search has
     most_s: float = math.inf  # that the search may take, whatever was asked for
 
     def elapsed_ms(self) -> int:
@@ -164,7 +166,7 @@ class Run:
     def _start(self, task: Task, loaded: "Loaded") -> None:
         task.search.set_backend(loaded.backend, *task.evaluation)
         task.search.start(task.parameters, task.limits | {"elapsed_ms": task.elapsed_ms()})
-        for name, value in live_parameters(self.voice.settings).items():
+        for name, value in live_parameters(self.voice.settings, task.limited).items():
             if value != task.parameters[name]:  # set since go, before there was a search to tell
                 task.search.set_option(name, value)
         if self._stopped.is_set() or self._changes.is_set():  # before there was a search to stop

@@ -101,6 +101,7 @@ void back_up(Node* leaf, Ascent way, Outcome outcome, const Repetition& repetiti
     } else if (node->is_link) {
       const double n = node->n;
       const Outcome change = catch_up(node);
+      // In float: Clang 16.0 ends with an internal error where two doubles are converted here.
       outcome = {node->wl + n * change.wl, node->d + static_cast<float>(n) * change.d, node->m + static_cast<float>(n) * change.m};
       is_counted = true;
     }

@@ -104,5 +104,5 @@ def test_other_options_keep_their_say():
     settings = options.Settings(options.ENGINE)
     settings.set(settings.option("UCI_LimitStrength"), "true")
     settings.set(settings.option("UCI_Elo"), "2300")
-    live = options.live_parameters(settings)
+    live = options.live_parameters(settings, strength.of(settings))
     assert live["Temperature"] == strength.OF_A_SEARCH["Temperature"] and live["MultiPV"] == settings["MultiPV"]
