@@ -1,8 +1,9 @@
 """The examples do what they say: run as a user does, on a small net."""
-import importlib.util
 import pathlib
+import runpy
 import subprocess
 import sys
+import types
 import xml.etree.ElementTree as xml
 
 import chess
@@ -23,10 +24,7 @@ def run(name, *arguments, cwd=None):
 
 
 def module(name):
-    spec = importlib.util.spec_from_file_location(name, ROOT / "examples" / f"{name}.py")
-    made = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(made)
-    return made
+    return types.SimpleNamespace(**runpy.run_path(str(ROOT / "examples" / f"{name}.py")))
 
 
 @pytest.fixture(scope="module")
