@@ -2,10 +2,9 @@
 from __future__ import annotations
 
 import gzip
-import os
 import pathlib
 
-from lc0rocm import report
+from lc0rocm import files, report
 from lc0rocm._core import Error
 from lc0rocm.loading import find_network
 from lc0rocm.netfile import net, onnx_model
@@ -25,7 +24,10 @@ def export(settings: Settings) -> int:
     else:
         data = onnx_model.message(made, file).SerializeToString()
     data = gzip.compress(data) if path.suffix == ".gz" else data
-    _write(path, data)
+    try:
+        files.replace(path, data)
+    except (OSError, ValueError) as error:
+        raise Error(f"{path}: cannot be written: {getattr(error, 'strerror', None) or error}") from None
     shapes = {value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim] for value in (*made.graph.input, *made.graph.output)}
     facts = {"file": str(path), "bytes": len(data), "numbers": "float16" if settings["half"] else "float32",
              "input": onnx_model.INPUT, "tensors": shapes}
@@ -36,15 +38,3 @@ def export(settings: Settings) -> int:
         for name, shape in shapes.items():
             print(f"  {name}: {', '.join(map(str, shape))}")
     return 0
-
-
-def _write(path: pathlib.Path, data: bytes) -> None:
-    """Whole, or not at all."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        part.write_bytes(data)
-        os.replace(part, path)
-    except OSError as error:
-        raise Error(f"{path}: cannot be written: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Files of this user: the cache folder, a lock between processes, the hash of a file."""
+"""Files: written in one step, and their hashes; the cache folder of this user, a lock between processes."""
 import contextlib
 import fcntl
 import hashlib
@@ -17,6 +17,18 @@ def sha256(path: "os.PathLike | str") -> str:
         while part := file.read(1 << 20):
             digest.update(part)
     return digest.hexdigest()
+
+
+def replace(path: "os.PathLike | str", data: bytes) -> None:
+    """In one step: a file of this name is there whole or as it was. Raises OSError, and ValueError for a path with a NUL."""
+    part = f"{os.fspath(path)}.{os.getpid()}.part"
+    try:
+        pathlib.Path(part).write_bytes(data)
+        os.replace(part, path)
+    except BaseException:
+        with contextlib.suppress(OSError, ValueError):
+            os.unlink(part)
+        raise
 
 
 def own_cache(inside: str = "") -> pathlib.Path:

@@ -1,6 +1,5 @@
 """Saved trees as files: what a tree was made from, and the core's bytes of it (src/search/saved.h). What is loaded is what was saved, whole,
 and fits what would go on with it; anything else is an Error with the file's name."""
-import contextlib
 import hashlib
 import json
 import os
@@ -39,13 +38,9 @@ def write(path: "os.PathLike | str", saved: Saved) -> None:
     """In one step: a file of this name is there whole or as it was. Raises Error."""
     described = json.dumps(saved._replace(tree=b"")._asdict() | {"tree": len(saved.tree)}).encode()
     body = zlib.compress(described + b"\n" + saved.tree, 1)
-    temporary = f"{os.fspath(path)}.{os.getpid()}.part"
     try:
-        pathlib.Path(temporary).write_bytes(_MAGIC + hashlib.sha256(body).digest() + body)
-        os.replace(temporary, path)
-    except (OSError, ValueError) as error:  # ValueError: no path holds a NUL
-        with contextlib.suppress(OSError, ValueError):
-            os.unlink(temporary)
+        files.replace(path, _MAGIC + hashlib.sha256(body).digest() + body)
+    except (OSError, ValueError) as error:
         raise Error(f"{path}: the tree cannot be saved there: {getattr(error, 'strerror', None) or error}") from None
 
 

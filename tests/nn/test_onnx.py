@@ -98,6 +98,7 @@ def test_the_command(tmp_path, capfd):
 
 @pytest.mark.parametrize("arguments, sentence", [
     (["net.txt"], "a file that ends in .onnx, .pb or .pb.gz"), ([], "a file that ends in .onnx"), (["/no/folder/net.onnx"], "cannot be written"),
+    (["/etc/passwd/net.onnx"], "cannot be written"),
     (["net.onnx", "--policy-head=best"], "has no policy head best"), (["net.onnx", "--weights=nothing.pb"], "nothing.pb"),
 ])
 def test_what_cannot_be_written_is_one_line(tmp_path, monkeypatch, capfd, arguments, sentence):
