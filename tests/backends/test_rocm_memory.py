@@ -85,6 +85,11 @@ def test_the_largest_batch_that_fits(machine, case, streams):
         assert backend.info["max_batch"] == size
         return (free - machine.free_memory()) / 2**20
 
+    def copies(wanted):
+        before = machine.calls("copy")["copy"]
+        load(wanted)
+        return machine.calls("copy")["copy"] - before
+
     for memory in (12, 20):
         machine.configure(f"memory={memory} blocks=0")
         info = load(512).info
@@ -92,7 +97,25 @@ def test_the_largest_batch_that_fits(machine, case, streams):
         assert 16 <= most < 512 and info["threads"] == streams
         above = next(step for step in STEPS if step > most)
         assert load(most).info["max_batch"] == load(above).info["max_batch"] == most
+        assert copies(512) < copies(most) + 10, "a few positions are tried once, not for each batch size that is too large"
         assert taken(most) <= memory < taken(above)
+
+
+@pytest.mark.parametrize("case", ["attention"], indirect=True)
+@pytest.mark.parametrize("most", [2, 8, 16])
+def test_a_few_positions_fit_where_more_do_not(machine, case, most):
+    """One at a time, with the memory that so many take and hardly more."""
+    machine.configure("memory=64 blocks=0")
+
+    def taken(load):
+        free, backend = machine.free_memory(), load()
+        return free - machine.free_memory(), backend.info["max_batch"]
+
+    two, three = (taken(lambda: make(case, max_batch=most, streams=streams, warm_up=False))[0] for streams in (1, 2))
+    wanted = two - (three - two)
+    filler = machine.take((machine.free_memory() - wanted) / 2**20 - 0.06)
+    assert taken(lambda: make(case, max_batch=512, streams=1, warm_up=False)) == (wanted, most)
+    machine.give_back(filler)
 
 
 @pytest.mark.parametrize("case", ["tower"], indirect=True)
@@ -147,16 +170,16 @@ def test_what_has_grown_once_grows_no_more(machine, case, hungry):
     assert positions_at_once(machine, backend, case, 8) == 8
 
 
-@pytest.mark.parametrize("hungry_sizes", [{2: 8}, {8: 8}, {4: 2, 2: 8}], ids=str)
-def test_what_grows_while_it_is_warmed_up_is_there_in_play(machine, case, hungry_sizes):
-    """Also where a smaller batch wants more than larger ones, which were captured before it."""
-    backend = make(case, plans="".join(hungry_plans(case[0], size, splits) for size, splits in hungry_sizes.items()))
+@pytest.mark.parametrize("most, hungry_sizes", [(8, {2: 8}), (8, {8: 8}), (8, {4: 2, 2: 8}), (24, {16: 2, 8: 8})], ids=str)
+def test_what_grows_while_it_is_warmed_up_is_there_in_play(machine, case, most, hungry_sizes):
+    """Also where a smaller batch wants more than larger ones, which were captured before it, and a yet smaller one more than that."""
+    backend = make(case, max_batch=most, plans="".join(hungry_plans(case[0], size, splits) for size, splits in hungry_sizes.items()))
     before = machine.calls(*NEEDS), machine.live_objects()
-    for size in (8, 4, 2, 1, 8):
+    for size in (most, *hungry_sizes, 1, most):
         check(backend, case, size)
     assert (machine.calls(*NEEDS), machine.live_objects()) == before
     machine.configure("memory=0")
-    assert positions_at_once(machine, backend, case, 8) == 8
+    assert positions_at_once(machine, backend, case, most) == most
 
 
 @pytest.mark.parametrize("case", ["tower"], indirect=True)

@@ -131,7 +131,6 @@ class RocmBackend final : public nn::Backend {
       } catch (const OutOfMemory& error) {
         short_of_memory = !dynamic_cast<const TooLarge*>(&error);
         why = short_of_memory ? "its memory does not suffice for" : "its kernels do not address the arrays of";
-        for (const auto& session : gpu_->sessions) session->release();
         if (info_.max_batch <= kFew && gpu_->sessions.size() > 1) gpu_->sessions.pop_back();
         else if (info_.max_batch > 1) info_.max_batch = step_below(info_.max_batch);
         else throw;

@@ -48,33 +48,25 @@ GpuSession<T>::GpuSession(Model<T>& model, const Device& device, Planner& planne
 
 template <class T>
 void GpuSession<T>::reserve(int max_batch) {
-  constexpr int kSample = 4;  // the fewest that are computed as many are
-  const int size = std::min(max_batch, kSample);
-  if (sample_.size != size) {
+  if (sample_.size == 0) {
+    constexpr int kSample = 4;  // the fewest that are computed as many are
+    const int size = std::min(max_batch, kSample);
     allocate(size, 0);
     for (const int n : {1, size}) exercise(n);  // what a single position is computed with is made now as well
     sample_ = {size, stream_.arena().bytes(), stream_.arena().largest()};
   }
-  const std::size_t times = (max_batch + size - 1) / size;
+  const std::size_t times = (max_batch + sample_.size - 1) / sample_.size;
   Arena::check_size(sample_.largest * times);
   allocate(max_batch, sample_.peak * times);
 }
 
 template <class T>
 void GpuSession<T>::allocate(int max_batch, std::size_t activations) {
-  release();
+  forget_graphs();
   in_.emplace(stream_.device(), Layout(max_batch).moves + max_batch * kMoves * sizeof(std::uint16_t));
   out_.emplace(stream_.device(), policy_offset(max_batch) + max_batch * kMoves * sizeof(float));
   stream_.reserve(activations);
   largest_ = reserved_ = max_batch;
-}
-
-template <class T>
-void GpuSession<T>::release() {
-  forget_graphs();
-  stream_.reserve(0);
-  in_.reset();
-  out_.reset();
 }
 
 template <class T>

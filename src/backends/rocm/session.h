@@ -22,10 +22,9 @@ class GpuSession {
  public:
   GpuSession(Model<T>& model, const Device& device, Planner& planner, bool graphs);  // throws Error
 
-  // Memory for batches of up to max_batch; a few positions go through the network to find out how much that is. Throws OutOfMemory where
-  // it is more than the GPU has, else Error.
+  // Memory for batches of up to max_batch; a few positions go through the network to find out how much that is. Called again for fewer, it
+  // never holds more than it did. Throws OutOfMemory where it is more than the GPU has, else Error.
   void reserve(int max_batch);
-  void release();  // all that reserve() took
   // Runs all batch sizes up to max_batch and captures their graphs, so that later runs are as fast as they get and need nothing more.
   // Throws as reserve() does.
   void warm_up();
