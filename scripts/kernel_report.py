@@ -59,6 +59,15 @@ def gemm_half(target, tile):
     return fragments * depth // rows * target.instructions
 
 
+INT8_TILES = [(16, 128), (32, 64), (64, 64)]  # of gemm_int8; its blocks have 128 threads, its steps a depth of 64
+
+
+def gemm_int8(target, tile):
+    rows = target.fragment_rows
+    tile_rows, tile_cols = INT8_TILES[tile]
+    return tile_rows * tile_cols // (rows * 16) * (2 * rows) // 128 * 64 // rows * target.instructions
+
+
 def tower(target, channels, threads):
     rows = target.fragment_rows
     waves, columns = threads // (2 * rows), channels // rows
@@ -73,6 +82,7 @@ MATRIX_INSTRUCTIONS = [
     (re.compile(r"attention_half<(\d+), \w+, \w+, (\d+)>"),
      lambda target, match: attention_half(target, int(match[1]), int(match[2]))),
     (re.compile(r"gemm_half<(\d), \w+>"), lambda target, match: gemm_half(target, int(match[1]))),
+    (re.compile(r"gemm_int8<(\d), \w+>"), lambda target, match: gemm_int8(target, int(match[1]))),
     (re.compile(r"tower<(\d+), (\d+)>"), lambda target, match: tower(target, int(match[1]), int(match[2]))),
 ]
 COLUMNS = ("target", "vgprs", "agprs", "sgprs", "lds", "waves", "matrix", "stores", "instructions", "kernel")

@@ -1,4 +1,7 @@
 // gemm() for test_rocm_gemm.py.
+#include <algorithm>
+
+#include "backends/rocm/device/quantise.h"
 #include "backends/rocm/linear/gemm.h"
 #include "backends/rocm/linear/gemm_trial.h"
 #include "backends/rocm/kernels/kernels.h"
@@ -12,7 +15,7 @@ thread_local std::string faults, way;
 
 // What a test's product is, with host arrays; null or 0 for what it has not. norm: gain, then shift.
 struct Asked {
-  void *y, *side, *x, *w, *bias, *skip, *norm;
+  void *y, *side, *x, *w, *bias, *skip, *norm, *int8, *scales;
   int batch, rows, cols, depth, side_cols, one_w, in_place, activation;
 };
 
@@ -21,12 +24,14 @@ void product(const Asked& a) {
   const std::size_t rows = sizeof(T) * a.batch * a.rows, y_bytes = rows * (a.cols - a.side_cols), side_bytes = rows * a.side_cols;
   const auto x = upload(a.x, rows * a.depth), w = upload(a.w, sizeof(T) * (a.one_w ? 1 : a.batch) * a.cols * a.depth),
              bias = upload(a.bias, sizeof(T) * a.cols), skip = upload(a.skip, y_bytes), y = upload(a.y, y_bytes), side = upload(a.side, side_bytes),
-             norm = upload(a.norm, sizeof(T) * 2 * a.cols);
+             norm = upload(a.norm, sizeof(T) * 2 * a.cols), int8 = upload(a.int8, std::size_t(a.cols) * a.depth),
+             scales = upload(a.scales, sizeof(float) * ((a.cols + 7) / 8 * 8));
   T* const to = a.in_place ? skip.as<T>() : y.as<T>();
   if (!faults.empty()) hip_emulated_configure(faults.c_str());
   rocm::Product<T> p{to, x.as<T>(), w.as<T>(), bias.as<T>(), a.rows, a.cols, a.depth, a.batch, a.one_w != 0, static_cast<nn::Activation>(a.activation)};
   if (a.norm) p.norm = {skip.as<T>(), norm.as<T>(), norm.as<T>() + a.cols, 0.7f, 1e-3f};
   if (a.side_cols) p.side = side.as<T>(), p.side_cols = a.side_cols;
+  if (a.int8) p.int8 = int8.as<std::int8_t>(), p.scales = scales.as<float>();
   rocm::gemm<T>(*stream, p);
   stream->wait();
   if (!faults.empty()) hip_emulated_configure("");
@@ -52,11 +57,20 @@ int run_product(int half_type, const Asked* asked, double measure_s) {
   });
 }
 
+// numbers (rows, cols) and scales (rows rounded up to 8) of a matrix.
+int quantise(const float* matrix, int rows, int cols, std::int8_t* numbers, float* scales) {
+  return guarded([&] {
+    const rocm::Quantised q = rocm::quantised({matrix, matrix + std::size_t(rows) * cols}, rows, cols, "of a test");
+    std::ranges::copy(q.numbers, numbers);
+    std::ranges::copy(q.scales, scales);
+  });
+}
+
 // Whether the check of an auction accepts a product whose bias, or last row, or all is left out; 1 or 0, -1 for an error.
-int trial_accepts(int without_bias, int without_last_row, int without_all) {
+int trial_accepts(int without_bias, int without_last_row, int without_all, int int8) {
   int accepted = -1;
   guarded([&] {
-    const rocm::GemmShape shape{9, 24, 40, 1, true, true, true};
+    const rocm::GemmShape shape{.rows = 9, .cols = 24, .depth = 48, .half = true, .bias = true, .int8 = int8 != 0};
     accepted = rocm::GemmTrial<half>(*stream, shape).good([&](rocm::Product<half> p) {
       if (without_bias) p.bias = nullptr;
       if (without_last_row) p.rows -= 1;

@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given, settings, strategies as st
 
 sys.path[:0] = [str(pathlib.Path(__file__).parents[1] / 'kernels'), str(pathlib.Path(__file__).parent)]
 import reference  # noqa: E402
@@ -14,21 +15,27 @@ from rocm_calls import Calls  # noqa: E402
 
 
 class Asked(C.Structure):
-    _fields_ = [*((name, C.c_void_p) for name in "y side x w bias skip norm".split()),
+    _fields_ = [*((name, C.c_void_p) for name in "y side x w bias skip norm int8 scales".split()),
                 *((name, C.c_int) for name in "batch rows cols depth side_cols one_w in_place activation".split())]
 
 
 class Products(Calls):
-    def run(self, x, w, bias=None, activation='none', norm=None, skip=None, side=0, in_place=False, measure_s=0):
+    def run(self, x, w, bias=None, activation='none', norm=None, skip=None, side=0, in_place=False, scales=None, measure_s=0):
         """x (batch, rows, depth), w (1 or batch, cols, depth); norm (2, cols): gain and shift, and skip, or None; side: columns in an array
-        of their own."""
+        of their own; scales (cols): w (1, cols, depth) is int8."""
         (batch, rows, depth), cols = x.shape, w.shape[1]
         y, aside = (np.full((batch, rows, n), np.nan, x.dtype) for n in (cols - side, side))
         pointer = lambda a: None if a is None else a.ctypes.data
-        asked = Asked(*map(pointer, (y, aside, x, w, bias, skip, norm)), batch, rows, cols, depth, side, len(w) == 1, in_place,
+        weights = (w, bias, skip, norm, None, None) if scales is None else (None, bias, skip, norm, w, np.resize(scales, -(-cols // 8) * 8))
+        asked = Asked(*map(pointer, (y, aside, x, *weights)), batch, rows, cols, depth, side, len(w) == 1, in_place,
                       reference.ACTIVATIONS.index(activation))
         self.check(self.lib.run_product(x.dtype == np.float16, C.byref(asked), C.c_double(measure_s)))
         return np.concatenate([y, aside], 2)
+
+    def launches(self):
+        """Of kernels, and calls of libraries, so far."""
+        self.lib.hip_emulated_calls.restype = C.c_size_t
+        return sum(self.lib.hip_emulated_calls(kind) for kind in (b'launch', b'gemm'))
 
     def learn(self, arrays):
         """The keys of a product's plans."""
@@ -56,7 +63,14 @@ def make(batch, rows, cols, depth, dtype, one_w=False, bias=True, activation='no
                 activation=activation, norm=normal(2, cols) if norm else None, skip=normal(batch, rows, cols) if skip else None)
 
 
-def expected(x, w, bias, activation, norm, skip):
+def in_8_bits(arrays):
+    w, scales = reference.quantise(arrays['w'][0])
+    return arrays | dict(w=w[None], scales=scales)
+
+
+def expected(x, w, bias, activation, norm, skip, scales=None):
+    if scales is not None:
+        w = w * scales[:, None].astype(np.float64)
     z = x.astype(np.float64) @ w.astype(np.float64).transpose(0, 2, 1) + (0 if bias is None else bias)
     if norm is not None:
         return reference.layer_norm(z, None, skip, *norm.astype(np.float64), 0.7, activation, 1e-3)
@@ -238,9 +252,10 @@ def test_the_auction_survives(products, fault):
 
 
 def test_the_auctions_check_sees_what_is_wrong(products):
-    assert products.lib.trial_accepts(0, 0, 0) == 1
-    for left_out in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
-        assert products.lib.trial_accepts(*left_out) == 0
+    for int8 in (0, 1):
+        assert products.lib.trial_accepts(0, 0, 0, int8) == 1
+        for left_out in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
+            assert products.lib.trial_accepts(*left_out, int8) == 0
 
 
 def test_plan_files_are_read_with_care(products):
@@ -261,3 +276,71 @@ def test_bad_sizes_are_one_sentence(products):
     products.reopen(without='hipblaslt rocblas')
     with pytest.raises(RuntimeError, match='use a smaller batch'):
         products.run(**make(70000, 1, 8, 8, np.float16))
+
+
+# by 8-bit weights ------------------------------------------------------------
+
+INT8 = ['int8:16x128:k1', 'int8:32x64:k2', 'int8:64x64:k1', 'int8:64x64:k4', 'expanded']
+
+
+@pytest.mark.parametrize('dtype', [np.float32, np.float16])
+@pytest.mark.parametrize('case', [(1, 3, 24, 272, 'none', False), (2, 17, 40, 144, 'mish', False), (1, 130, 13, 64, 'swish', False),
+                                  (1, 5, 72, 144, 'none', True), (3, 1, 256, 272, 'swish', True)], ids=str)
+def test_all_ways_by_8_bit_weights_agree(products, dtype, case):
+    batch, rows, cols, depth, activation, norm = case
+    arrays = in_8_bits(make(batch, rows, cols, depth, dtype, True, True, activation, norm, norm))
+    [key] = [key for key in products.learn(arrays) if '/int8/' in key]
+    for candidate in INT8:
+        products.load([key], candidate)  # in 32 bits all but the last are refused, and it is the default
+        close(products.run(**arrays), arrays)
+        if norm:
+            close(products.run(**arrays, in_place=True), arrays)
+
+
+@pytest.mark.parametrize('cols, side', [(128, 32), (256, 5), (24, 8)])
+def test_a_side_by_8_bit_weights(products, cols, side):
+    arrays = in_8_bits(make(1, 17, cols + side, 272, np.float16, True, activation='relu'))
+    known = [key for key in products.learn(arrays) if '/int8/' in key]
+    for candidate in INT8:
+        products.load(known, candidate)
+        close(products.run(**arrays, side=side), arrays)
+
+
+def test_few_rows_expand_weights_in_their_load_and_many_once(products):
+    """The guess before anything is measured."""
+    expansions = []
+    for rows in (1, 64, 4096):
+        arrays = in_8_bits(make(1, rows, 64, 64, np.float16, True))
+        before = products.launches()
+        close(products.run(**arrays), arrays)
+        expansions.append(products.launches() - before)
+    assert expansions[:2] == [1, 1] and expansions[2] > 1
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_quantised_bit_for_bit(data):
+    """Any rows: of zeros, of numbers near the least that there are, with an outlier; the scale of one is no matter of another."""
+    rows, cols = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 40))
+    rng = np.random.default_rng(data.draw(st.integers(0, 999)))
+    w = rng.normal(size=(rows, cols)).astype(np.float32)
+    w *= np.array(data.draw(st.lists(st.sampled_from([0, 1e-44, 1e-38, 1e-3, 1, 1e30]), min_size=rows, max_size=rows)), np.float32)[:, None]
+    w[data.draw(st.integers(0, rows - 1)), data.draw(st.integers(0, cols - 1))] *= data.draw(st.sampled_from([1, 100, -1e4]))
+    halves = data.draw(st.booleans())
+    if halves:  # numbers in the middle between two
+        w = (np.rint(w) + np.float32(0.5)).clip(-126.5, 126.5)
+        w[:, 0] = 127
+    lib = Products(32).lib
+    numbers, scales = np.full((rows, cols), 99, np.int8), np.full(-(-rows // 8) * 8, np.nan, np.float32)
+    lib.quantise(w.ctypes.data_as(C.c_void_p), rows, cols, numbers.ctypes.data_as(C.c_void_p), scales.ctypes.data_as(C.c_void_p))
+    want, want_scales = reference.quantise(w)
+    np.testing.assert_array_equal(numbers, want)
+    np.testing.assert_array_equal(scales, np.append(want_scales, np.zeros(len(scales) - rows, np.float32)))
+
+
+def test_quantised_refuses_what_is_no_number(products):
+    w = np.ones((2, 16), np.float32)
+    w[1, 3] = np.inf
+    place = np.zeros(64, np.float32).ctypes.data_as(C.c_void_p)
+    with pytest.raises(RuntimeError, match='of a test is no finite number: leave out weights=int8'):
+        products.check(products.lib.quantise(w.ctypes.data_as(C.c_void_p), 2, 16, place, place))

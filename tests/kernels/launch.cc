@@ -79,6 +79,19 @@ int gemm(int half_type, void* y, void* side, int side_cols, void* x, void* w, vo
     half_type ? run(half{}) : run(float{});
   });
 }
+int gemm_int8(int, void* y, void* side, int side_cols, void* x, void* w, float* scales, void* bias, int rows, int cols, int depth, int activation,
+              int tile, int splits, float* parts) {  // with what has to follow
+  return launch([&] {
+    using T = half;
+    rocm::launch_gemm_int8(nullptr, P(y), P(side), side_cols, P(x), static_cast<int8_t*>(w), scales, P(bias), rows, cols, depth,
+                           Activation(activation), tile, splits, parts);
+    if (rocm::gemm_parts_bytes<half>(1, rows, cols, splits) > 0)
+      rocm::launch_gemm_finish<float, half>(nullptr, P(y), P(side), side_cols, parts, splits, P(bias), rows, cols, (cols + 7) / 8 * 8,
+                                            Activation(activation));
+  });
+}
+LAUNCHER(expand_weights, (int half_type, void* w, void* int8, float* scales, int rows, int cols),
+         nullptr, P(w), static_cast<int8_t*>(int8), scales, rows, cols)
 // Microseconds of gemm in halves with what has to follow, on arrays of zeros: the least mean of three series of `runs`.
 int time_gemm(int rows, int cols, int depth, int tile, int splits, int runs, float* microseconds) {
   void *y = nullptr, *x = nullptr, *w = nullptr, *parts = nullptr;

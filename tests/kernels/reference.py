@@ -62,6 +62,14 @@ def patches(x):
     return np.stack([board[:, r:r + 8, f:f + 8] for r in range(3) for f in range(3)], 3).reshape(len(x), 64, 9, -1)
 
 
+def quantise(w):
+    """Rows of w as int8, rounded to nearest even, and the scale of each, in float32: bit for bit what the back end makes."""
+    scales = np.abs(w.astype(np.float32)).max(1) / np.float32(127)
+    with np.errstate(divide='ignore', invalid='ignore'):
+        q = np.rint(w.astype(np.float32) / scales[:, None])
+    return np.where(scales[:, None] > 0, q.clip(-127, 127), 0).astype(np.int8), scales
+
+
 def squeeze_excitation(z, w1, b1, w2, b2, activation):
     """z (batch, 64, channels)."""
     gates = activate(activation, z.mean(1) @ w1.T + b1) @ w2.T + b2

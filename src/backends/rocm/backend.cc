@@ -29,6 +29,13 @@ Device device_of(const nn::Options& options) {
   return device;
 }
 
+// Whether weights are stored in 8 bits.
+bool in_8_bits(const nn::Options& options) {
+  const std::string weights = options.text("weights", "full");
+  if (weights != "full" && weights != "int8") throw Error("back-end option weights is " + weights + ", expected full or int8");
+  return weights == "int8";
+}
+
 nn::Description described(std::shared_ptr<const nn::Network> network, bool with_moves_left) {
   nn::Description description = nn::describe(std::move(network));
   if (!with_moves_left) description.moves_left.reset();
@@ -36,7 +43,7 @@ nn::Description described(std::shared_ptr<const nn::Network> network, bool with_
 }
 
 // Options: gpu (index), max_batch, streams (search threads that keep the GPU busy), mlh (moves left), graphs (capture passes), warm_up
-// (run all batch sizes at start), without, plans, measure (seconds; see planner.h).
+// (run all batch sizes at start), weights (full, int8), without, plans, measure (seconds; see planner.h).
 //
 // All sessions on the GPU are made at the start, one more than `streams`: while they are at work, another thread gathers. Each batch
 // borrows one, so that threads may be as many as they like and nothing has to be made in a game.
@@ -45,7 +52,8 @@ class RocmBackend final : public nn::Backend {
  public:
   RocmBackend(std::shared_ptr<const nn::Network> network, const nn::Options& options)
       : device_(device_of(options)),
-        gpu_(new Gpu(device_, described(std::move(network), options.flag("mlh", true)), options.text("without", ""), options.text("plans", "")),
+        gpu_(new Gpu(device_, described(std::move(network), options.flag("mlh", true)), in_8_bits(options), options.text("without", ""),
+                     options.text("plans", "")),
              Forsake{device_.index}) {
     const bool graphs = options.flag("graphs", true);
     const double measure_s = options.number("measure", 0);
@@ -69,7 +77,8 @@ class RocmBackend final : public nn::Backend {
     info_.threads = std::min(info_.threads, static_cast<int>(idle_.size()));
     info_.best_batch = std::min(info_.max_batch, 256);
     for (int size = 0; size < info_.max_batch;) info_.sizes.push_back(size = ladder_step(size + 1, info_.max_batch));
-    info_.device = device_.name + " (" + device_.architecture + "), " + (sizeof(T) == 4 ? "fp32" : "fp16") + (graphs ? ", graphs" : "") + shrunk;
+    info_.device = device_.name + " (" + device_.architecture + "), " + (sizeof(T) == 4 ? "fp32" : "fp16") + (in_8_bits(options) ? ", int8 weights" : "") +
+                   (graphs ? ", graphs" : "") + shrunk;
   }
 
   const nn::Info& info() const override { return info_; }
@@ -80,8 +89,8 @@ class RocmBackend final : public nn::Backend {
 
  private:
   struct Gpu {
-    Gpu(const Device& device, nn::Description description, const std::string& without, const std::string& plans)
-        : planner(device, without, plans), model(std::move(description)) {}
+    Gpu(const Device& device, nn::Description description, bool int8, const std::string& without, const std::string& plans)
+        : planner(device, without, plans), model(std::move(description), int8) {}
     Planner planner;
     Model<T> model;
     std::vector<std::unique_ptr<GpuSession<T>, Forsake>> sessions;

@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <string>
+#include <tuple>
 #include <variant>
 
 #include "backends/rocm/kernels/kernels.h"
@@ -20,6 +21,7 @@ namespace {
 using nn::Activation;
 
 constexpr int kSquares = 64, kScores = kSquares * kSquares, kPieces = 12, kPolicyPlanes = 80;
+constexpr int kInt8Step = 16;  // 8-bit weights have rows of 16-byte pieces
 
 int round_up_8(int n) { return (n + 7) / 8 * 8; }
 
@@ -43,7 +45,8 @@ void fit(nn::Encoder& e) {
 template <class T>
 class Forward {
  public:
-  Forward(Weights& weights, Stream& stream, int batch, Probe* probe) : weights_(weights), stream_(stream), batch_(batch), probe_(probe) {}
+  Forward(Weights& weights, Stream& stream, bool int8, int batch, Probe* probe)
+      : weights_(weights), stream_(stream), int8_(int8), batch_(batch), probe_(probe) {}
 
   template <class N = T>
   N* take(std::size_t numbers) {  // so many a position
@@ -225,20 +228,27 @@ class Forward {
   // y = activation(w x + b) for `rows` rows of each position; the last side_cols columns go to `side`.
   void dense(T* y, const T* x, const nn::Dense& layer, int rows, Activation activation = Activation::kNone, T* side = nullptr,
              int side_cols = 0) {
-    gemm<T>(stream_, {.y = y, .x = x, .w = table(layer.w), .bias = table(layer.b), .rows = rows * batch_, .cols = layer.out(),
-                      .depth = layer.in(), .activation = activation, .side = side, .side_cols = side_cols});
+    multiply({.y = y, .x = x, .bias = table(layer.b), .rows = rows, .activation = activation, .side = side, .side_cols = side_cols}, layer.w);
   }
 
   // y = w x
   void product(T* y, const T* x, const nn::Dense& layer, int rows) {
-    gemm<T>(stream_, {.y = y, .x = x, .w = table(layer.w), .rows = rows * batch_, .cols = layer.out(), .depth = layer.in()});
+    multiply({.y = y, .x = x, .rows = rows}, layer.w);
   }
 
   // y = norm(skip + alpha * activation(w x + b)); skip may be null, or y.
   void normed(T* y, const T* x, const nn::Dense& layer, const T* skip, const nn::Norm& n, int rows, float alpha,
               Activation activation = Activation::kNone) {
-    gemm<T>(stream_, {.y = y, .x = x, .w = table(layer.w), .bias = table(layer.b), .rows = rows * batch_, .cols = layer.out(),
-                      .depth = layer.in(), .activation = activation, .norm = RowNorm<T>{skip, table(n.gain), table(n.shift), alpha, n.eps}});
+    multiply({.y = y, .x = x, .bias = table(layer.b), .rows = rows, .activation = activation,
+              .norm = RowNorm<T>{skip, table(n.gain), table(n.shift), alpha, n.eps}}, layer.w);
+  }
+
+  // The product by a layer's weights as they are stored; its rows are those of a position.
+  void multiply(Product<T> p, const nn::Weight& w) {
+    p.rows *= batch_, p.cols = w.shape[0], p.depth = w.shape[1];
+    if (int8_ && p.depth % kInt8Step == 0) std::tie(p.int8, p.scales) = weights_.int8(w);
+    else p.w = table(w);
+    gemm(stream_, p);
   }
 
   void convolution(T* y, const T* x, const nn::Convolution& c, Activation activation) {
@@ -262,6 +272,7 @@ class Forward {
 
   Weights& weights_;
   Stream& stream_;
+  const bool int8_;
   const int batch_;
   Probe* const probe_;  // or null
 };
@@ -269,7 +280,7 @@ class Forward {
 }  // namespace
 
 template <class T>
-Model<T>::Model(nn::Description description) : description_(std::move(description)), layers_(nn::layers(description_)) {
+Model<T>::Model(nn::Description description, bool int8) : description_(std::move(description)), layers_(nn::layers(description_)), int8_(int8) {
   nn::Description& d = description_;
   for (nn::Encoder& e : d.encoders) fit(e);
   if (auto* attention = std::get_if<nn::AttentionPolicy>(&d.policy))
@@ -283,7 +294,7 @@ Model<T>::Model(nn::Description description) : description_(std::move(descriptio
 template <class T>
 void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out, Probe* probe) {
   const nn::Description& d = description_;
-  Forward<T> forward(weights_, stream, batch, probe);
+  Forward<T> forward(weights_, stream, int8_, batch, probe);
   const Arena::Scope scope(stream.arena());
   T* x = nullptr;
   if (d.tower) {

@@ -26,7 +26,7 @@ struct Output {
 template <class T>
 class Model {
  public:
-  explicit Model(nn::Description description);
+  Model(nn::Description description, bool int8);  // int8: whether the weights of products are stored in 8 bits
   const nn::Description& description() const { return description_; }
   const std::vector<nn::Layer>& layers() const { return layers_; }
 
@@ -37,6 +37,7 @@ class Model {
  private:
   nn::Description description_;
   std::vector<nn::Layer> layers_;
+  const bool int8_;
   Weights weights_;
 };
 

@@ -132,13 +132,14 @@ miopenHandle_t Stream::miopen() {
   return miopen_;
 }
 
-void* Stream::workspace(std::size_t bytes) {
-  if (bytes > workspace_.bytes()) {
+void* Stream::workspace(std::size_t bytes, Room room) {
+  DeviceMemory& memory = workspaces_[int(room)];
+  if (bytes > memory.bytes()) {
     DeviceMemory larger(bytes);
-    std::swap(workspace_, larger);
+    std::swap(memory, larger);
     if (larger.bytes() > 0) outgrown_.push_back(std::move(larger));
   }
-  return workspace_.as<void>();
+  return memory.as<void>();
 }
 
 void Stream::reserve(std::size_t bytes) {

@@ -57,6 +57,8 @@ class Arena {
 
 class Stream {
  public:
+  enum class Room { kProduct, kWeights };  // of the workspace
+
   Stream(const Device& device, Planner& planner);
   ~Stream();
   Stream(const Stream&) = delete;
@@ -76,10 +78,10 @@ class Stream {
   // In play no default takes memory that was not reserved: no first handle of rocBLAS, which has a workspace, and no larger one of ours.
   void begin_play() { in_play_ = true; }
   bool may_default_to_rocblas() const { return rocblas_ || !in_play_; }
-  std::size_t most_default_workspace() const { return in_play_ ? workspace_.bytes() : SIZE_MAX; }
+  std::size_t most_default_workspace(Room room = Room::kProduct) const { return in_play_ ? workspaces_[int(room)].bytes() : SIZE_MAX; }
 
-  // Memory for one product or convolution at a time, grown to the largest wish. It moves when it grows.
-  void* workspace(std::size_t bytes);
+  // Memory for one product or convolution at a time, or for its weights, grown to the largest wish. It moves when it grows.
+  void* workspace(std::size_t bytes, Room room = Room::kProduct);
 
   // Whether workspace or activations went beyond what was reserved: a graph would know places that will not stay.
   bool outgrown() const { return !outgrown_.empty() || arena_.peak() > arena_.bytes(); }
@@ -104,7 +106,7 @@ class Stream {
   hipblasLtHandle_t hipblaslt_ = nullptr;
   miopenHandle_t miopen_ = nullptr;
   bool in_play_ = false;
-  DeviceMemory rocblas_workspace_, workspace_;
+  DeviceMemory rocblas_workspace_, workspaces_[2];  // the latter by Room
   std::vector<DeviceMemory> outgrown_;  // work in flight and captured graphs may still use them
   hipEvent_t done_ = nullptr;
   Arena arena_;

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "backends/rocm/device/quantise.h"
+
 namespace rocm {
 namespace {
 
@@ -38,10 +40,24 @@ template <class T>
 const T* Weights::array(const nn::Weight& weight) {
   const std::lock_guard lock(mutex_);
   if (const auto found = arrays_.find(weight.key); found != arrays_.end()) return found->second.as<T>();
-  const auto values = stored(T{}, weight.key, weight.make());
-  DeviceMemory memory(values.size() * sizeof(T));
-  check(hipMemcpy(memory.as<void>(), values.data(), memory.bytes(), hipMemcpyHostToDevice), "copying " + weight.key + " to the GPU");
-  return arrays_.emplace(weight.key, std::move(memory)).first->second.as<T>();
+  return keep(weight.key, stored(T{}, weight.key, weight.make())).template as<T>();
+}
+
+std::pair<const std::int8_t*, const float*> Weights::int8(const nn::Weight& matrix) {
+  const std::lock_guard lock(mutex_);
+  const std::string key = matrix.key + " in 8 bits", scales_key = "scales of " + key;
+  const auto found = arrays_.find(scales_key);  // the last to be kept
+  if (found != arrays_.end()) return {arrays_.at(key).as<std::int8_t>(), found->second.as<float>()};
+  const Quantised q = quantised(matrix.make(), matrix.shape[0], matrix.shape[1], matrix.key);
+  const auto* const numbers = keep(key, q.numbers).as<std::int8_t>();
+  return {numbers, keep(scales_key, q.scales).as<float>()};
+}
+
+template <class N>
+const DeviceMemory& Weights::keep(const std::string& key, const std::vector<N>& values) {
+  DeviceMemory memory(values.size() * sizeof(N));
+  check(hipMemcpy(memory.as<void>(), values.data(), memory.bytes(), hipMemcpyHostToDevice), "copying " + key + " to the GPU");
+  return arrays_.insert_or_assign(key, std::move(memory)).first->second;
 }
 
 template const float* Weights::array(const nn::Weight&);

@@ -2,9 +2,12 @@
 #pragma once
 #include <hip/hip_fp16.h>
 
+#include <cstdint>
 #include <mutex>
 #include <string>
 #include <unordered_map>
+#include <utility>
+#include <vector>
 
 #include "backends/rocm/device/device.h"
 #include "nn/description.h"
@@ -17,8 +20,13 @@ class Weights {
   // range throw Error. Thread-safe; waits for the upload.
   template <class T>
   const T* array(const nn::Weight& weight);
+  // A matrix as 8-bit numbers and their scales, as quantised() makes them; likewise.
+  std::pair<const std::int8_t*, const float*> int8(const nn::Weight& matrix);
 
  private:
+  template <class N>
+  const DeviceMemory& keep(const std::string& key, const std::vector<N>& values);
+
   std::mutex mutex_;
   std::unordered_map<std::string, DeviceMemory> arrays_;  // by key
 };

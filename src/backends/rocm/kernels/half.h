@@ -52,6 +52,14 @@ __device__ inline uint4 halves_of(const Floats8& y) {
   return {pack_halves(y.x[0], y.x[1]), pack_halves(y.x[2], y.x[3]), pack_halves(y.x[4], y.x[5]), pack_halves(y.x[6], y.x[7])};
 }
 
+// Eight numbers of 8 bits with a sign, exactly.
+__device__ inline uint4 halves_of_int8(uint2 w) {
+  const __half2 middle = halves_of(0x64806480u);  // 1024 + 128, what byte 0x80 becomes
+  const uint32_t x = w.x ^ 0x80808080, y = w.y ^ 0x80808080;
+  return {word_of(__hsub2(halves_of(halves_of_low_bytes(x)), middle)), word_of(__hsub2(halves_of(halves_of_high_bytes(x)), middle)),
+          word_of(__hsub2(halves_of(halves_of_low_bytes(y)), middle)), word_of(__hsub2(halves_of(halves_of_high_bytes(y)), middle))};
+}
+
 // p must be 16-byte aligned.
 __device__ inline Floats8 load8(const half* p) {
   const uint4 w = *reinterpret_cast<const uint4*>(p);  // one load, not one of each word

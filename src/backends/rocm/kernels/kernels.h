@@ -58,6 +58,17 @@ template <class Part, class T>
 void launch_gemm_finish(hipStream_t stream, T* y, T* side, int side_cols, const Part* parts, int splits, const T* bias, size_t rows, int cols,
                         int ld, nn::Activation activation);
 
+// gemm_int8.hip: the same in halves with one w of 8 bits, (cols, depth), of which each row has a scale: y = act(x (scale w)^T + bias). For few rows;
+// depth is a multiple of 16. The parts are scaled.
+inline constexpr GemmTile kInt8Tiles[] = {{16, 128}, {32, 64}, {64, 64}};
+void launch_gemm_int8(hipStream_t stream, half* y, half* side, int side_cols, const half* x, const int8_t* w,
+                      const float* scales,  // (cols rounded up to 8)
+                      const half* bias, int rows, int cols, int depth, nn::Activation activation, int tile, int splits, float* parts);
+
+// expand_weights.hip: w (rows, cols) = scales (rows) * int8 (rows, cols), cols a multiple of 16.
+template <class T>
+void launch_expand_weights(hipStream_t stream, T* w, const int8_t* int8, const float* scales, int rows, int cols);
+
 // expand_planes.hip: packed planes as token rows (batch * 64, stride): 112 plane values, `extra` columns of the encoding, zeros. The encoding
 // is (64, extra) for all positions, or (batch * 64, extra). masks and values: (batch, 112).
 template <class T>

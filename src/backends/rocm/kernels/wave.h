@@ -174,4 +174,25 @@ __device__ inline uint32_t pack_highs(uint32_t a, uint32_t b) {
 #endif
 }
 
+// The low, or the high, two bytes of a word as the halves 1024 + byte.
+__device__ inline uint32_t halves_of_low_bytes(uint32_t x) {
+#if defined(__AMDGCN__)
+  return __builtin_amdgcn_perm(0x64646464, x, 0x04010400);
+#elif defined(__CUDA_ARCH__)
+  return __byte_perm(x, 0x64646464, 0x4140);
+#else
+  return (x & 0xff) | (x & 0xff00) << 8 | 0x64006400;
+#endif
+}
+
+__device__ inline uint32_t halves_of_high_bytes(uint32_t x) {
+#if defined(__AMDGCN__)
+  return __builtin_amdgcn_perm(0x64646464, x, 0x04030402);
+#elif defined(__CUDA_ARCH__)
+  return __byte_perm(x, 0x64646464, 0x4342);
+#else
+  return halves_of_low_bytes(x >> 16);
+#endif
+}
+
 }  // namespace rocm

@@ -25,6 +25,7 @@ GemmShape shape_of(const Product<T>& p) {
   GemmShape s{.rows = p.rows, .cols = p.cols, .depth = p.depth, .batch = p.batch, .half = sizeof(T) == 2, .one_w = p.one_w || p.batch == 1};
   if (p.norm) s.norm = true;
   else s.bias = p.bias, s.activation = p.activation, s.side = p.side_cols;
+  s.int8 = p.int8;
   if (s.one_w) s.rows *= s.batch, s.batch = 1;  // the rows of all products lie one behind the other
   return s;
 }
@@ -64,6 +65,7 @@ std::string key_of(Stream& stream, const GemmShape& s) {
   if (s.norm) key += "/norm";
   if (s.bias) key += "/bias";
   if (s.side) key += "/side" + std::to_string(s.side);
+  if (s.int8) key += "/int8";
   return key + '/' + nn::kActivationNames[static_cast<int>(s.activation)];
 }
 
@@ -96,6 +98,10 @@ double cost(const Device& device, const GemmShape& s, int tile, int splits) {
   return turns * std::max(kHeld[tile] * busy, alone) + (rest > 0 ? std::max(rest * busy, alone) : 0) + parts;
 }
 
+std::string int8_name(int tile, int splits) {
+  return "int8:" + std::to_string(kInt8Tiles[tile].rows) + 'x' + std::to_string(kInt8Tiles[tile].cols) + ":k" + std::to_string(splits);
+}
+
 constexpr std::size_t kMostParts = std::size_t{128} << 20;  // bytes
 bool sensible(const GemmShape& s, int splits, std::size_t most_parts) {
   return splits == 1 || (s.depth >= 64 * splits && parts_bytes(s, splits) <= most_parts);
@@ -117,11 +123,36 @@ Own least_own(const Device& device, const GemmShape& s, std::size_t most_parts =
   return std::ranges::min(own_ways(device, s, most_parts), {}, &Own::cost);
 }
 
+// The same of products by 8-bit weights, in halves; of 32-bit numbers there is no kernel.
+constexpr int kFewRows = 512;  // up to which a product is likely bound by its weights: the guess is our kernel
+
+std::vector<std::string> int8_ways(const GemmShape& s, std::size_t most_parts = kMostParts) {
+  std::vector<std::string> ways;
+  for (int tile = 0; s.half && tile < int(std::size(kInt8Tiles)); ++tile)
+    for (int splits : kSplits)
+      if (sensible(s, splits, most_parts)) ways.push_back(int8_name(tile, splits));
+  return ways;
+}
+
+// The tile that fits the rows, and parts until each unit has a block.
+std::string untried_int8_way(const Device& device, const GemmShape& s, std::size_t most_parts) {
+  int tile = 0, splits = 1;
+  while (tile + 1 < int(std::size(kInt8Tiles)) && kInt8Tiles[tile].rows < s.rows) ++tile;
+  const auto [tile_rows, tile_cols] = kInt8Tiles[tile];
+  const int blocks = ((s.rows - 1) / tile_rows + 1) * ((s.cols - 1) / tile_cols + 1);
+  for (int more : kSplits)
+    if (blocks * splits < device.compute_units && sensible(s, more, most_parts)) splits = more;
+  return int8_name(tile, splits);
+}
+
+std::size_t expanded_bytes(const GemmShape& s) { return std::size_t(s.cols) * s.depth * (s.half ? sizeof(half) : sizeof(float)); }
+
 // plans -----------------------------------------------------------------------
 
-struct Way {  // "own:64x64:k2", "rocblas", "hipblaslt:0", "apart"
+struct Way {  // "own:64x64:k2", "rocblas", "hipblaslt:0", "apart"; by 8-bit weights "int8:64x64:k2", "expanded"
   std::unique_ptr<LibraryProduct> library;  // or
-  bool apart = false;                       // as two products, each in its own way; or our own kernel:
+  bool apart = false;                       // as two products, each in its own way; or
+  bool expanded = false;                    // by weights expanded for it, in the way of such a product; or our own kernel:
   int tile = 0, splits = 1;
 };
 
@@ -130,6 +161,13 @@ std::optional<Way> make_way(Stream& stream, const GemmShape& s, const std::strin
   if (name == "apart") {
     way.apart = true;
     return way;
+  }
+  if (s.int8) {
+    way.expanded = name == "expanded";
+    for (way.tile = 0; !way.expanded && way.tile < int(std::size(kInt8Tiles)); ++way.tile)
+      for (int splits : kSplits)
+        if (way.splits = splits, s.half && int8_name(way.tile, splits) == name) return way;
+    return way.expanded ? std::optional(std::move(way)) : std::nullopt;
   }
   if (s.side && !name.starts_with("own:")) return std::nullopt;
   if (name == "rocblas") {
@@ -162,10 +200,20 @@ void queue_apart(Stream& stream, const Product<T>& p) {
   Product<T> y = p, side = p;
   y.cols -= p.side_cols, y.side_cols = 0, y.side = nullptr;
   side.y = p.side, side.cols = p.side_cols, side.side_cols = 0, side.side = nullptr;
-  side.w += std::size_t(y.cols) * p.depth;
+  if (p.int8) side.int8 += std::size_t(y.cols) * p.depth, side.scales += y.cols;
+  else side.w += std::size_t(y.cols) * p.depth;
   if (p.bias) side.bias += y.cols;
   gemm(stream, y);
   gemm(stream, side);
+}
+
+template <class T>
+void queue_expanded(Stream& stream, const Product<T>& p) {
+  Product<T> by = p;
+  T* const w = static_cast<T*>(stream.workspace(sizeof(T) * p.cols * p.depth, Stream::Room::kWeights));
+  launch_expand_weights<T>(stream, w, p.int8, p.scales, p.cols, p.depth);
+  by.w = w, by.int8 = nullptr;
+  gemm(stream, by);
 }
 
 // Queues the product; false if the way's library refuses it.
@@ -175,14 +223,24 @@ bool run(Stream& stream, const GemmShape& s, const Way& way, const Product<T>& p
     queue_apart(stream, p);
     return true;
   }
+  if (way.expanded) {
+    queue_expanded(stream, p);
+    return true;
+  }
   const Arena::Scope scope(stream.arena());
   T* whole = p.y;  // where the product goes if it is not left in parts
   if (p.norm && p.norm->skip == p.y) whole = static_cast<T*>(stream.arena().take(std::size_t(s.batch) * s.rows * s.cols * sizeof(T)));
   if (!way.library) {
     const std::size_t bytes = parts_bytes(s, way.splits);
     auto* const parts = bytes ? static_cast<float*>(stream.workspace(bytes)) : nullptr;
-    launch_gemm<T>(stream, whole, p.side, s.side, p.x, p.w, s.bias ? p.bias : nullptr, s.batch, s.rows, s.cols, s.depth, s.one_w, s.activation,
-                   way.tile, way.splits, parts);
+    const T* const bias = s.bias ? p.bias : nullptr;
+    if constexpr (sizeof(T) == 2)
+      if (s.int8)
+        launch_gemm_int8(stream, whole, p.side, s.side, p.x, p.int8, p.scales, bias, s.rows, s.cols, s.depth, s.activation, way.tile, way.splits,
+                         parts);
+    if (!s.int8)
+      launch_gemm<T>(stream, whole, p.side, s.side, p.x, p.w, bias, s.batch, s.rows, s.cols, s.depth, s.one_w, s.activation, way.tile, way.splits,
+                     parts);
     if (parts) finish(stream, p, parts, way.splits, (s.cols + 7) / 8 * 8);
     else if (p.norm) finish(stream, p, whole, 1, s.cols);
   } else {
@@ -210,6 +268,13 @@ struct Gemm {
   static std::vector<std::string> defaults(Stream& stream, const Shape& s) {
     const bool hipblaslt = stream.planner().prefers("hipblaslt"), rocblas = stream.planner().prefers("rocblas") && stream.may_default_to_rocblas();
     std::vector<std::string> names;
+    if (s.int8) {
+      const bool may_expand = !s.half || expanded_bytes(s) <= stream.most_default_workspace(Stream::Room::kWeights);
+      if (may_expand) names.push_back("expanded");
+      if (s.half) names.insert(s.rows > kFewRows ? names.end() : names.begin(),
+                               untried_int8_way(stream.device(), s, std::min(kMostParts, stream.most_default_workspace())));
+      return names;
+    }
     if (s.side && (hipblaslt || rocblas)) names.push_back("apart");
     if (hipblaslt) names.push_back("hipblaslt:0");
     if (rocblas) names.push_back("rocblas");
@@ -219,6 +284,11 @@ struct Gemm {
 
   static std::vector<std::string> candidates(Stream& stream, const Shape& s) {
     std::vector<std::string> names;
+    if (s.int8) {
+      names = int8_ways(s);
+      names.push_back("expanded");
+      return names;
+    }
     names.reserve(kLibraryRanks + 16);  // GCC 16 takes a vector that grows from one element for an array of one
     names.push_back("rocblas");
     if (s.side) names.push_back("apart");

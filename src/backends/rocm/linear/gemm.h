@@ -1,5 +1,7 @@
-// Products of matrices behind one call: rocBLAS, hipBLASLt or our own kernel (kernels/gemm.hip), whichever won the shape's auction.
+// Products of matrices behind one call: rocBLAS, hipBLASLt or our own kernel (kernels/gemm.hip), whichever won the shape's auction. Weights of 8 bits
+// are expanded in the load of a kernel for few rows (kernels/gemm_int8.hip), or once a product, which then goes one of these ways.
 #pragma once
+#include <cstdint>
 #include <optional>
 #include <string>
 
@@ -33,6 +35,9 @@ struct Product {
   // side_cols). The others are a multiple of 8; not of several products, nor before a norm.
   T* side = nullptr;
   int side_cols = 0;
+  // In place of w: a row's scale times its 8-bit numbers. Of one w, whose depth is a multiple of 16.
+  const std::int8_t* int8 = nullptr;  // (cols, depth)
+  const float* scales = nullptr;      // (cols rounded up to 8)
 };
 
 // Queues the product. T: float or half, accumulated in float. Never waits for the device, except while the planner measures. Throws Error.

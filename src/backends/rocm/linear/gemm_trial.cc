@@ -37,12 +37,20 @@ GemmTrial<T>::GemmTrial(Stream& stream, const GemmShape& shape) : stream_(stream
   const std::size_t w_size = std::size_t(s_.one_w ? 1 : s_.batch) * s_.cols * s_.depth, y_size = std::size_t(s_.batch) * s_.rows * s_.cols;
   w_step_ = (w_size + 127) / 128 * 128;
   const std::size_t cold = std::min(kColdBytes * stream.device().compute_units, stream.device().memory / 16);
-  copies_ = std::max<std::size_t>(1, cold / (w_step_ * sizeof(T)));
+  const std::size_t w_bytes = w_step_ * (s_.int8 ? 1 : sizeof(T));
+  copies_ = std::max<std::size_t>(1, cold / w_bytes);
   x_ = DeviceMemory(std::size_t(s_.batch) * s_.rows * s_.depth * sizeof(T));
-  w_ = DeviceMemory(copies_ * w_step_ * sizeof(T));
+  w_ = DeviceMemory(copies_ * w_bytes);
   y_ = DeviceMemory(y_size * sizeof(T));
   if (s_.bias || s_.norm) bias_ = DeviceMemory(s_.cols * sizeof(T));
-  for (const DeviceMemory* memory : {&x_, &w_, &bias_}) fill(*memory);
+  for (const DeviceMemory* memory : {&x_, &bias_}) fill(*memory, pattern_);
+  if (s_.int8) {
+    for (const T& p : pattern_) numbers_.push_back(std::lround(127 * float(p))), scales_.push_back(float(p) / 127);
+    row_scales_ = DeviceMemory((s_.cols + 7) / 8 * 8 * sizeof(float));
+    fill(w_, numbers_), fill(row_scales_, scales_);
+  } else {
+    fill(w_, pattern_);
+  }
 }
 
 template <class T>
@@ -54,10 +62,11 @@ GemmTrial<T>::~GemmTrial() {
 }
 
 template <class T>
-void GemmTrial<T>::fill(const DeviceMemory& memory) {
-  std::size_t done = std::min(memory.bytes(), pattern_.size() * sizeof(T));
+template <class N>
+void GemmTrial<T>::fill(const DeviceMemory& memory, const std::vector<N>& pattern) {
+  std::size_t done = std::min(memory.bytes(), pattern.size() * sizeof(N));
   if (done == 0) return;
-  check(hipMemcpyAsync(memory.as<void>(), pattern_.data(), done, hipMemcpyHostToDevice, stream_), "filling memory");
+  check(hipMemcpyAsync(memory.as<void>(), pattern.data(), done, hipMemcpyHostToDevice, stream_), "filling memory");
   for (std::size_t more; done < memory.bytes(); done += more) {
     more = std::min(done, memory.bytes() - done);
     check(hipMemcpyAsync(memory.as<char>() + done, memory.as<char>(), more, hipMemcpyDeviceToDevice, stream_), "filling memory");
@@ -66,10 +75,11 @@ void GemmTrial<T>::fill(const DeviceMemory& memory) {
 
 template <class T>
 Product<T> GemmTrial<T>::task() {
-  const T* const w = w_.as<T>() + copy_ * w_step_;
+  const std::size_t at = copy_ * w_step_;
   copy_ = (copy_ + 1) % copies_;
-  Product<T> p{y_.as<T>(), x_.as<T>(), w, bias_.as<T>(), s_.rows, s_.cols, s_.depth, s_.batch, s_.one_w, s_.activation};
+  Product<T> p{y_.as<T>(), x_.as<T>(), s_.int8 ? nullptr : w_.as<T>() + at, bias_.as<T>(), s_.rows, s_.cols, s_.depth, s_.batch, s_.one_w, s_.activation};
   if (s_.norm) p.norm = {nullptr, bias_.as<T>(), bias_.as<T>(), 1, 1e-3f};
+  if (s_.int8) p.int8 = w_.as<std::int8_t>() + at, p.scales = row_scales_.as<float>();
   if (s_.side) p.side = y_.as<T>() + std::size_t(s_.rows) * (s_.cols - s_.side), p.side_cols = s_.side;
   return p;
 }
@@ -113,10 +123,15 @@ float GemmTrial<T>::value(std::size_t i) const {
 }
 
 template <class T>
+double GemmTrial<T>::weight(std::size_t i, int col) const {
+  return s_.int8 ? double(numbers_[i % kPattern]) * scales_[col % kPattern] : value(i);
+}
+
+template <class T>
 double GemmTrial<T>::expected(int batch, int row, int col) const {
   const std::size_t line = std::size_t(batch) * s_.rows + row, w = ((s_.one_w ? 0 : std::size_t(batch) * s_.cols) + col) * s_.depth;
   double sum = s_.bias ? value(col) : 0;
-  for (int k = 0; k < s_.depth; ++k) sum += double(value(line * s_.depth + k)) * value(w + k);
+  for (int k = 0; k < s_.depth; ++k) sum += value(line * s_.depth + k) * weight(w + k, col);
   return activated(s_.activation, sum);
 }
 

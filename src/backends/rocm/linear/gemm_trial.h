@@ -1,5 +1,6 @@
 // A product of a given shape over numbers that are known here, for measuring and checking the ways to compute it.
 #pragma once
+#include <cstdint>
 #include <functional>
 #include <vector>
 
@@ -27,15 +28,19 @@ class GemmTrial {
     double expected;
   };
   float value(std::size_t i) const;  // element i of x, w and bias
-  void fill(const DeviceMemory& memory);
+  double weight(std::size_t i, int col) const;
+  template <class N>
+  void fill(const DeviceMemory& memory, const std::vector<N>& pattern);
   double expected(int batch, int row, int col) const;
 
   Stream& stream_;
   const GemmShape s_;
   std::size_t w_step_;  // elements from one copy of w to the next
   std::vector<T> pattern_;
+  std::vector<std::int8_t> numbers_;  // the pattern of 8-bit weights
+  std::vector<float> scales_;         // and of their scales
   std::vector<Sample> samples_;  // row by row; made at the first check
-  DeviceMemory x_, w_, bias_, y_;  // all but y repeat the pattern
+  DeviceMemory x_, w_, row_scales_, bias_, y_;  // all but y repeat the patterns
   std::size_t copies_, copy_ = 0;
 };
 

@@ -12,6 +12,7 @@ struct GemmShape {
   nn::Activation activation = nn::Activation::kNone;
   bool norm = false;  // which does all that follows the sums: bias and activation are not the product's
   int side = 0;       // of the columns, in an array of their own
+  bool int8 = false;  // w
   auto operator<=>(const GemmShape&) const = default;
 };
 
