@@ -89,6 +89,40 @@ _ANNOTATE = _own(
     check("", "again", False, "Begin anew: replace what is there, finished or not.")
 ) + tuple(option._replace(short="") for option in _ANALYSE if option.group != "This command")
 
+# As the engine plays, but for what many games at once want: a thread a search, and batches that games fill together. No GUI is in the way.
+_MATCH_DEFAULTS = {"Threads": 1, "MaxPrefetch": 0, "MinibatchSize": 8, "MoveOverheadMs": 20}
+
+_MATCH = _own(
+    string("", "first", "", "A side: a net, as --weights names one, or the command line of a UCI engine in quotes; the net of --weights if empty."),
+    string("", "second", "", "The other side."),
+    path("", "output", "", "The games, as PGN. Where there are some of this match, it goes on with the others.", short="o"),
+    spin("", "games", 100, 1, 10000000, "How many; two with each opening."),
+    string("", "limit", "nodes=100", "Of a move: nodes=N, depth=N, movetime=MS, or tc=SECONDS+INCREMENT, tc=MOVES/SECONDS."),
+    string("", "first-limit", "", "Of the first side, where it is another."),
+    string("", "second-limit", "", "Of the second side, where it is another."),
+    string("", "first-options", "", "Options of the first side, like 'CPuct=2 Threads=1'; after those that stand here for both."),
+    string("", "second-options", "", "Options of the second side."),
+    string("", "first-name", "", "What the first side is called."),
+    string("", "second-name", "", "What the second side is called."),
+    path("", "openings", "", "A .pgn or .epd file of openings; random moves without one."),
+    check("", "shuffle", False, "Take the openings in an order that the seed decides, not as they come."),
+    spin("", "plies", 0, 0, 1000, "Plies of a game in --openings that are played, 0 for all; or number of random moves, 0 for 6."),
+    spin("", "seed", 1, 0, 2**31, "Of the openings."),
+    spin("", "concurrency", 0, 0, 4096, "Games at once; 0 for as many as fill the batches, or as there are processors for."),
+    string("", "sprt", "", "Stop as soon as one of two Elo differences is the likelier one: --sprt=0,10."),
+    combo("", "sprt-model", "normalized", ("normalized", "logistic"), "The Elo that is meant there."),
+    real("", "alpha", 0.05, 1e-6, 0.5, "Probability of taking the higher one where the lower one holds."),
+    real("", "beta", 0.05, 1e-6, 0.5, "Probability of taking the lower one where the higher one holds."),
+    string("", "draw", "", "Draw after MOVE,COUNT,CENTIPAWNS: --draw=40,8,10 where from move 40 on the last 8 moves of both had scores within 10."),
+    string("", "resign", "", "Give up after COUNT,CENTIPAWNS: --resign=4,900 where both agree for 4 moves that a side is 900 or more behind."),
+    spin("", "max-moves", 0, 0, 100000, "Draw after so many moves; 0 for never."),
+    check("", "table-results", False, "End a game with what the tables of --syzygy-paths say."),
+    spin("", "margin", 20, 0, 100000, "Milliseconds that a move may come too late."),
+    real("", "silence", 120, 0.1, 1e6, "Seconds without an answer after which an engine without a clock has lost."),
+    check("", "again", False, "Begin anew: replace the games that are there.")
+) + tuple(option._replace(short="", default=_MATCH_DEFAULTS.get(option.name, option.default)) for option in (
+    *NETWORK, *SEARCH, *STOPPING, *ENDGAMES, _row("Threads"), _row("Search"), _row("UCI_Chess960")) if option.kind != "button")
+
 _TOKEN = path("", "token-file", "", "File with the token that clients have to know; serve makes one that is not there. Or set LC0ROCM_TOKEN.")
 
 _SERVE = _own(
@@ -197,6 +231,11 @@ def _annotate(settings: Settings) -> int:
     return command.run(settings)
 
 
+def _match(settings: Settings) -> int:
+    from lc0rocm.match import command
+    return command.run(settings)
+
+
 def _doctor(settings: Settings) -> int:
     from lc0rocm import doctor
     return doctor.doctor(settings)
@@ -253,6 +292,8 @@ COMMANDS = {command.name: command for command in (
             "lc0rocm analyse net.pb.gz < queries.jsonl > answers.jsonl"),
     Command("annotate", "games with what the engine thinks of each move", _annotate, _ANNOTATE,
             "lc0rocm annotate games.pgn -o annotated.pgn --weights=net.pb.gz", ("input",)),
+    Command("match", "games between two nets, options or UCI engines, and the Elo between them", _match, _MATCH,
+            "lc0rocm match net.pb.gz maia-1500 -o match.pgn --games=200", ("first", "second")),
     Command("serve", "the engine for other machines: UCI over a socket, or lichess's analysis board", _serve, _SERVE,
             "lc0rocm serve --host=0.0.0.0 --token-file=token"),
     Command("connect", "speak UCI with a served engine, for a GUI on this machine", _connect, _CONNECT,

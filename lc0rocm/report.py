@@ -126,19 +126,23 @@ def amount(title: str, total: int, unit: str, wanted: bool = True) -> Iterator[C
     """Like progress(), for steps whose number is not known: yields a function that takes how much of `total`, as of a file, is done, and
     how many steps that was. Tells steps a second, too."""
     start = time.monotonic()
+    with standing(title, total, wanted, counts=False) as tell:
+        yield lambda done, steps: tell(done, f"{steps} {unit}, {steps / max(time.monotonic() - start, 1e-9):.1f}/s")
 
-    def rate(steps: int) -> str:
-        return f"{steps} {unit}, {steps / max(time.monotonic() - start, 1e-9):.1f}/s"
 
+@contextlib.contextmanager
+def standing(title: str, total: int, wanted: bool = True, counts: bool = True) -> Iterator[Callable[[int, str], None]]:
+    """Like progress(): yields a function that takes how much of `total` is done, and words about how it stands. counts: the number that is
+    done is worth telling."""
     if not wanted:
-        yield lambda done, steps: None
+        yield lambda done, words: None
     elif not sys.stderr.isatty():
         lines = _Lines(title, total)
-        yield lambda done, steps: lines.reach(done, f" ({rate(steps)})")
+        yield lambda done, words: lines.reach(done, f" ({words})")
     else:
-        with _bar(transient=True, counts=False) as bar:
+        with _bar(transient=True, counts=counts) as bar:
             task = bar.add_task(title, total=total)
-            yield lambda done, steps: bar.update(task, completed=done, description=f"{title}: {rate(steps)}")
+            yield lambda done, words: bar.update(task, completed=done, description=f"{title}: {words}")
 
 
 _BETWEEN_LINES_S = 5.0

@@ -1,6 +1,7 @@
 """The engine's side of a game: the position, the tree that is kept from move to move, and what becomes of a go."""
 import contextlib
 import math
+import time
 from typing import Sequence
 
 from lc0rocm import _core, backend_options, contempt, saved_tree, strength, tables
@@ -78,9 +79,9 @@ class Player:
     """Acts on what a GUI says, one call after the other and all on one thread. Every go gets one bestmove: what follows it, a position
     or another go, stops the search that runs and lets it say its bestmove first."""
 
-    def __init__(self, voice: Voice, back_end: BackEnd | None = None, most_s: float = math.inf):
-        """back_end: one that others use, too; most_s: that a search may take, whatever is asked for."""
-        self.voice, self.settings, self._most_s = voice, voice.settings, most_s
+    def __init__(self, voice: Voice, back_end: BackEnd | None = None, most_s: float = math.inf, cache: _core.Cache | None = None):
+        """back_end, cache: that others use, too; most_s: that a search may take, whatever is asked for."""
+        self.voice, self.settings, self._most_s, self.cache = voice, voice.settings, most_s, cache
         self.back_end = back_end or BackEnd(voice.settings, voice.send)
         self.tree = Tree()
         self.back_end.when_dropped = self.tree.let_go
@@ -124,12 +125,19 @@ class Player:
 
     def go(self, request: Request, arrived: float) -> None:
         """arrived: when the line came, by time.monotonic(); the clock starts there."""
+        self._begin(request, arrived, *self._way())
+
+    def task(self, request: Request, position: Position) -> Task:
+        """What a go that comes now has to do, for who does it without a Run: in a thread of its own, and tells nobody. Raises Error."""
+        self.position = position
+        return self._task(request, time.monotonic(), position, *self._way())
+
+    def _way(self) -> tuple[heads.Ask | None, strength.Strength | None]:
+        """How the options want a move to be found: without a tree, and at which strength."""
         limited = self._limited()
         if limited:
-            ask = heads.drawn(limited.temperature) if limited.temperature else None
-        else:
-            ask = heads.SEARCHES.get(self.settings["Search"])
-        self._begin(request, arrived, ask, limited)
+            return heads.drawn(limited.temperature) if limited.temperature else None, limited
+        return heads.SEARCHES.get(self.settings["Search"]), None
 
     def _limited(self) -> strength.Strength | None:
         """The strength that the options ask for, whose network the back end then has."""
@@ -255,7 +263,7 @@ class Player:
 
     def _evaluation(self) -> tuple:
         """How positions are evaluated, as Search.set_backend takes it."""
-        return self.settings["HistoryFill"], self.settings["PolicyTemperature"], cache_positions(self.settings)
+        return self.settings["HistoryFill"], self.settings["PolicyTemperature"], self.cache or cache_positions(self.settings)
 
     def _limits(self, request: Request, position: Position, limited: strength.Strength | None) -> tuple["timeman.Manager | None", dict]:
         settings = self.settings

@@ -37,6 +37,23 @@ class Task(NamedTuple):
     def elapsed_ms(self) -> int:
         return int((time.monotonic() - self.arrived) * 1000)
 
+    def choose(self, loaded: "Loaded") -> heads.Choice:
+        """The move without a tree. Raises Error if the back end fails."""
+        assert self.ask, "which was asked for"
+        return self.ask(loaded.backend, self.evaluation[0], self.position, self.limits.get("searchmoves") or self.position.game.legal_moves())
+
+    def start(self, loaded: "Loaded") -> None:
+        """The search, with the clock as it stands."""
+        self.search.set_backend(loaded.backend, *self.evaluation)
+        self.search.start(self.parameters, self.limits | {"elapsed_ms": self.elapsed_ms()})
+
+    def ended(self, chess960: bool) -> "_core.Update":
+        """What the search has found by its end; the time manager learns of it."""
+        update = self.search.update(chess960)
+        if self.manager:
+            self.manager.moved(self.elapsed_ms(), update["nodes"], update["playouts"])
+        return update
+
 
 class Voice(NamedTuple):
     """How a search is told. send: writes lines, all of a call together; log: into the log file alone."""
@@ -108,13 +125,12 @@ class Run:
     def _last_lines(self, task: Task) -> list[str]:
         if not task.loaded:
             return self._end_of_game(task)
-        return self._ask(task.ask, task, task.loaded) if task.ask else self._search(task)
+        return self._ask(task, task.loaded) if task.ask else self._search(task)
 
-    def _ask(self, ask: heads.Ask, task: Task, loaded: "Loaded") -> list[str]:
-        moves = task.limits.get("searchmoves") or task.position.game.legal_moves()
+    def _ask(self, task: Task, loaded: "Loaded") -> list[str]:
         while True:
             try:
-                choice = ask(loaded.backend, task.evaluation[0], task.position, moves)
+                choice = task.choose(loaded)
                 break
             except Error as error:
                 self.voice.send([f"info string error: {error}"])
@@ -143,10 +159,7 @@ class Run:
             self._changes.clear()
             loaded = self.back_end.better()
         self.back_end.when_better = lambda: None
-        update = task.search.update(self._chess960)
-        if task.manager:
-            task.manager.moved(task.elapsed_ms(), update["nodes"], update["playouts"])
-        lines = self._update_lines(update, loaded)
+        lines = self._update_lines(task.ended(self._chess960), loaded)
         settings = self.voice.settings
         if settings["MoveStats"]:
             lines += scores.move_lines(task.search.move_stats(), lambda move: task.position.game.uci(move, self._chess960))
@@ -164,8 +177,7 @@ class Run:
             self.task.search.stop()
 
     def _start(self, task: Task, loaded: "Loaded") -> None:
-        task.search.set_backend(loaded.backend, *task.evaluation)
-        task.search.start(task.parameters, task.limits | {"elapsed_ms": task.elapsed_ms()})
+        task.start(loaded)
         for name, value in live_parameters(self.voice.settings, task.limited).items():
             if value != task.parameters[name]:  # set since go, before there was a search to tell
                 task.search.set_option(name, value)

@@ -1,0 +1,1 @@
+"""Games between players, many at once: what matches and self-play share."""
