@@ -83,9 +83,11 @@ _ANALYSE = _own(
 
 _ANNOTATE = _own(
     path("", "input", "", "The games: PGN, plain or as .gz, .bz2 or .zst."),
-    path("", "output", "", "The annotated games: a file that ends in .pgn or .jsonl.", short="o"),
+    path("", "output", "", "The annotated games: a file that ends in .pgn, .jsonl, .parquet or .html.", short="o"),
     spin("", "nodes", 400, 1, 4000000000, "Visits of the search of a position."),
     spin("", "searches", 0, 0, 4096, "Searches at once; 0 for as many as fill the back end's batches."),
+    string("", "human", "", "What people would have played: their rating (a Maia net), or a net by name or file."),
+    path("", "book", "", "An opening book in Polyglot's format (.bin), whose moves are marked."),
     check("", "again", False, "Begin anew: replace what is there, finished or not.")
 ) + tuple(option._replace(short="") for option in _ANALYSE if option.group != "This command")
 

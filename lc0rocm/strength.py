@@ -8,6 +8,8 @@ import math
 import random
 from typing import Any, Mapping, NamedTuple, TypeVar
 
+from lc0rocm._core import Error
+
 LOWEST, HIGHEST = 1350, 2400  # what was measured
 _POLICY = 1850  # the rating up to which the policy alone is drawn from
 _OF_PEOPLE = 0.5  # temperature of the policy of a net that learned from them
@@ -60,3 +62,13 @@ def _person(elo: int) -> tuple[int, str] | None:
     from lc0rocm.netfile import fetch  # here: uci has to be answered first
     near = (net for net in fetch.nets().values() if abs(net.rating - elo) <= _NEAR)
     return next(((net.rating, str(path)) for net in sorted(near, key=lambda net: abs(net.rating - elo)) if (path := net.here())), None)
+
+
+def net_of_people(rating: int) -> str:
+    """The name of the net that learned from people rated like that. Raises Error where there is none so low or high."""
+    from lc0rocm.netfile import fetch
+    known = sorted(fetch.nets().values(), key=lambda net: abs(net.rating - rating))
+    if abs(known[0].rating - rating) > _NEAR:
+        ratings = [net.rating for net in known]
+        raise Error(f"there are nets of people rated {min(ratings)} to {max(ratings)}, not {rating}; or give the file of another net")
+    return known[0].name

@@ -2,11 +2,13 @@
 from __future__ import annotations
 
 import bz2
+import codecs
 import contextlib
 import gzip
 import importlib
 import io
 import os
+import re
 import zlib
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple, TextIO
@@ -16,6 +18,7 @@ import chess.pgn
 
 from lc0rocm import _core
 from lc0rocm._core import Error
+from lc0rocm.annotation import split
 
 
 class Entry(NamedTuple):
@@ -31,7 +34,7 @@ def read_games(path: str, skip: int = 0) -> Iterator[Entry]:
     """All but the first `skip` of them. Raises Error for a file that cannot be read or, after the games before that place, unpacked."""
     try:
         with open(path, "rb") as file:
-            with io.TextIOWrapper(_unpacked(file), encoding="utf-8", errors="surrogateescape", newline=None) as text:
+            with _text(_unpacked(file)) as text:
                 yield from _read(text, file, skip)
     except (OSError, EOFError, zlib.error) as error:
         raise Error(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
@@ -49,24 +52,32 @@ def _unpacked(file: IO[bytes]) -> Any:
     if start[:3] == b"BZh":
         return bz2.BZ2File(file)
     if start == b"\x28\xb5\x2f\xfd":
-        try:
-            zstandard = importlib.import_module("zstandard")
-        except ImportError:
-            raise Error("to read .zst files: pip install 'lc0rocm[zst]'") from None
-        return io.BufferedReader(zstandard.ZstdDecompressor().stream_reader(file, read_across_frames=True))
+        return zstandard().ZstdDecompressor().stream_reader(file, read_across_frames=True)
     return file
 
 
+def zstandard() -> Any:
+    """The module. Raises Error with what to do where it is not installed."""
+    try:
+        return importlib.import_module("zstandard")
+    except ImportError:
+        raise Error(".zst files need the Python package zstandard: pip install 'lc0rocm[zst]'") from None
+
+
+def _text(file: Any) -> TextIO:
+    """UTF-8, whose bytes come through where it is something older, or UTF-16 with its mark."""
+    buffered = io.BufferedReader(file)
+    encoding = "utf-16" if buffered.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
+    return io.TextIOWrapper(buffered, encoding=encoding, errors="replace" if encoding == "utf-16" else "surrogateescape", newline=None)
+
+
 def _read(text: TextIO, file: IO[bytes], skip: int) -> Iterator[Entry]:
-    number = 0
-    while number < skip and chess.pgn.skip_game(text):
-        number += 1
-    while True:
-        number += 1
-        game = chess.pgn.read_game(text, Visitor=_Builder)
-        if game is None:
-            return
-        problem = _problem(game)
+    lines = iter(lambda: text.readline(split.MOST), "")
+    for number, found in enumerate(split.split(lines), 1):
+        if number <= skip:
+            continue
+        game = None if found.problem else chess.pgn.read_game(io.StringIO(found.pgn), Visitor=_Builder)
+        problem = found.problem or _problem(game, found.pgn.startswith("["), found.moves)
         yield Entry(number, None if problem else game, problem, _position(file))
 
 
@@ -77,18 +88,29 @@ class _Builder(chess.pgn.GameBuilder[chess.pgn.Game]):
         self.game.errors.append(error)
 
 
-def _problem(game: chess.pgn.Game) -> str:
-    """Why a game cannot be annotated: "" if it can."""
+_RESULT = re.compile(r"1-0|0-1|1/2-1/2|\*")
+# A move as python-chess reads it, and what may stand before and behind it.
+_MOVE = re.compile(r"(?:\d+\.+)?P?(?:[NBKRQ]?[a-h]?[1-8]?[-x]?[a-h][1-8](?:=?[nbrqkNBRQK])?)(?:=|e\.?p\.?|[-+#!?/±∓⩲⩱∞]|\$\d+)*")
+_TOKEN = re.compile(r"[^\s()]*[a-h][1-8][^\s()]*")
+
+
+def _problem(game: chess.pgn.Game | None, has_headers: bool, moves: str) -> str:
+    """Why a game cannot be annotated: "" if it can. moves: its text without comments."""
+    if game is None or not game.variations and not has_headers and not _RESULT.search(moves):
+        return "there is no game in this text"
     if game.errors:
         return str(game.errors[0])
     board = game.board()
     if board.uci_variant != "chess":
         return f"lc0rocm plays chess and Chess960, not {board.uci_variant}"
-    moves = list(game.mainline_moves())
-    if not all(moves):
+    for token in _TOKEN.findall(moves):
+        if not _MOVE.fullmatch(token):  # of which python-chess would take a part: "Sf3" is no pawn's move
+            return f"'{token[:20]}' is no move in standard notation, whose pieces are K, Q, R, B and N"
+    played = list(game.mainline_moves())
+    if not all(played):
         return "there are null moves"
     try:
-        _core.Game(board.fen(en_passant="fen"), [move.uci() for move in moves])
+        _core.Game(board.fen(en_passant="fen"), [move.uci() for move in played])
     except Error as error:
         return str(error)
     return ""

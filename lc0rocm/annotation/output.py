@@ -1,7 +1,8 @@
 """An output file that grows game by game and, after a kill at any moment, goes on where it stood: no game is lost, none is there twice.
 
 Games are written to OUT.part. OUT.part.json says how many games of the input are done and how long the file was then; it is replaced in one
-step. Who goes on cuts the file to that length: what had been written beyond it is made again."""
+step. Who goes on cuts the file to that length: what had been written beyond it is made again. What is compressed is so from one such record
+to the next: the parts, one after the other, are a file like any other. What cannot grow so is made of the part, in one step, when that is whole."""
 from __future__ import annotations
 
 import fcntl
@@ -11,6 +12,7 @@ import time
 from typing import Any
 
 from lc0rocm._core import Error
+from lc0rocm.annotation.forms import Form
 
 _COMMIT_S = 1.0  # so much work a kill may cost
 
@@ -19,15 +21,19 @@ class Output:
     """identity: what the output is made of; a part that was made of something else is not gone on with. Raises Error where there is an
     output already, or such a part, unless `again`, which begins anew."""
 
-    def __init__(self, path: str, identity: dict[str, Any], again: bool):
-        self.path, self._identity = path, identity
+    def __init__(self, path: str, form: Form, identity: dict[str, Any], again: bool):
+        self.path, self._form, self._identity = path, form, identity
         self._part, self._record = path + ".part", path + ".part.json"
         state = {} if again else self._read_state()
-        self.games, self.skipped = state.get("games", 0), state.get("skipped", 0)
+        self.games, self.skipped, self._bytes = state.get("games", 0), state.get("skipped", 0), state.get("bytes", 0)
+        self.finished = state.get("finished", False) and not os.path.exists(self._part)  # killed at the very last step
+        self._texts: list[str] = []  # of games that are not in the file yet
+        if self.finished:
+            return
         try:
             self._file = open(self._part, "ab")
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._file.truncate(state.get("bytes", 0))
+            self._file.truncate(self._bytes)
             self._file.seek(0, os.SEEK_END)
             self._commit()
         except BlockingIOError:
@@ -40,53 +46,59 @@ class Output:
             with open(self._record, encoding="utf-8") as file:
                 state = json.load(file)
         except FileNotFoundError:
-            if os.path.exists(self.path):
+            if os.path.lexists(self.path):
                 raise Error(f"{self.path} is there already; --again replaces it") from None
             return {}
         except (OSError, ValueError) as error:
             raise Error(f"cannot read how far {self.path} is from {self._record}: {error}; --again begins anew") from None
         if state.get("identity") != self._identity:
-            raise Error(f"{self._part} was begun with another input, network or options; --again begins anew")
-        try:
-            if os.path.getsize(self._part) < state["bytes"]:
-                raise Error(f"{self._part} is shorter than it was; --again begins anew")
-        except OSError:
-            if os.path.exists(self.path):  # killed at the very last step
-                os.replace(self.path, self._part)
-                return state
-            raise Error(f"{self._part} is gone; --again begins anew") from None
+            raise Error(f"{self._part} was begun with another version, input, network or options; --again begins anew")
+        size = os.path.getsize(self._part) if os.path.exists(self._part) else None
+        if size is None and not (state["finished"] and os.path.exists(self.path)):
+            raise Error(f"{self._part} is gone; --again begins anew")
+        if size is not None and size < state["bytes"]:
+            raise Error(f"{self._part} is shorter than it was; --again begins anew")
         return state
 
     def write(self, text: str) -> None:
         """What becomes of the next game of the input; "" of one that is skipped."""
+        self._texts.append(text)
+        self.games += 1
+        self.skipped += not text
+        if time.monotonic() >= self._due:
+            self.keep()
+
+    def keep(self) -> None:
+        """Writes all that there is, for now or for another time."""
         try:
-            self._file.write(text.encode("utf-8", "surrogateescape"))
-            self.games += 1
-            self.skipped += not text
-            if time.monotonic() >= self._due:
-                self._commit()
+            self._commit()
         except OSError as error:
             raise _cannot(self._part, error) from None
 
-    def pause(self) -> None:
-        """Keeps what there is for another time."""
-        self._commit()
-        self._file.close()
-
     def finish(self) -> None:
         """Makes it what was asked for."""
-        try:
-            self._commit()
-            self._file.close()
-            os.replace(self._part, self.path)
-            os.remove(self._record)
-        except OSError as error:
-            raise _cannot(self.path, error) from None
+        if not self.finished:
+            self.keep()
+            try:
+                if self._form.convert:
+                    self._form.convert(self._part, self.path, self.games - self.skipped)
+                self._commit(finished=True)
+                if self._form.convert:
+                    os.remove(self._part)
+                else:
+                    os.replace(self._part, self.path)
+                self._file.close()
+            except OSError as error:
+                raise _cannot(self.path, error) from None
+        os.remove(self._record)
 
-    def _commit(self) -> None:
+    def _commit(self, finished: bool = False) -> None:
+        if data := "".join(self._texts).encode("utf-8", "surrogateescape"):
+            self._file.write(self._form.pack(data))
+        self._texts.clear()
         self._file.flush()
         os.fsync(self._file.fileno())
-        state = {"identity": self._identity, "games": self.games, "skipped": self.skipped, "bytes": self._file.tell()}
+        state = {"identity": self._identity, "games": self.games, "skipped": self.skipped, "bytes": self._file.tell(), "finished": finished}
         with open(self._record + ".new", "w", encoding="utf-8") as file:
             json.dump(state, file)
         os.replace(self._record + ".new", self._record)

@@ -3,7 +3,9 @@ import bz2
 import fcntl
 import gzip
 import io
+import itertools
 import json
+import os
 import pathlib
 import random
 import re
@@ -14,8 +16,11 @@ import time
 
 import chess
 import chess.pgn
+import pyarrow.parquet as pq
 import pytest
 import zstandard
+
+from lc0rocm.annotation import forms, output, parquet
 
 PATIENCE_S = 120
 FLAGS = ["--backend=random", "--nodes=8", "--minibatch-size=1", "--nncache=1000", "--searches=8"]  # with one leaf at a time runs are alike
@@ -136,10 +141,45 @@ def test_games_as_json(files, tmp_path):
         assert all(move["judgement"] is None or move["loss"] >= 0.05 for move in told["moves"])
 
 
+def test_a_row_of_parquet_is_a_move_of_json(files, tmp_path, monkeypatch):
+    folder, _, _ = files
+    annotate(folder / "games.pgn", tmp_path / "out.jsonl")
+    annotate(folder / "games.pgn", tmp_path / "out.parquet")
+    moves = [game | move for game in map(json.loads, (tmp_path / "out.jsonl").read_text().splitlines()) for move in game["moves"]]
+    rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
+    assert len(rows) == len(moves) > 50 and pq.read_schema(tmp_path / "out.parquet") == parquet.schema()
+    for row, move in zip(rows, moves):
+        assert all(row[key] == move.get(key) for key in ("game", "ply", "san", "uci", "fen", "judgement", "phase", "best_move", "best", "nags", "comment"))
+        assert row["loss"] == pytest.approx(move["loss"]) and [row["wdl_win"], row["wdl_draw"], row["wdl_loss"]] == pytest.approx(move["wdl"])
+        assert (row["cp"], row["mate"]) == (move["score"].get("cp"), move["score"].get("mate")) and row["Event"] == move["headers"]["Event"]
+        assert row["color"] == ("white" if row["fen"].split()[1] == "b" else "black")
+
+    monkeypatch.setattr(parquet, "_ROWS", 40)
+    part = tmp_path / "part"
+    part.write_bytes(gzip.compress((tmp_path / "out.jsonl").read_bytes()))
+    parquet.write(str(part), str(tmp_path / "small.parquet"), 1)
+    assert pq.ParquetFile(tmp_path / "small.parquet").num_row_groups > 1 and pq.read_table(tmp_path / "small.parquet").to_pylist() == rows
+
+
 def test_what_is_annotated_is_annotated_again_without_growing(files, tmp_path):
     folder, _, _ = files
     annotate(folder / "whole.pgn", tmp_path / "again.pgn")
     assert (tmp_path / "again.pgn").read_bytes() == (folder / "whole.pgn").read_bytes()
+
+
+FORMS = (".pgn", ".pgn.gz", ".jsonl", ".jsonl.bz2", ".jsonl.zst", ".parquet", ".html")
+
+
+def contents(goal):
+    """What an output holds, whatever the blocks in which it was written."""
+    name, data = goal.name, goal.read_bytes()
+    if name.endswith(".parquet"):
+        return pq.read_table(goal).to_pylist()
+    if name.endswith(".html"):
+        return {path.name: path.read_bytes() for path in [goal, *goal.parent.glob(f"{goal.stem}_pages/*")]}
+    unpack = {".gz": gzip.decompress, ".bz2": bz2.decompress, ".zst": lambda data: zstandard.ZstdDecompressor().stream_reader(
+        io.BytesIO(data), read_across_frames=True).read()}
+    return unpack.get(goal.suffix, bytes)(data)
 
 
 def kill_again_and_again(source, goal, whole, kills, seed, how=signal.SIGKILL):
@@ -160,15 +200,66 @@ def kill_again_and_again(source, goal, whole, kills, seed, how=signal.SIGKILL):
         if goal.exists() and not record.exists():  # also if the process was ended on its last steps
             break
         assert is_hit or process.returncode == 0
-        if part.exists() and record.exists():
+        if part.exists() and record.exists() and goal.suffix == ".pgn":
             assert whole.startswith(part.read_bytes()[:json.loads(record.read_text())["bytes"]])
-    assert goal.read_bytes() == whole and not list(goal.parent.glob(f"{goal.name}.part*"))
+    assert contents(goal) == whole and not list(goal.parent.glob(f"{goal.name}.part*"))
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
-def test_killed_at_any_moment_it_goes_on(files, tmp_path, monkeypatch, how):
+@pytest.mark.parametrize("form,how", [(".pgn", signal.SIGKILL), (".pgn", signal.SIGINT), (".jsonl.zst", signal.SIGKILL), (".parquet", signal.SIGKILL),
+                                      (".html", signal.SIGKILL)])
+def test_killed_at_any_moment_it_goes_on(files, tmp_path, form, how):
     folder, _, _ = files
-    kill_again_and_again(folder / "games.pgn", tmp_path / "out.pgn", (folder / "whole.pgn").read_bytes(), 4, 1, how)
+    (tmp_path / "whole").mkdir()
+    annotate(folder / "games.pgn", tmp_path / "whole" / f"out{form}")
+    kill_again_and_again(folder / "games.pgn", tmp_path / f"out{form}", contents(tmp_path / "whole" / f"out{form}"), 3, 1, how)
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("form", [".pgn", ".jsonl.gz", ".parquet", ".html"])
+def test_killed_before_any_change_of_names_it_goes_on(files, tmp_path, monkeypatch, form):
+    """And between any two: as many runs, each killed one step later, as there are steps."""
+    folder, _, _ = files
+    annotate(folder / "games.pgn", tmp_path / "games.jsonl")
+    texts = (tmp_path / "games.jsonl").read_text().splitlines(keepends=True)[:3]
+
+    def write(goal):
+        made = output.Output(str(goal), forms.of_name(goal.name, ""), {}, False)
+        if not made.finished:
+            for text in texts[made.games:]:
+                made.write(text)
+                made.keep()
+        made.finish()
+
+    def limited(change, steps):
+        def changed(*arguments, **keywords):
+            if next(steps, None) is None:
+                raise Killed
+            return change(*arguments, **keywords)
+        return changed
+
+    goals = []
+    for deadline in itertools.count():
+        goal = tmp_path / str(deadline) / f"out{form}"
+        goal.parent.mkdir()
+        steps = iter(range(deadline))
+        with monkeypatch.context() as patched:
+            for name in ("replace", "remove", "unlink"):
+                patched.setattr(os, name, limited(getattr(os, name), steps))
+            try:
+                write(goal)
+                was_killed = False
+            except Killed:
+                was_killed = True
+        if was_killed:
+            write(goal)
+        assert not list(goal.parent.glob("*.part*"))
+        goals.append(contents(goal))
+        if not was_killed:
+            break
+    assert deadline > 4 and all(made == goals[-1] for made in goals)
 
 
 def test_nothing_is_overwritten_or_mixed_unless_it_is_said(files, tmp_path):
@@ -183,7 +274,7 @@ def test_nothing_is_overwritten_or_mixed_unless_it_is_said(files, tmp_path):
     other = tmp_path / "other.pgn"
     (tmp_path / "other.pgn.part").write_bytes(b"xyz")
     (tmp_path / "other.pgn.part.json").write_text(json.dumps({"identity": {}, "games": 1, "skipped": 0, "bytes": 3}))
-    assert "another input, network or options" in annotate(folder / "games.pgn", other, code=2).stderr
+    assert "another version, input, network or options" in annotate(folder / "games.pgn", other, code=2).stderr
     (tmp_path / "other.pgn.part.json").write_text("{")
     assert "--again begins anew" in annotate(folder / "games.pgn", other, code=2).stderr
     annotate(folder / "games.pgn", other, "--again")
@@ -198,7 +289,8 @@ def test_two_do_not_write_one_file(files, tmp_path):
 
 
 @pytest.mark.parametrize("arguments,words", [(["missing.pgn", "-o", "out.pgn"], "cannot read missing.pgn: No such file"), (["x.pgn"], "where to"),
-                                             (["x.pgn", "-o", "out.doc"], "ends in .pgn or .jsonl"), (["x.pgn", "-o", "x.pgn"], "output is the input"),
+                                             (["x.pgn", "-o", "out.doc"], "ends in .pgn, .jsonl, .parquet or .html"),
+                                             (["x.pgn", "-o", "x.pgn"], "output is the input"),
                                              (["x.pgn", "-o", "no/such/folder/out.pgn"], "cannot write")])
 def test_wrong_usage_is_one_sentence(tmp_path, arguments, words):
     (tmp_path / "x.pgn").write_text("1. e4 *\n")
@@ -210,6 +302,7 @@ def test_odd_files(tmp_path):
     """No games, no end of the last line, another encoding, Windows' lines."""
     files = {"empty": (b"", 0), "blank": (b"\n\n\n", 0), "cut": (b"1. e4 e5", 1), "bom": (b"\xef\xbb\xbf1. e4 *\n", 1),
              "latin": ('[White "Müller"]\n\n1. e4 *\n'.encode("latin-1"), 1),
+             "utf16": ('[White "Müller"]\n\n1. e4 *\n'.encode("utf-16"), 1),
              "windows": (b'[White "x"]\r\n\r\n1. e4 e5\r\n2. Nf3 *\r\n\r\n[White "y"]\r\n\r\n1. d4 *\r\n', 2)}
     for name, (data, count) in files.items():
         (tmp_path / f"{name}.pgn").write_bytes(data)
@@ -218,6 +311,8 @@ def test_odd_files(tmp_path):
         assert out.count(b"[%eval") >= count and len(games_of(out.decode("latin-1"))) == count
         if name == "latin":
             assert "Müller".encode("latin-1") in out
+            annotate(tmp_path / "latin.pgn", tmp_path / "latin.jsonl")
+            assert json.loads((tmp_path / "latin.jsonl").read_text())["headers"]["White"] == "Müller"
 
 
 def test_a_queen_thrown_away_is_a_blunder(tmp_path):

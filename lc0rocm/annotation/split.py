@@ -1,0 +1,93 @@
+"""The text of a PGN file, cut into games.
+
+python-chess takes what stands between two blank lines for a game. Files hold blank lines within moves and after headers, none between two
+games, comments that are never closed, and text before the first game; each would lose headers or moves without a word."""
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+MOST = 4_000_000  # characters of a game
+_HEADER = re.compile(r'\s*\[\s*[A-Za-z0-9_]\S*\s+"')
+_EVENT = re.compile(r'\[Event\s+"')  # ends even a comment: one that was never closed
+_RESULT = re.compile(r"(?:^|[\s.)])(?:1-0|0-1|1/2-1/2|\*)\s*$")
+_FIRST = re.compile(r"\s*1\s*\.(?!\s*\.)")  # move 1 of White
+
+
+class Text(NamedTuple):
+    """Of a game. pgn: its headers, a blank line, its moves; moves: these without comments; problem: what is wrong with it, or ""."""
+    pgn: str
+    moves: str
+    problem: str
+
+
+def split(lines: Iterable[str]) -> Iterator[Text]:
+    """All that is no header, and follows none, belongs to a game, too: a file's first line may be a move, or no chess at all."""
+    game = _Game()
+    for line in lines:
+        line = line.lstrip("\ufeff")
+        if not line.strip():
+            game.blank = True
+        elif not (line.startswith("%") and not game.inside):  # a line for other programs
+            if game.ends_before(line):
+                yield game.text()
+                game = _Game()
+            game.add(line)
+    if game.size:
+        yield game.text()
+
+
+class _Game:
+    def __init__(self) -> None:
+        self.headers: list[str] = []
+        self.body: list[str] = []
+        self.bare: list[str] = []  # the body without comments
+        self.size = 0
+        self.inside = False  # a comment
+        self.blank = False  # the last line was
+        self.ended = False  # by a result
+
+    def ends_before(self, line: str) -> bool:
+        if self.inside:
+            return bool(_EVENT.match(line))
+        if _HEADER.match(line):
+            return any(map(str.strip, self.bare))
+        if self.ended:
+            return not line.lstrip().startswith(("{", ";")) or self.blank
+        return self.blank and bool(_FIRST.match(line)) and any(map(str.strip, self.bare))
+
+    def add(self, line: str) -> None:
+        self.size += len(line)
+        self.blank = False
+        if self.size > MOST:
+            return
+        if not self.inside and not self.bare and _HEADER.match(line):
+            self.headers.append(line.strip())
+            return
+        bare, self.inside = _without_comments(line, self.inside)
+        self.body.append(line.rstrip("\n"))
+        if bare.strip():
+            self.bare.append(bare)
+            self.ended = not self.inside and bool(_RESULT.search(bare))
+
+    def text(self) -> Text:
+        problem = f"it is longer than {MOST} characters" if self.size > MOST else "a comment that begins with { is never closed" if self.inside else ""
+        return Text("\n".join([*self.headers, "", *self.body, ""]), " ".join(self.bare), problem)
+
+
+def _without_comments(line: str, inside: bool) -> tuple[str, bool]:
+    """What of a line stands outside of comments, and whether one goes on after it."""
+    bare = []
+    while line:
+        if inside:
+            _, close, line = line.partition("}")
+            inside = not close
+        else:
+            text, brace, line = line.partition("{")
+            text, rest, _ = text.partition(";")
+            bare.append(text)
+            inside = bool(brace) and not rest
+            if rest:
+                break
+    return " ".join(bare), inside

@@ -1,0 +1,93 @@
+"""Games out of files as ChessBase, lichess, chess.com, TWIC and people write them."""
+import random
+
+import chess
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lc0rocm.annotation import games, split
+
+TWO = ["a", "d4 d5"], ["c", "e4"]
+CASES = {
+    "one blank line": ('[White "a"]\n\n1. d4 d5 *\n\n[White "c"]\n\n1. e4 *\n', *TWO),
+    "two blank lines after the headers": ('[White "a"]\n\n\n1. d4 d5 *\n\n\n\n[White "c"]\n\n\n1. e4 *\n', *TWO),
+    "none between games": ('[White "a"]\n\n1. d4 d5 *\n[White "c"]\n\n1. e4 *\n', *TWO),
+    "none after the headers": ('[White "a"]\n1. d4 d5 *\n\n[White "c"]\n1. e4 *\n', *TWO),
+    "no result": ('[White "a"]\n\n1. d4 d5\n\n[White "c"]\n\n1. e4\n', *TWO),
+    "blank lines within the moves": ('[White "a"]\n\n1. d4\n\n1... d5 *\n\n[White "c"]\n\n1. e4 *\n', *TWO),
+    "a blank line in a comment": ('[White "a"]\n\n1. d4 {x\n\n[White "c"]\n\ny} d5 *\n\n[White "c"]\n\n1. e4 *\n', *TWO),
+    "braces in a comment": ('[White "a"]\n\n1. d4 {a {b} c} d5 *\n\n[White "c"]\n\n1. e4 *\n', *TWO),
+    "a brace in a comment to the end of the line": ('[White "a"]\n\n1. d4 ; { no\n d5 *\n\n[White "c"]\n\n1. e4 *\n', *TWO),
+    "a result in a comment": ('[White "a"]\n\n1. d4 {drawn, 1/2-1/2\n} {0-1} d5 *\n\n[White "c"]\n\n1. e4 *\n', *TWO),
+    "a comment behind the result": ('[White "a"]\n\n1. d4 d5 1-0\n{White wins}\n\n[White "c"]\n\n1. e4 *\n', *TWO),
+    "text before the first game": ('{ A file of mine }\n\n[White "a"]\n\n1. d4 d5 *\n\n[White "c"]\n\n1. e4 *\n', *TWO),
+    "no headers": ("1. d4 d5 *\n\n1. e4 *\n", ["?", "d4 d5"], ["?", "e4"]),
+    "no headers and no results": ("1. d4 d5\n\n1. e4\n", ["?", "d4 d5"], ["?", "e4"]),
+    "two games pasted without a blank line": ("1. d4 d5 *\n1. e4 *\n", ["?", "d4 d5"], ["?", "e4"]),
+    "Windows' lines": ('\ufeff[White "a"]\r\n\r\n1. d4 d5 *\r\n\r\n[White "c"]\r\n\r\n1. e4 *', *TWO),
+    "files put together, each with its mark": ('\ufeff[White "a"]\n\n1. d4 d5 *\n\n\ufeff[White "c"]\n\n1. e4 *\n', *TWO),
+    "a line for other programs": ('[White "a"]\n\n% {\n1. d4 d5 *\n\n[White "c"]\n\n1. e4 *\n', *TWO),
+    "a header that is not ended": ('[White "a"]\n[Event "b\n[Site "x"]\n\n1. d4 d5 *\n\n[White "c"]\n\n1. e4 *\n', *TWO),
+    "a comment that is not ended": ('[Event "x"]\n\n1. d4 {a d5 *\n\n[Event "y"]\n[White "c"]\n\n1. e4 *\n', "never closed", ["c", "e4"]),
+    "lichess": ('[Event "Rated blitz game"]\n[White "a"]\n\n1. d4 { [%eval 0.2] [%clk 0:03:00] } 1... d5 { [%eval 0.1] [%clk 0:03:00] } { D00 Queen\'s Pawn }'
+                " 1/2-1/2\n\n\n", ["a", "d4 d5"]),
+    "chess.com": ('[Event "Live Chess"]\n[White "a"]\n[ECOUrl "https://www.chess.com/openings/x"]\n[CurrentPosition "rnbqkbnr/8 w"]\n\n'
+                  "1. d4 {[%clk 0:02:59.9]} 1... d5 {[%clk 0:02:58.1]} 1-0\n", ["a", "d4 d5"]),
+    "TWIC": ('[Event "x"]\n[White "a"]\n[WhiteFideId "123"]\n[EventDate "2024.01.01"]\n\n1.d4 d5 1/2-1/2\n\n', ["a", "d4 d5"]),
+    "ChessBase": ('[Event "?"]\n[White "a"]\n[Annotator "x"]\n[PlyCount "2"]\n\n{[#]} 1. d4 $1 {[%csl Gd4][%cal Gd2d4]} (1. e4 $5 e5 (1... c5 $13) 2. Nf3)'
+                  " 1... d5 $146 1-0\n\n", ["a", "d4 d5"]),
+    "forfeited": ('[White "a"]\n[Result "1-0"]\n\n1-0\n\n[White "c"]\n\n1. e4 *\n', ["a", ""], ["c", "e4"]),
+    "headers alone": ('[White "a"]\n[Result "*"]\n', ["a", ""]),
+    "German": ("1. e4 e5 2. Sf3 *\n", "'Sf3' is no move in standard notation"),
+    "figurines": ("1. e4 e5 2. \u2658f3 *\n", "is no move in standard notation"),
+    "UCI moves, zeros, en passant, signs": ("1. e2e4 e7e5 2. Ng1-f3 Nf6!? 3. Bc4 Be7+/= 4. 0-0 d5!? 5. exd5 c5?! 6. dxc6ep $6 *\n",
+                                            ["?", "e4 e5 Nf3 Nf6 Bc4 Be7 O-O d5 exd5 c5 dxc6"]),
+    "no chess": ("Dear Sir,\nhow do you do?\n", "no game in this text"),
+    "an illegal move": ("1. e4 e5 2. Ke3 *\n", "illegal"),
+}
+
+
+def read(path, text):
+    path.write_bytes(text.encode())
+    found = []
+    for entry in games.read_games(str(path)):
+        if entry.game:
+            board, words = entry.game.board(), []
+            for move in entry.game.mainline_moves():
+                words.append(board.san(move))
+                board.push(move)
+            found.append([entry.game.headers["White"], " ".join(words)])
+        else:
+            found.append(entry.problem)
+    return found
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_games(tmp_path, case):
+    text, *wanted = CASES[case]
+    found = read(tmp_path / "games.pgn", text)
+    assert len(found) == len(wanted)
+    for was, want in zip(found, wanted):
+        assert want in was if isinstance(want, str) else was == want
+
+
+def test_a_game_without_an_end_takes_no_memory():
+    lines = (line for part in (['[White "a"]\n'], ("x" * 999 + "\n" for _ in range(20_000)), ['[White "b"]\n', "1. e4 *\n"]) for line in part)
+    long, short = split.split(lines)
+    assert "longer than" in long.problem and len(long.pgn) <= split.MOST and not short.problem
+
+
+@given(st.integers(0, 2**32), st.lists(st.sampled_from(["\n", "\n\n", "\n\n\n"]), min_size=1, max_size=6))
+def test_blank_lines_decide_nothing_where_there_are_headers(seed, gaps):
+    rng, texts = random.Random(seed), []
+    for number, gap in enumerate(gaps):
+        board, words = chess.Board(), []
+        for _ in range(rng.randrange(6)):
+            move = rng.choice(list(board.legal_moves))
+            words.append(board.san(move) + rng.choice(["", " ", "\n", "\n\n", " {a\n\nb} ", " ; c {\n", " $1 (--)\n"]))
+            board.push(move)
+        texts.append(f'[White "{number}"]\n[Black "x"]{gap}{" ".join(words)} {rng.choice(["*", "1-0"])}{rng.choice(gaps)}')
+    found = list(split.split("".join(texts).splitlines(keepends=True)))
+    assert [text.pgn.split('"')[1] for text in found] == [str(number) for number in range(len(gaps))]
+    assert not any(text.problem for text in found)
