@@ -153,6 +153,7 @@ DOORS = {
     "lc0rocm.flags": "what wraps help and finds near names",
     "lc0rocm.config": "gzip when a network is looked for",
     "lc0rocm.plot": "matplotlib when a picture is drawn",
+    "lc0rocm.annotation.parquet": "pyarrow when such a file is written",
     "lc0rocm.strength": "the table of nets when a rating is played at",
     "lc0rocm.report": "rich when something is counted on a terminal",
     "lc0rocm.onnx_backend": "the package onnx where a model has to be made",

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from lc0rocm._core import Error
+from lc0rocm.annotation import pages, parquet
 from lc0rocm.annotation.annotate import Annotated
 from lc0rocm.annotation.games import zstandard
 
@@ -34,11 +35,9 @@ def of_name(path: str, annotator: str) -> Form:
     elif name.endswith(".jsonl"):
         form = Form(_line, pack)
     elif name.endswith(".parquet") and pack is bytes:
-        from lc0rocm.annotation import parquet
         parquet.require()
         form = Form(_line, _gzip, parquet.write)
     elif name.endswith(".html") and pack is bytes:
-        from lc0rocm.annotation import pages
         form = Form(_line, _gzip, pages.write)
     else:
         raise Error(f"-o names a file that ends in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}, the first two also with .gz, .bz2 or .zst, not {path}")
