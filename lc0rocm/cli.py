@@ -74,7 +74,12 @@ _CHECK = _own(
          "Allowed difference in units of what two 32-bit back ends may differ; 16 bits need about 100.")
 ) + NETWORK
 
+_RAY = (
+    string("", "ray", "", "Work on a Ray cluster: auto for the one that runs on this machine, HOST:PORT of its head, or local (docs/cluster.md)."),
+    spin("", "worker-cpus", 0, 0, 1024, "Processors of a worker there; 0 for those of the smallest node, and 1 beside a GPU."))
+
 _ANALYSE = _own(
+    *_RAY,
     spin("", "nodes", 800, 1, 4000000000, "Visits of a search whose query has no limit."),
     spin("", "searches", 0, 0, 4096, "Searches at once; 0 for as many as fill the back end's batches."))[:-1] + tuple(
     option._replace(default=ANALYSIS.get(option.name, option.default))
@@ -88,6 +93,7 @@ _ANNOTATE = _own(
     spin("", "searches", 0, 0, 4096, "Searches at once; 0 for as many as fill the back end's batches."),
     string("", "human", "", "What people would have played: their rating (a Maia net), or a net by name or file."),
     path("", "book", "", "An opening book in Polyglot's format (.bin), whose moves are marked."),
+    *_RAY,
     check("", "again", False, "Begin anew: replace what is there, finished or not.")
 ) + tuple(option._replace(short="") for option in _ANALYSE if option.group != "This command")
 
@@ -224,8 +230,8 @@ def _tune(settings: Settings) -> int:
 
 
 def _analyse(settings: Settings) -> int:
-    from lc0rocm.analysis import lines
-    return lines.run(settings)
+    from lc0rocm.analysis import lines, spread
+    return spread.run(settings) if settings["ray"] else lines.run(settings)
 
 
 def _annotate(settings: Settings) -> int:

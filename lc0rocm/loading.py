@@ -62,6 +62,15 @@ def load_for(settings: Settings, unplayable: bool = False) -> Loaded:
         return load_backend(settings["WeightsFile"], settings["Backend"], settings["BackendOptions"], unplayable, tell)
 
 
+def network_of(settings: Settings) -> str | None:
+    """The file that load_for() would read, for loading it elsewhere; None where the back end works without one. Raises Error."""
+    name, options = settings["Backend"], backend_options.parse(settings["BackendOptions"])
+    if name != "auto" and not _needs_network(name, options):
+        return None
+    with report.stages() as tell:
+        return find_network(settings["WeightsFile"], True, tell)[0]
+
+
 class _Request:
     """What load_backend() is asked for, and the parts of the answer that a stand-in of the CPU shares with it."""
 

@@ -47,7 +47,7 @@ def run(settings: Settings) -> int:
 
     def read() -> None:
         try:
-            for number, line in enumerate(_lines(), 1):
+            for number, line in enumerate(lines_of_input(), 1):
                 try:
                     pool.ask(parse(line))
                 except Refused as refused:
@@ -97,7 +97,7 @@ def parse(line: bytes) -> Any:
         raise Refused(f"not JSON: {error}") from None
 
 
-def _lines() -> Iterator[bytes]:
+def lines_of_input() -> Iterator[bytes]:
     """Of standard input, empty ones left out. Of a line that is too long comes the beginning, one byte more than is allowed."""
     rest = b""
     while True:

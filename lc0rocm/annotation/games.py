@@ -30,18 +30,40 @@ class Entry(NamedTuple):
     read: int
 
 
+class Raw(NamedTuple):
+    """A game that nobody has read yet."""
+    number: int
+    text: split.Text
+    read: int
+
+
 def read_games(path: str, skip: int = 0) -> Iterator[Entry]:
     """All but the first `skip` of them. Raises Error for a file that cannot be read or, after the games before that place, unpacked."""
+    return map(entry, read_texts(path, skip))
+
+
+def read_texts(path: str, skip: int = 0) -> Iterator[Raw]:
+    """As read_games, for reading them elsewhere."""
     try:
         with open(path, "rb") as file:
             with _text(_unpacked(file)) as text:
-                yield from _read(text, file, skip)
+                lines = iter(lambda: text.readline(split.MOST), "")
+                for number, found in enumerate(split.split(lines), 1):
+                    if number > skip:
+                        yield Raw(number, found, _position(file))
     except (OSError, EOFError, zlib.error) as error:
         raise Error(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     except Exception as error:
         if type(error).__name__ == "ZstdError":
             raise Error(f"cannot read {path}: {error}") from None
         raise
+
+
+def entry(raw: Raw) -> Entry:
+    found = raw.text
+    game = None if found.problem else chess.pgn.read_game(io.StringIO(found.pgn), Visitor=_Builder)
+    problem = found.problem or _problem(game, found.pgn.startswith("["), found.moves)
+    return Entry(raw.number, None if problem else game, problem, raw.read)
 
 
 def _unpacked(file: IO[bytes]) -> Any:
@@ -69,16 +91,6 @@ def _text(file: Any) -> TextIO:
     buffered = io.BufferedReader(file)
     encoding = "utf-16" if buffered.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
     return io.TextIOWrapper(buffered, encoding=encoding, errors="replace" if encoding == "utf-16" else "surrogateescape", newline=None)
-
-
-def _read(text: TextIO, file: IO[bytes], skip: int) -> Iterator[Entry]:
-    lines = iter(lambda: text.readline(split.MOST), "")
-    for number, found in enumerate(split.split(lines), 1):
-        if number <= skip:
-            continue
-        game = None if found.problem else chess.pgn.read_game(io.StringIO(found.pgn), Visitor=_Builder)
-        problem = found.problem or _problem(game, found.pgn.startswith("["), found.moves)
-        yield Entry(number, None if problem else game, problem, _position(file))
 
 
 class _Builder(chess.pgn.GameBuilder[chess.pgn.Game]):

@@ -4,8 +4,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from lc0rocm import _core, loading, strength
-from lc0rocm.options import Settings
+from lc0rocm import _core, loading, report, strength
 
 
 class Choice(NamedTuple):
@@ -15,15 +14,17 @@ class Choice(NamedTuple):
     of_played: float
 
 
-class People:
-    """who: a rating, the name of a net or its file. Raises Error where there is no such net."""
+def find(who: str) -> tuple[str, str]:
+    """The file of the net of a rating, of that name or of that path, and a line about it. Raises Error where there is none."""
+    with report.stages() as tell:
+        return loading.find_network(strength.net_of_people(int(who)) if who.isdecimal() else who, tell=tell)
 
-    def __init__(self, who: str, settings: Settings):
-        weights = strength.net_of_people(int(who)) if who.isdecimal() else who
-        loaded = loading.load_backend(weights, settings["Backend"], settings["BackendOptions"])
-        self.path = loaded.net.path if loaded.net else None
-        self.messages = loaded.messages
-        self._backend, self._fill = loaded.backend, settings["HistoryFill"]
+
+class People:
+    """By the net of a file, on a back end of these options. Raises Error."""
+
+    def __init__(self, path: str, backend: str, backend_options: str, history_fill: str):
+        self._backend, self._fill = loading.load_backend(path, backend, backend_options).backend, history_fill
 
     def choices(self, fen: str, moves: Sequence[str]) -> list[Choice]:
         """Before each of the moves of a game, in UCI's notation with castling as king takes rook."""
