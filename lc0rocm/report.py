@@ -14,11 +14,12 @@ class Progress(NamedTuple):
     done: int
     total: int
     seconds: float  # since its begin
+    before: int = 0  # what was done then
 
     def __str__(self) -> str:
         text = f"{self.stage}: {self.done}/{self.total}"
-        if 0 < self.done < self.total:
-            text += f", about {self.seconds / self.done * (self.total - self.done):.0f} s left"
+        if self.before < self.done < self.total:
+            text += f", about {self.seconds / (self.done - self.before) * (self.total - self.done):.0f} s left"
         return text
 
 
@@ -124,7 +125,7 @@ def progress(title: str, total: int, wanted: bool = True) -> Iterator[Callable[[
 @contextlib.contextmanager
 def amount(title: str, total: int, unit: str, wanted: bool = True) -> Iterator[Callable[[int, int], None]]:
     """Like progress(), for steps whose number is not known: yields a function that takes how much of `total`, as of a file, is done, and
-    how many steps that was. Tells steps a second, too."""
+    how many steps that was. Tells steps a second, too. What the first call says is done may be the work of another time."""
     start = time.monotonic()
     with standing(title, total, wanted, counts=False) as tell:
         yield lambda done, steps: tell(done, f"{steps} {unit}, {steps / max(time.monotonic() - start, 1e-9):.1f}/s")
@@ -154,12 +155,16 @@ class _Lines:
     def __init__(self, title: str, total: int):
         self._title, self._total, self._done = title, total, 0
         self._start = self._told = time.monotonic()
+        self._before: int | None = None
 
     def step(self) -> None:
+        self._before = 0
         self.reach(self._done + 1)
 
     def reach(self, done: int, more: str = "") -> None:
-        self._done = done
-        if (now := time.monotonic()) >= self._told + _BETWEEN_LINES_S:
+        now, self._done = time.monotonic(), done
+        if self._before is None:
+            self._before, self._start = done, now
+        if now >= self._told + _BETWEEN_LINES_S:
             self._told = now
-            print(f"{Progress(self._title, done, self._total, now - self._start)}{more}", file=sys.stderr, flush=True)
+            print(f"{Progress(self._title, done, self._total, now - self._start, self._before)}{more}", file=sys.stderr, flush=True)

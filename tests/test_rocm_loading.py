@@ -289,6 +289,7 @@ def test_each_batch_size_is_checked(weights, monkeypatch, size):
 
 def test_progress_in_words():
     assert str(Progress("checking", 0, 4, 0)) == "checking: 0/4" and str(Progress("checking", 1, 4, 2)) == "checking: 1/4, about 6 s left"
+    assert str(Progress("annotating", 60, 100, 5, before=50)) == "annotating: 60/100, about 20 s left"
 
 
 def test_gpus_that_another_back_end_combines(weights):

@@ -55,7 +55,7 @@ function go(ply) {
 }
 
 const ways = { first: () => 0, back: () => now - 1, on: () => now + 1, last: () => plies.length - 1 };
-const keys = { ArrowLeft: "back", ArrowRight: "on", ArrowUp: "first", ArrowDown: "last", Home: "first", End: "last" };
+const keys = { ArrowLeft: "back", ArrowRight: "on", Home: "first", End: "last" };
 document.addEventListener("keydown", (event) => {
   const way = ways[keys[event.key]];
   if (!way || event.ctrlKey || event.metaKey || event.altKey) return;

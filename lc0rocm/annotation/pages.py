@@ -19,7 +19,7 @@ import chess
 import chess.pgn
 import chess.svg
 
-from lc0rocm import files, report
+from lc0rocm import report
 from lc0rocm.annotation.annotate import said
 from lc0rocm.annotation.phases import PHASES
 
@@ -30,7 +30,7 @@ _HERE = pathlib.Path(__file__).parent
 
 def write(part: str, goal: str, games: int) -> None:
     """part: packed JSON lines of so many games. One game is the page `goal`; of several that is the index, and the pages are in a folder beside."""
-    folder = pathlib.Path(goal).with_suffix("").with_name(pathlib.Path(goal).stem + "_pages")
+    folder = pathlib.Path(goal).with_name(pathlib.Path(goal).stem + "_pages")
     if folder.is_dir():
         for page in folder.glob("*.html"):
             if page.stem.isdecimal():
@@ -40,16 +40,21 @@ def write(part: str, goal: str, games: int) -> None:
         for number, line in enumerate(lines, 1):
             game = json.loads(line)
             if games == 1:
-                files.replace(goal, page_of(game, "").encode())
+                _replace(goal, page_of(game, ""))
                 return
             folder.mkdir(exist_ok=True)
             links = [f'<a href="../{_quoted(os.path.basename(goal))}">All games</a>']
             links += [f'<a href="{other}.html" rel="{rel}">{rel.capitalize()} game</a>'
                       for other, rel in ((number - 1, "previous"), (number + 1, "next")) if 1 <= other <= games]
-            files.replace(folder / f"{number}.html", page_of(game, " ".join(links)).encode())
+            (folder / f"{number}.html").write_text(page_of(game, " ".join(links)), encoding="utf-8")  # until there is the index, nobody looks
             rows.append(_row(game, f"{_quoted(folder.name)}/{number}.html"))
             step()
-    files.replace(goal, _index(rows).encode())
+    _replace(goal, _index(rows))
+
+
+def _replace(goal: str, text: str) -> None:
+    pathlib.Path(goal + ".part.new").write_text(text, encoding="utf-8")  # the same each time, so a kill leaves nothing behind
+    os.replace(goal + ".part.new", goal)
 
 
 def page_of(game: dict[str, Any], links: str) -> str:
@@ -60,6 +65,7 @@ def page_of(game: dict[str, Any], links: str) -> str:
     title = f"{names[0]} – {names[1]}"
     body = f"""<header><nav>{links}</nav><h1>{_e(title)} <span>{_e(headers.get("Result", "*"))}</span></h1><p class="faint">{_e(about)}</p></header>
 <main class="game"><section>
+<noscript><p>The board, and what is said of each move, need JavaScript.</p></noscript>
 <div class="board">{_board()}</div>
 <div class="bar" title="White wins, draw, Black wins"><span class="win"></span><span class="draw"></span><span class="loss"></span></div>
 <div class="steps"><button data-way="first" aria-label="first position">|◀</button><button data-way="back" aria-label="back">◀</button>\

@@ -202,7 +202,7 @@ def kill_again_and_again(source, goal, whole, kills, seed, how=signal.SIGKILL):
         assert is_hit or process.returncode == 0
         if part.exists() and record.exists() and goal.suffix == ".pgn":
             assert whole.startswith(part.read_bytes()[:json.loads(record.read_text())["bytes"]])
-    assert contents(goal) == whole and not list(goal.parent.glob(f"{goal.name}.part*"))
+    assert contents(goal) == whole and not list(goal.parent.rglob("*.part*"))
 
 
 @pytest.mark.parametrize("form,how", [(".pgn", signal.SIGKILL), (".pgn", signal.SIGINT), (".jsonl.zst", signal.SIGKILL), (".parquet", signal.SIGKILL),
@@ -255,7 +255,7 @@ def test_killed_before_any_change_of_names_it_goes_on(files, tmp_path, monkeypat
                 was_killed = True
         if was_killed:
             write(goal)
-        assert not list(goal.parent.glob("*.part*"))
+        assert not list(goal.parent.rglob("*.part*"))
         goals.append(contents(goal))
         if not was_killed:
             break
