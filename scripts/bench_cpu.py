@@ -13,7 +13,7 @@ import time
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("nets", nargs="*", help="net files; default: maia-1900 and ab-pemap-128x3 of tests/reference")
+    parser.add_argument("nets", nargs="*", help="net files; default: maia-1900 and ab-pemap-128x3 of tests/reference, and the package's")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="of the back end and of numpy")
     parser.add_argument("--batch", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=15, help="of the interleaved measurement")
@@ -31,10 +31,10 @@ def measure(arguments):
     from lc0rocm import _core
     from lc0rocm.netfile import net
     nets = arguments.nets or [pathlib.Path(__file__).parents[1] / "tests/reference/nets" / f"{name}.pb.gz"
-                              for name in ("maia-1900", "ab-pemap-128x3")]
+                              for name in ("maia-1900", "ab-pemap-128x3")] + [net.default_net()["path"]]
     matrix = np.random.default_rng(0).random((1024, 1024), np.float32)
     game = _core.Game(moves=["e2e4", "c7c5", "g1f3"])
-    backends = {name: why_not for name, why_not, *_ in _core.registered_backends() if name in ("cpu", "cpu-bf16")}
+    backends = {name: why_not for name, why_not, *_ in _core.registered_backends() if name in ("cpu", "cpu-bf16", "cpu-int8")}
 
     candidates = {("numpy 1024^3", ""): (lambda: matrix @ matrix, 2 * 1024**3, 1, 1)}
     for path in map(pathlib.Path, nets):
@@ -45,8 +45,11 @@ def measure(arguments):
             if why_not:
                 print(f"{name}: {why_not}")
                 continue
-            backend = _core.Backend(name, core, {"threads": arguments.threads})
-            single = _core.Backend(name, core, {"threads": 1})
+            try:
+                backend, single = (_core.Backend(name, core, {"threads": threads}) for threads in (arguments.threads, 1))
+            except _core.Error as error:
+                print(f"{path.name}: {error}")
+                continue
             for batch, call in ((arguments.batch, backend), (1, single)):
                 planes = np.repeat(masks[None], batch, 0), np.repeat(values[None], batch, 0)
                 repeat = max(1, 32 // batch)  # a lone small batch would only measure how cold the caches are

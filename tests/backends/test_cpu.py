@@ -1,5 +1,6 @@
 """The CPU back ends against golden outputs, the spec's vectors and the NumPy reference."""
 import json
+import random
 import threading
 
 import network_formulas as formulas
@@ -44,6 +45,58 @@ def test_golden_bf16(reference, reference_net):
     check(backend.evaluate(*planes), expected, scale=300)  # 8 bits of mantissa against 24
 
 
+def positions(count, seed):
+    """Inputs of games at random."""
+    rng, lines = random.Random(seed), []
+    while len(lines) < count:
+        game, moves = _core.Game(), []
+        for _ in range(rng.randrange(2, 100)):
+            if not game.legal_moves():
+                break
+            moves.append(rng.choice(game.legal_moves()))
+            game = _core.Game(moves=moves)
+        if game.legal_moves():
+            lines.append(f"{_core.STARTPOS} moves {' '.join(moves)}")
+    return lines
+
+
+def test_int8_keeps_what_it_promises():
+    """With the package's network, over positions that it has not checked itself."""
+    core = net.load(net.default_net()["path"]).core()
+    exact, eight = (_core.Backend(name, core, {}) for name in ("cpu", usable("cpu-int8")))
+    inputs = _core.Inputs(positions(100, 3), exact.info["input_format"])
+    (p, q, *_), (other, other_q, *_) = (backend.policies(inputs, 1.0) for backend in (exact, eight))
+    first = inputs.first_move.tolist()
+    rows = [slice(*ends) for ends in zip(first, first[1:])]
+    divergence = np.mean([np.sum(p[row] * np.log(p[row] / other[row])) for row in rows])
+    assert 1e-5 < divergence < 0.001 and 1e-4 < np.abs(q - other_q).mean() < 0.01  # and it is not fp32 by another name
+    assert np.mean([p[row].argmax() == other[row].argmax() for row in rows]) >= 0.95
+
+
+def outlier(arrays):
+    """One channel that is hundreds of times the others, as trained networks have them: its scale leaves the others few of their bits."""
+    encoding, data, *rest = arrays["encoder.0.ln1_gammas"]
+    gammas = np.frombuffer(data, np.float32).copy()
+    gammas[3] = 400
+    return arrays | {"encoder.0.ln1_gammas": (encoding, gammas.tobytes(), *rest)}
+
+
+def test_int8_is_refused_with_its_numbers():
+    usable("cpu-int8")
+    core, _ = tower_with_attention(outlier)
+    numbers = r"policies differ by 0\.\d+ \(mean KL; at most 0\.001\), q by 0\.\d+ .* best move is the same in \d+ %"
+    with pytest.raises(_core.Error, match=f"too far from cpu .* {numbers}"):
+        _core.Backend("cpu-int8", core, {})
+    played = _core.Backend("cpu-int8", core, {"check": False})
+    assert not played.unasked_options and played.evaluate(*some_planes(2))[0].shape == (2, 1858)
+
+
+def test_int8_needs_encoders(reference):
+    core = net.load(reference / "nets" / "maia-1900.pb.gz").core()
+    with pytest.raises(_core.Error, match="this one has none; use the back end cpu"):
+        _core.Backend(usable("cpu-int8"), core, {})
+
+
 def test_reference(reference, reference_net):
     planes, expected = golden(reference, reference_net)
     file = net.load(reference / "nets" / f"{reference_net}.pb.gz")
@@ -75,13 +128,13 @@ def test_spec_nets(reference):
     assert len({key[0] for key in backends}) == 15
 
 
-def tower_with_attention():
+def tower_with_attention(change=lambda arrays: arrays):
     """A residual tower under an attention body, which no reference file has: random arrays of the core's names."""
-    filters, embedding, heads, ffn, random = 24, 32, 4, 40, np.random.default_rng(5)
+    filters, embedding, heads, ffn, rng = 24, 32, 4, 40, np.random.default_rng(5)
     arrays = {}
 
     def array(name, *shape, scale=None):
-        values = random.normal(0, scale or 1 / np.sqrt(shape[-1]), shape).astype(np.float32)
+        values = rng.normal(0, scale or 1 / np.sqrt(shape[-1]), shape).astype(np.float32)
         arrays[name] = 4, values.tobytes(), 0.0, 0.0, shape
 
     def dense(name, out, inputs):
@@ -120,7 +173,7 @@ def tower_with_attention():
         "ffn_activation": "relu2", "policy": 3, "policy_encoders": 0, "policy_heads": 0, "wdl": True,
         "moves_left": True,
     }
-    return _core.Network(architecture, arrays), architecture
+    return _core.Network(architecture, change(arrays)), architecture
 
 
 def some_planes(count):
@@ -141,13 +194,14 @@ def test_odd_sizes(tmp_path, name):
     check(_core.Backend("cpu", core, {}).evaluate(*planes), formulas.Reference(core, architecture).evaluate(*planes))
 
 
-@pytest.mark.parametrize("name", ["maia-1900", "ab-pemap-64x2"])
+@pytest.mark.parametrize("name,kind", [("maia-1900", "cpu"), ("ab-pemap-64x2", "cpu"), ("ab-pemap-64x2", "cpu-int8")])
 @pytest.mark.parametrize("threads", [1, 3])
 @pytest.mark.parametrize("size", [1, 3, 17])
-def test_batch_invariance(reference, name, threads, size):
+def test_batch_invariance(reference, name, kind, threads, size):
     (masks, values), _ = golden(reference, name)
     masks, values = np.resize(masks, (64, 112)), np.resize(values, (64, 112))
-    backend = _core.Backend("cpu", net.load(reference / "nets" / f"{name}.pb.gz").core(), {"threads": threads})
+    options = {"threads": threads} | ({"check": False} if kind == "cpu-int8" else {})
+    backend = _core.Backend(usable(kind), net.load(reference / "nets" / f"{name}.pb.gz").core(), options)
     whole = backend.evaluate(masks, values)
     for start in range(0, 64, size):
         part = backend.evaluate(masks[start:start + size], values[start:start + size])

@@ -8,11 +8,12 @@
 
 namespace cpu {
 
-// c (4, 16) += a (4, n) b (n, 16), leading dimensions beside them.
-inline void multiply_tile(float* c, int ldc, const float* a, int lda, const float* b, int ldb, int n) {
+// c (4, 16) = start + a (4, n) b (n, 16), leading dimensions beside them; start null for zeros.
+template <class T>
+void multiply_tile(float* c, int ldc, const T* start, int lds, const float* a, int lda, const float* b, int ldb, int n) {
   float sum[4][16];
   for (int r = 0; r < 4; ++r)
-    for (int j = 0; j < 16; ++j) sum[r][j] = c[r * ldc + j];
+    for (int j = 0; j < 16; ++j) sum[r][j] = start ? to_float(start[r * lds + j]) : 0;
   for (int k = 0; k < n; ++k)
     for (int r = 0; r < 4; ++r)
 #pragma omp simd
@@ -44,34 +45,31 @@ void attention(T* out,  // (positions, 64, heads * depth)
                int positions, int heads, int depth) {
   const int width = heads * depth, padded = (depth + 15) / 16 * 16;
   thread_local std::vector<float> buffer;
-  buffer.assign(std::size_t{64} * (2 * depth + 2 * padded + 64), 0.0f);
+  buffer.assign(std::size_t{64} * (2 * depth + padded) + 4 * (64 + padded), 0.0f);
   float* q = buffer.data();  // (64, depth)
   float* k = q + 64 * depth;  // (depth, 64)
   float* v = k + 64 * depth;  // (64, padded)
-  float* o = v + 64 * padded;  // (64, padded)
-  float* scores = o + 64 * padded;  // (64, 64)
-  for (int p = 0; p < positions; ++p)
+  float* scores = v + 64 * padded;  // (4, 64)
+  float* o = scores + 4 * 64;  // (4, padded)
+  for (int p = 0; p < positions; ++p, qkv += std::size_t{64} * 3 * width, out += std::size_t{64} * width)
     for (int head = 0; head < heads; ++head) {
+      const T* from = qkv + head * depth;
       for (int token = 0; token < 64; ++token) {
-        const T* row = qkv + (std::size_t(p) * 64 + token) * 3 * width + head * depth;
-        for (int c = 0; c < depth; ++c) {
-          q[token * depth + c] = to_float(row[c]);
-          k[c * 64 + token] = to_float(row[width + c]);
-          v[token * padded + c] = to_float(row[2 * width + c]);
-        }
+        const T* row = from + token * 3 * width;
+        for (int c = 0; c < depth; ++c) q[token * depth + c] = to_float(row[c]);
+        for (int c = 0; c < depth; ++c) v[token * padded + c] = to_float(row[2 * width + c]);
       }
-      for (int i = 0; i < 64 * 64; ++i) scores[i] = bias ? to_float(bias[i]) : 0;
-      if (bias) bias += 64 * 64;
-      for (int i = 0; i < 64 * padded; ++i) o[i] = 0;
+      for (int c = 0; c < depth; ++c)
+        for (int token = 0; token < 64; ++token) k[c * 64 + token] = to_float(from[(token * 3 + 1) * width + c]);
       for (int i = 0; i < 64; i += 4) {
-        for (int j = 0; j < 64; j += 16) multiply_tile(scores + 64 * i + j, 64, q + depth * i, depth, k + j, 64, depth);
-        for (int r = i; r < i + 4; ++r) softmax(scores + 64 * r);
-        for (int c = 0; c < padded; c += 16)
-          multiply_tile(o + padded * i + c, padded, scores + 64 * i, 64, v + c, padded, 64);
+        for (int j = 0; j < 64; j += 16)
+          multiply_tile(scores + j, 64, bias ? bias + 64 * i + j : nullptr, 64, q + depth * i, depth, k + j, 64, depth);
+        for (int r = 0; r < 4; ++r) softmax(scores + 64 * r);
+        for (int c = 0; c < padded; c += 16) multiply_tile<T>(o + c, padded, nullptr, 0, scores, 64, v + c, padded, 64);
+        for (int r = 0; r < 4; ++r)
+          for (int c = 0; c < depth; ++c) out[(i + r) * width + head * depth + c] = from_float<T>(o[r * padded + c]);
       }
-      for (int token = 0; token < 64; ++token)
-        for (int c = 0; c < depth; ++c)
-          out[(std::size_t(p) * 64 + token) * width + head * depth + c] = from_float<T>(o[token * padded + c]);
+      if (bias) bias += 64 * 64;
     }
 }
 

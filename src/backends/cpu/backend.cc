@@ -1,4 +1,4 @@
-// The back ends cpu (fp32) and cpu-bf16. A session cuts a batch into one run of positions a thread and each thread its
+// The back ends cpu (fp32), cpu-bf16 and cpu-int8. A session cuts a batch into one run of positions a thread and each thread its
 // run into slices of at most kMaxSlice, which it takes through the whole network one after another: activations stay in
 // its second-level cache, and no thread waits for another within a batch.
 #include "nn/backend.h"
@@ -6,8 +6,10 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cstdio>
 #include <deque>
 
+#include "backends/cpu/agreement.h"
 #include "backends/cpu/network.h"
 #include "backends/cpu/processors.h"
 #include "backends/cpu/team.h"
@@ -20,13 +22,14 @@ namespace {
 using Type = dnnl::memory::data_type;
 
 constexpr int kMaxBatch = 1024;
-constexpr int kBestSlice = 4;  // positions of a thread: larger batches gain little here and cost the search its aim
+// Positions of a thread: larger batches gain little here and cost the search its aim; in 8 bits they cost time, as fp32 between the
+// products leaves the cache.
+constexpr int kBestSlice = 4;
 constexpr int kMaxThreads = 1024;
 
-bool has_bf16() {
-  const auto isa = static_cast<int>(dnnl::get_effective_cpu_isa());
-  constexpr auto kWanted = static_cast<int>(dnnl::cpu_isa::avx512_core_bf16);
-  return (isa & kWanted) == kWanted;  // a later instruction set has the bits of the earlier
+bool has(dnnl::cpu_isa wanted) {
+  const auto isa = static_cast<int>(dnnl::get_effective_cpu_isa()), bits = static_cast<int>(wanted);
+  return (isa & bits) == bits;  // a later instruction set has the bits of the earlier
 }
 
 std::string where(int count, const char* unit) {
@@ -60,8 +63,8 @@ struct Lane {
 
 class CpuSession final : public nn::Session {
  public:
-  CpuSession(std::shared_ptr<Weights> weights, Type type, int threads, bool moves_left)
-      : weights_(std::move(weights)), type_(type), moves_left_(moves_left), team_(threads), lanes_(team_.size()) {}
+  CpuSession(std::shared_ptr<Weights> weights, Precision precision, int threads, bool moves_left)
+      : weights_(std::move(weights)), precision_(precision), moves_left_(moves_left), team_(threads), lanes_(team_.size()) {}
 
   void evaluate(const nn::Batch& batch) override {
     const int members = std::min<int>(static_cast<int>(lanes_.size()), batch.size);
@@ -70,12 +73,12 @@ class CpuSession final : public nn::Session {
         const auto share = [&](int m) { return static_cast<int>(std::int64_t{batch.size} * m / members); };
         int first = share(member), left = share(member + 1) - first;
         while (left > 0) {
-          const auto size = std::bit_floor(static_cast<unsigned>(std::min(left, kMaxSlice)));
+          const auto size = std::bit_floor(static_cast<unsigned>(std::min(left, precision_.int8 ? kBestSlice : kMaxSlice)));
           auto& forward = lanes_[member].forwards[std::bit_width(size) - 1];
           explained([&] {
             if (!forward) {
               prove_room();
-              forward = std::make_unique<Forward>(*weights_, lanes_[member].arena, type_, size, moves_left_);
+              forward = std::make_unique<Forward>(*weights_, lanes_[member].arena, precision_, size, moves_left_);
             }
             forward->run(batch, first);
           });
@@ -108,7 +111,7 @@ class CpuSession final : public nn::Session {
     };
     for_each([&](Slice& slice) {
       prove_room();
-      slice.forward = std::make_unique<Forward>(*weights_, slice.arena, type_, slice.size, moves_left_, &visit.wanted);
+      slice.forward = std::make_unique<Forward>(*weights_, slice.arena, precision_, slice.size, moves_left_, &visit.wanted);
       slice.forward->begin(batch, slice.first);
     });
     std::vector<float> values;
@@ -128,7 +131,7 @@ class CpuSession final : public nn::Session {
 
  private:
   std::shared_ptr<Weights> weights_;
-  Type type_;
+  Precision precision_;
   bool moves_left_;
   Team team_;
   std::vector<Lane> lanes_;
@@ -136,17 +139,17 @@ class CpuSession final : public nn::Session {
 
 class CpuBackend final : public nn::Backend {
  public:
-  CpuBackend(std::shared_ptr<const nn::Network> network, const nn::Options& options, Type type)
-      : type_(type),
+  CpuBackend(std::shared_ptr<const nn::Network> network, const nn::Options& options, Precision precision)
+      : precision_(precision),
         threads_(count(options, "threads", std::min(processors(), kMaxThreads), kMaxThreads)),
         moves_left_(options.flag("mlh", true)),
         weights_(std::make_shared<Weights>(std::move(network), dnnl::engine(dnnl::engine::kind::cpu, 0))) {
-    info_.device = where(threads_, "thread") + (type == Type::f32 ? ", fp32" : ", bf16");
+    info_.device = where(threads_, "thread") + (precision.int8 ? ", int8" : precision.type == Type::f32 ? ", fp32" : ", bf16");
     const nn::Description& net = weights_->description();
     info_.input_format = net.input_format;
     info_.wdl = net.wdl;
     info_.moves_left = moves_left_ && net.moves_left;
-    info_.half = type != Type::f32;
+    info_.half = precision.type != Type::f32;
     info_.cpu = true;
     info_.max_batch = count(options, "max_batch", 256, kMaxBatch);
     info_.best_batch = std::min(info_.max_batch, kBestSlice * threads_);
@@ -154,8 +157,9 @@ class CpuBackend final : public nn::Backend {
 
   const nn::Info& info() const override { return info_; }
   std::unique_ptr<nn::Session> open() override {
-    return std::make_unique<CpuSession>(weights_, type_, threads_, moves_left_);
+    return std::make_unique<CpuSession>(weights_, precision_, threads_, moves_left_);
   }
+  bool has_encoders() const { return !weights_->description().encoders.empty(); }
   std::vector<nn::Layer> layers() const override {
     nn::Description description = weights_->description();
     if (!moves_left_) description.moves_left.reset();
@@ -171,7 +175,7 @@ class CpuBackend final : public nn::Backend {
     return static_cast<int>(value);
   }
 
-  Type type_;
+  Precision precision_;
   int threads_;
   bool moves_left_;
   nn::Info info_;
@@ -181,16 +185,46 @@ class CpuBackend final : public nn::Backend {
 template <Type type>
 std::unique_ptr<nn::Backend> create(std::shared_ptr<const nn::Network> network, const nn::Options& options) {
   prove_room();
-  return explained([&] { return std::make_unique<CpuBackend>(std::move(network), options, type); });
+  return explained([&] { return std::make_unique<CpuBackend>(std::move(network), options, Precision{type}); });
+}
+
+// What 8 bits may change.
+constexpr Agreement kWorst{0.001, 0.01, 0.95};
+
+std::unique_ptr<nn::Backend> create_int8(std::shared_ptr<const nn::Network> network, const nn::Options& options) {
+  prove_room();
+  return explained([&] {
+    auto made = std::make_unique<CpuBackend>(network, options, Precision{Type::f32, true});
+    if (!made->has_encoders()) throw Error("cpu-int8 multiplies in the encoders of a network, and this one has none; use the back end cpu");
+    if (options.flag("check", true)) {
+      CpuBackend exact(network, options, Precision{Type::f32});
+      const Agreement found = agreement(exact, *made);
+      if (!(found.divergence <= kWorst.divergence && found.q <= kWorst.q && found.best_moves >= kWorst.best_moves)) {
+        char numbers[200];
+        std::snprintf(numbers, sizeof numbers,
+                      "policies differ by %.4f (mean KL; at most %.3f), q by %.4f (%.2f), the best move is the same in %.0f %% (%.0f)",
+                      found.divergence, kWorst.divergence, found.q, kWorst.q, 100 * found.best_moves, 100 * kWorst.best_moves);
+        throw Error(std::string("cpu-int8 is too far from cpu with this network: over 64 positions ") + numbers +
+                    "; use the back end cpu, or the back-end option check=false");
+      }
+    }
+    return made;
+  });
 }
 
 std::string why_no_bf16() {
-  return has_bf16() ? "" : "this processor has no bfloat16 instructions (AMX or AVX512-BF16); use the back end cpu";
+  return has(dnnl::cpu_isa::avx512_core_bf16) ? "" : "this processor has no bfloat16 instructions (AMX or AVX512-BF16); use the back end cpu";
+}
+
+std::string why_no_int8() {
+  return has(dnnl::cpu_isa::avx512_core_vnni) || has(dnnl::cpu_isa::avx2_vnni)
+             ? "" : "this processor has no instructions for sums of 8-bit products (AVX-VNNI, AVX512-VNNI or AMX); use the back end cpu";
 }
 
 std::string where_here() { return where(processors(), "processor"); }
 
 const nn::Registration kFloat("cpu", create<Type::f32>, nullptr, true, where_here);
+const nn::Registration kInt8("cpu-int8", create_int8, why_no_int8, true, where_here);
 const nn::Registration kBfloat16("cpu-bf16", create<Type::bf16>, why_no_bf16, true, where_here);
 
 }  // namespace

@@ -42,7 +42,7 @@ void embed(T* y,  // (positions, 64, cols)
       for (int c = 0; c < cols; ++c) x[c] += tables.position[at + c];
     }
     activate(x, cols, activation);
-    if (tables.gamma) normalize(x, tables.gamma, tables.beta, cols, tables.eps);
+    if (tables.gamma) normalize(x, x, tables.gamma, tables.beta, cols, tables.eps);
     if (tables.multiply) {
 #pragma omp simd
       for (int c = 0; c < cols; ++c) x[c] = x[c] * tables.multiply[at + c] + tables.add[at + c];

@@ -7,8 +7,11 @@
 
 namespace cpu {
 
-// x: (cols), overwritten.
-inline void normalize(float* x, const float* gamma, const float* beta, int cols, float eps) {
+// Of one row.
+template <class T>
+void normalize(T* y,  // (cols), may be x
+               const float* x,  // (cols)
+               const float* gamma, const float* beta, int cols, float eps) {
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
   for (int c = 0; c < cols; ++c) sum += x[c];
@@ -18,7 +21,7 @@ inline void normalize(float* x, const float* gamma, const float* beta, int cols,
   for (int c = 0; c < cols; ++c) squares += (x[c] - mean) * (x[c] - mean);
   const float scale = 1 / std::sqrt(squares / cols + eps);
 #pragma omp simd
-  for (int c = 0; c < cols; ++c) x[c] = gamma[c] * ((x[c] - mean) * scale) + beta[c];
+  for (int c = 0; c < cols; ++c) y[c] = from_float<T>(gamma[c] * ((x[c] - mean) * scale) + beta[c]);
 }
 
 template <class T>
@@ -33,9 +36,7 @@ void layer_norm(T* y,  // (rows, cols)
       for (int c = 0; c < cols; ++c) branch[c] += to_float(skip[c]);
       skip += cols;
     }
-    normalize(branch, gamma, beta, cols, eps);
-#pragma omp simd
-    for (int c = 0; c < cols; ++c) y[c] = from_float<T>(branch[c]);
+    normalize(y, branch, gamma, beta, cols, eps);
   }
 }
 

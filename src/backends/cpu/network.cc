@@ -53,11 +53,11 @@ float attention_logit(const T* qk,  // (64, 2, width): queries, scaled by 1 / sq
 
 }  // namespace
 
-Forward::Forward(Weights& weights, Arena& arena, dnnl::memory::data_type type, int batch, bool moves_left,
+Forward::Forward(Weights& weights, Arena& arena, Precision precision, int batch, bool moves_left,
                  const std::set<std::string>* watched)
     : description_(weights.description()),
-      body_(weights, arena, type, batch),
-      policy_(weights, arena, type, batch),
+      body_(weights, arena, precision, batch),
+      policy_(weights, arena, precision, batch),
       watched_(watched) {
   const nn::Description& d = description_;
   Tensor body = body_.tensor("planes", 64, chess::kPlanes);
@@ -126,7 +126,7 @@ Tensor Forward::embedding(Tensor input, const nn::Embedding& e) {
   if (e.encoding) {
     const Tensor pieces = body_.tensor("pieces", 64, 12), extra = body_.tensor("extra", 64, e.encoding->out() / 64);
     body_.step([=, this](auto number) { expand_planes(pieces.as<decltype(number)>(), input_, batch, 12); });
-    body_.dense(extra, pieces, *e.encoding);
+    body_.dense_int8(extra, pieces, *e.encoding);
     body_.dense(branch, extra, {nn::columns(e.dense.w, input.cols, extra.cols), {}}, nn::Activation::kNone, true);
   }
   EmbeddingTables tables{};
@@ -149,7 +149,7 @@ void Forward::encoder(Plan& plan, Tensor tokens, const nn::Encoder& e, const std
   const Tensor bias = e.smolgen ? smolgen(plan, tokens, *e.smolgen, heads) : Tensor{};
   if (e.smolgen) show(plan, name + ".smolgen", bias);
   const float root = std::sqrt(static_cast<float>(depth));
-  plan.dense(qkv, tokens, nn::scaled(e.qkv, 1 / root, width));
+  plan.dense_int8(qkv, tokens, nn::scaled(e.qkv, 1 / root, width));
   show(plan, name + ".q", qkv, 0, width, root);
   show(plan, name + ".k", qkv, width, width);
   show(plan, name + ".v", qkv, 2 * width, width);
@@ -171,7 +171,7 @@ void Forward::encoder(Plan& plan, Tensor tokens, const nn::Encoder& e, const std
     });
   }
   show(plan, name + ".heads", mixed);
-  plan.dense(branch, mixed, nn::scaled(e.out, e.alpha));
+  plan.dense_int8(branch, mixed, nn::scaled(e.out, e.alpha));
   norm(plan, tokens, branch, e.norm, true);
   show(plan, name + ".ln1", tokens);
   feed_forward(plan, branch, tokens, e.feed_forward, name);
@@ -183,20 +183,20 @@ Tensor Forward::smolgen(Plan& plan, Tensor tokens, const nn::Smolgen& s, int hea
   const Tensor compressed = plan.tensor("compressed", 64, s.compress.out()), bias = plan.tensor("bias", heads, 4096);
   const Tensor a_float = plan.floats("smolgen 1", 1, s.dense1.out()), a = plan.tensor("smolgen 1 normed", 1, s.dense1.out());
   const Tensor b_float = plan.floats("smolgen 2", 1, s.dense2.out()), b = plan.tensor("smolgen 2 normed", 1, s.dense2.out());
-  plan.dense(compressed, tokens, s.compress);
-  plan.dense(a_float, compressed, s.dense1, s.activation);
+  plan.dense_int8(compressed, tokens, s.compress);
+  plan.dense_int8(a_float, compressed, s.dense1, s.activation);
   norm(plan, a, a_float, s.norm1);
-  plan.dense(b_float, a, s.dense2, s.activation);
+  plan.dense_int8(b_float, a, s.dense2, s.activation);
   norm(plan, b, b_float, s.norm2);
-  plan.dense(bias, b, s.generate);
+  plan.dense_int8(bias, b, s.generate);
   return bias;
 }
 
 void Forward::feed_forward(Plan& plan, Tensor branch, Tensor tokens, const nn::FeedForward& f, const std::string& name) {
   const Tensor hidden = plan.tensor("hidden", 64, f.dense1.out());
-  plan.dense(hidden, tokens, f.dense1, f.activation);
+  plan.dense_int8(hidden, tokens, f.dense1, f.activation);
   show(plan, name + ".hidden", hidden);
-  plan.dense(branch, hidden, nn::scaled(f.dense2, f.alpha));
+  plan.dense_int8(branch, hidden, nn::scaled(f.dense2, f.alpha));
   norm(plan, tokens, branch, f.norm, true);
 }
 

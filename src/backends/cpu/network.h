@@ -12,7 +12,7 @@ class Forward {
  public:
   // A network without moves-left head, or with `moves_left` false, gives m = 0. watched: names of layers (nn/layers.h) that become views;
   // what fuses them away is left out.
-  Forward(Weights& weights, Arena& arena, dnnl::memory::data_type type, int batch, bool moves_left,
+  Forward(Weights& weights, Arena& arena, Precision precision, int batch, bool moves_left,
           const std::set<std::string>* watched = nullptr);
 
   Forward(const Forward&) = delete;  // its steps point to it

@@ -2,7 +2,9 @@
 
 #include <algorithm>
 #include <new>
+#include <utility>
 
+#include "backends/cpu/quantised.h"
 #include "backends/cpu/winograd.h"
 
 namespace cpu {
@@ -14,8 +16,14 @@ using Tag = Memory::format_tag;
 
 std::size_t size_of(Type type) { return type == Type::f32 ? 4 : 2; }
 
-// The transformed tiles that a Winograd convolution has at once should stay in the second-level cache.
-constexpr std::size_t kWinogradBytes = 1 << 19;
+// What a step makes and takes again, the transformed tiles of a Winograd convolution, should stay in the second-level cache.
+constexpr std::size_t kStepBytes = 1 << 19;
+
+// Positions of so many bytes to take at once; divides the batch, both being powers of two.
+int positions_at_once(int batch, std::size_t bytes) {
+  while (batch > 1 && batch * bytes > kStepBytes) batch /= 2;
+  return batch;
+}
 
 dnnl::primitive_attr attributes(nn::Activation activation, bool accumulate) {
   using dnnl::algorithm;
@@ -71,8 +79,8 @@ std::byte* Arena::take(const std::string& name, std::size_t bytes) {
   return block.data;
 }
 
-Plan::Plan(Weights& weights, Arena& arena, Type type, int batch)
-    : weights_(weights), arena_(arena), type_(type), batch_(batch), stream_(weights.engine()) {}
+Plan::Plan(Weights& weights, Arena& arena, Precision precision, int batch)
+    : weights_(weights), arena_(arena), type_(precision.type), int8_(precision.int8), batch_(batch), stream_(weights.engine()) {}
 
 Tensor Plan::take(const std::string& name, Type type, int rows, int cols) {
   return {type, arena_.take(name, size_of(type) * kMaxSlice * rows * cols), rows, cols};
@@ -100,6 +108,40 @@ void Plan::dense(Tensor dst, Tensor src, const nn::Dense& layer, nn::Activation 
   add(dnnl::matmul(description), description.scratchpad_desc(), std::move(arguments));
 }
 
+void Plan::dense_int8(Tensor dst, Tensor src, const nn::Dense& layer, nn::Activation activation) {
+  if (!int8_) return dense(dst, src, layer, activation);
+  const int in = layer.in(), out = layer.out();
+  const int rows_each = src.rows * src.cols / in;
+  const int rows = rows_each * positions_at_once(batch_, rows_each * (in + sizeof(std::int32_t) * out));
+  const Memory::desc from({rows, in}, Type::s8, Tag::ab), to({rows, out}, Type::s32, Tag::ab), scales({rows}, Type::f32, Tag::a);
+  const Memory::desc any({in, out}, Type::s8, Tag::any), plain({in, out}, Type::f32, Tag::ba);
+  const dnnl::matmul::primitive_desc description(weights_.engine(), from, any, to, attributes(nn::Activation::kNone, false));
+  const auto packed = weights_.packed(whole_numbers(layer.w), description.weights_desc(), plain);
+  const float* const column_scales = weights_.table(scales_of(layer.w));
+  const float* const biases = layer.b ? weights_.table(layer.b) : nullptr;
+  std::size_t place = 0;  // in the scratch memory, by whole cache lines
+  const auto next = [&](const Memory::desc& wanted) {
+    return scratch(wanted, std::exchange(place, place + (wanted.get_size() + 63) / 64 * 64));
+  };
+  const Memory q = next(from), sums = next(to), row_scales = next(scales);
+  const std::unordered_map<int, Memory> arguments{
+      {DNNL_ARG_SRC, q}, {DNNL_ARG_WEIGHTS, packed}, {DNNL_ARG_DST, sums}, {DNNL_ARG_SCRATCHPAD, next(description.scratchpad_desc())}};
+  step([=, this, product = dnnl::matmul(description)](auto number) {
+    using T = decltype(number);
+    auto* const found = static_cast<float*>(row_scales.get_data_handle());
+    for (int row = 0; row < batch_ * rows_each; row += rows) {
+      quantise(static_cast<std::int8_t*>(q.get_data_handle()), found, src.as<T>() + std::size_t(row) * in, rows, in);
+      product.execute(stream_, arguments);
+      const auto* done = static_cast<const std::int32_t*>(sums.get_data_handle());
+      const auto finish = [&](auto* y) {
+        finish_product(y + std::size_t(row) * out, done, found, column_scales, biases, activation, rows, out);
+      };
+      if (dst.type == Type::f32) finish(dst.as<float>());
+      else finish(dst.as<BFloat16>());
+    }
+  });
+}
+
 void Plan::conv3x3(Tensor dst, Tensor src, const nn::Convolution& convolution, nn::Activation activation, bool accumulate) {
   if (type_ == Type::f32) return winograd(dst, src, convolution, activation, accumulate);
 
@@ -121,10 +163,7 @@ void Plan::conv3x3(Tensor dst, Tensor src, const nn::Convolution& convolution, n
 // fp32: the direct convolution of oneDNN reaches the processor's peak, so only fewer products make it faster.
 void Plan::winograd(Tensor dst, Tensor src, const nn::Convolution& convolution, nn::Activation activation, bool accumulate) {
   const int in = convolution.in(), out = convolution.out();
-  int positions = batch_;  // at once; divides the batch, both being powers of two
-  while (positions > 1 && sizeof(float) * kWinogradPoints * kWinogradTiles * positions * (in + out) > kWinogradBytes)
-    positions /= 2;
-
+  const int positions = positions_at_once(batch_, sizeof(float) * kWinogradPoints * kWinogradTiles * (in + out));
   const Memory::dim points = kWinogradPoints, tiles = Memory::dim{kWinogradTiles} * positions;
   const Memory::desc from({points, tiles, in}, Type::f32, Tag::abc), to({points, tiles, out}, Type::f32, Tag::abc);
   const Memory::desc any({points, in, out}, Type::f32, Tag::any), plain({points, in, out}, Type::f32, Tag::abc);

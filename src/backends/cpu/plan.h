@@ -15,6 +15,12 @@
 
 namespace cpu {
 
+// What a forward pass computes with.
+struct Precision {
+  dnnl::memory::data_type type;  // of activations and weights; f32 or bf16
+  bool int8 = false;             // encoders multiply in 8 bits
+};
+
 inline constexpr int kMaxSlice =
     16;  // positions a lane evaluates at once: their activations fit the second-level cache
 
@@ -60,8 +66,7 @@ class Arena {
 
 class Plan {
  public:
-  // `type`: of activations and weights; f32 or bf16.
-  Plan(Weights& weights, Arena& arena, dnnl::memory::data_type type, int batch);
+  Plan(Weights& weights, Arena& arena, Precision precision, int batch);
 
   int batch() const { return batch_; }
   dnnl::memory::data_type type() const { return type_; }
@@ -75,6 +80,8 @@ class Plan {
   // dst = activation(w src + b [+ dst]), src regrouped to rows of layer.in().
   void dense(Tensor dst, Tensor src, const nn::Dense& layer, nn::Activation activation = nn::Activation::kNone,
              bool accumulate = false);
+  // The same, in 8 bits where the plan has them.
+  void dense_int8(Tensor dst, Tensor src, const nn::Dense& layer, nn::Activation activation = nn::Activation::kNone);
   // dst = activation(convolution(src) [+ dst])
   void conv3x3(Tensor dst, Tensor src, const nn::Convolution& convolution, nn::Activation activation, bool accumulate = false);
   // Any other step: f(T{}) is called, T being float or BFloat16 as the plan's type has it.
@@ -97,6 +104,7 @@ class Plan {
   Weights& weights_;
   Arena& arena_;
   const dnnl::memory::data_type type_;
+  const bool int8_;
   const int batch_;
   dnnl::stream stream_;
   std::vector<std::function<void()>> steps_;
