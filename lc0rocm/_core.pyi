@@ -43,6 +43,10 @@ class Game:
         """A legal move as a GUI wants it: without chess960, castling of a king on e with a rook on a or h becomes e1g1."""
     def push(self, move: str) -> None: ...
     def copy(self) -> Game: ...
+    def at(self, moves: int) -> Game:
+        """As it was after the first so many moves. Raises Error for more than there are."""
+    def policy(self, shares: NDArray[np.float32], chess960: bool) -> dict[str, float]:
+        """shares: of legal_moves(), in their order. By name, to six digits, the greatest first."""
     def planes(self, input_format: int, history_fill: str = "fen_only") -> tuple[NDArray[np.uint64], NDArray[np.float32]]:
         """Masks (112,) and values (112,). history_fill: no, fen_only, always."""
     def transform(self, input_format: int) -> int: ...

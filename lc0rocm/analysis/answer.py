@@ -9,6 +9,9 @@ from lc0rocm.analysis.query import Query, Refused
 from lc0rocm.engine import scores
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from lc0rocm._core import MoveStats, PvInfo
 
 Answer = dict[str, Any]
@@ -27,7 +30,8 @@ class Report:
 
     def __init__(self, query: Query, ply: int, info: "_core.BackendInfo"):
         self.query, self.ply, self.info = query, ply, info
-        self.game = _core.Game(query.line.fen, query.line.moves[:ply])
+        line = query.line
+        self.game = line.game if ply == len(line.moves) else line.game.at(ply)
         self._sign = -1 if query.white_view and self.game.black_to_move else 1
         self._chess960 = query.setup.values["UCI_Chess960"]
 
@@ -51,10 +55,9 @@ class Report:
                 answer["tree"] = [self._branch(move) for move in reversed(moves)]
         return answer | self._remarks(update["messages"])
 
-    def evaluated(self, shares: list[float], q: float, d: float, moves_left: float) -> Answer:
+    def evaluated(self, shares: "NDArray[np.float32]", q: float, d: float, moves_left: float) -> Answer:
         """By the network alone. shares: of the legal moves, in the core's order."""
-        moves = [self.game.uci(move, self._chess960) for move in self.game.legal_moves()]
-        policy = dict(sorted(zip(moves, map(_share, shares)), key=lambda item: -item[1]))
+        policy = self.game.policy(shares, self._chess960)
         score = "cp", int(scores.centipawns(self._sign * q))
         return self._head(True) | {"best_move": next(iter(policy))} | self._value(q, d, moves_left, score) | {
             "policy": policy, "nodes": 1} | self._remarks()

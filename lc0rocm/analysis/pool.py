@@ -1,6 +1,7 @@
 """The searches that run at once, and the queries that wait for a place among them."""
 from __future__ import annotations
 
+import functools
 import heapq
 import itertools
 import os
@@ -55,7 +56,9 @@ class Pool:
         self._policy_workers = min(self.searches, max(1, info["threads"]))
         self._policy_batch = info["best_batch"] if info["cpu"] else info["max_batch"]
 
-        self._changed = threading.Condition()  # of what follows
+        lock = threading.RLock()  # of what follows
+        self._wanted = threading.Condition(lock)  # work is there: for the pool's threads, of which as many wake as are needed
+        self._done = threading.Condition(lock)  # a position has been begun or answered: for those who ask
         self._order = itertools.count()
         self._waiting: list[tuple[int, int, Job]] = []  # heaps: to search, ...
         self._unread: list[tuple[int, int, Job]] = []  # ... and to evaluate once
@@ -83,29 +86,30 @@ class Pool:
 
     def finish(self) -> None:
         """Waits until all is answered, and ends."""
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or not (self._waiting or self._unread or self._running))
+        with self._done:
+            self._done.wait_for(lambda: self._closed or not (self._waiting or self._unread or self._running))
         self.stop()
 
     def join(self) -> None:
         """After stop(): until nothing uses the back end any more."""
-        with self._changed:
-            self._changed.wait_for(lambda: not self._running)
+        with self._done:
+            self._done.wait_for(lambda: not self._running)
 
     def stop(self) -> None:
         """Ends without the answers that are not there yet. Waits for nothing."""
-        with self._changed:
+        with self._done:
             self._closed = True
             self._waiting.clear()
             self._unread.clear()
             running = list(self._running)
-            self._changed.notify_all()
+            self._wanted.notify_all()
+            self._done.notify_all()
         for job in running:
             job.terminate()
 
     def _enqueue(self, query: Query) -> None:
-        with self._changed:
-            self._changed.wait_for(lambda: self._closed or len(self._waiting) + len(self._unread) < self.most_waiting)
+        with self._done:
+            self._done.wait_for(lambda: self._closed or len(self._waiting) + len(self._unread) < self.most_waiting)
             if self._closed:
                 return
             heap = self._unread if query.policy_only else self._waiting
@@ -120,14 +124,14 @@ class Pool:
                         raise
                     break
                 self._threads += 1
-            self._changed.notify_all()
+            self._wanted.notify(len(query.plies))
 
     def _act(self, action: Action) -> None:
         reply: Answer = {"id": action.id, "action": action.action}
         if action.action == "terminate":
             reply["terminated"] = self._terminate(action.target)
         elif action.action == "clear_cache":
-            with self._changed:
+            with self._done:
                 self._caches.clear()  # searches that run keep theirs
         else:
             reply |= self._about | {"device": self._info["device"], "searches": self.searches}
@@ -138,14 +142,14 @@ class Pool:
         def is_meant(job: Job) -> bool:
             return key is None or job.query.key == key
 
-        with self._changed:
+        with self._done:
             dropped = [entry[2] for heap in (self._waiting, self._unread) for entry in heap if is_meant(entry[2])]
             for heap in (self._waiting, self._unread):
                 heap[:] = [entry for entry in heap if not is_meant(entry[2])]
                 heapq.heapify(heap)
             running = [job for job in self._running if is_meant(job)]
             self._running.update(dropped)  # until their answers are out
-            self._changed.notify_all()
+            self._done.notify_all()
         for job in running:
             job.terminate()
         for job in dropped:
@@ -159,18 +163,18 @@ class Pool:
         while jobs := self._take():
             if jobs[0].query.policy_only:
                 self._evaluate(jobs)
-                with self._changed:
+                with self._wanted:
                     self._evaluators -= 1
-                    self._changed.notify_all()
+                    self._wanted.notify()  # this one may go on with a search
             else:
                 search = search or _core.Search()
                 self._answer(jobs[0], self._search, jobs[0], search)
 
     def _take(self) -> list[Job]:
         """The next position to search, or several to evaluate together; none at the end."""
-        with self._changed:
+        with self._wanted:
             self._idle += 1
-            self._changed.wait_for(lambda: self._closed or self._waiting or self._may_evaluate())
+            self._wanted.wait_for(lambda: self._closed or self._waiting or self._may_evaluate())
             self._idle -= 1
             if self._closed:
                 return []
@@ -183,7 +187,7 @@ class Pool:
             else:
                 jobs = [heapq.heappop(self._waiting)[2]]
             self._running.update(jobs)
-            self._changed.notify_all()
+            self._done.notify_all()
             return jobs
 
     def _may_evaluate(self) -> bool:
@@ -192,16 +196,22 @@ class Pool:
 
     def _answer(self, job: Job, work: Callable[..., Answer], *arguments: Any) -> None:
         """Gives the last answer about a position, whatever happens: what `work` makes of its Report."""
+        self._give(job, lambda: work(Report(job.query, job.ply, self._info), *arguments))
+        self._end([job])
+
+    def _give(self, job: Job, work: Callable[[], Answer]) -> None:
         try:
-            found = work(Report(job.query, job.ply, self._info), *arguments)
+            found = work()
         except Exception as error:  # a mistake of ours must not harm other queries
             sentence = str(error) if isinstance(error, Error) else f"internal error: {type(error).__name__}: {error}"
             found = answer.failure(job.query, job.ply, sentence)
         if not self._closed:
             self._emit(found)
-        with self._changed:
-            self._running.discard(job)
-            self._changed.notify_all()
+
+    def _end(self, jobs: list[Job]) -> None:
+        with self._done:
+            self._running.difference_update(jobs)
+            self._done.notify_all()
 
     def _search(self, report: Report, job: Job, search: _core.Search) -> Answer:
         query = job.query
@@ -245,25 +255,23 @@ class Pool:
 
     def _evaluate(self, jobs: list[Job]) -> None:
         """Positions of one evaluation setup, in one batch."""
-        texts = [" moves ".join([job.query.line.fen, " ".join(job.query.line.moves[:job.ply])]) for job in jobs]
-        fill, temperature = jobs[0].query.setup.evaluation
         try:
-            inputs = _core.Inputs(texts, self._info["input_format"], fill)
+            reports = [Report(job.query, job.ply, self._info) for job in jobs]
+            fill, temperature = jobs[0].query.setup.evaluation
+            inputs = _core.Inputs([report.game for report in reports], self._info["input_format"], fill)
             policy, q, wdl, m = self._backend.policies(inputs, temperature)
         except Exception as error:  # each position says so
             for job in jobs:
-                self._answer(job, _raise, error)
-            return
-        first = inputs.first_move.tolist()
-        for job, begin, end, *value in zip(jobs, first, first[1:], q.tolist(), wdl[:, 1].tolist(), m.tolist()):
-            if begin == end:
-                self._answer(job, Report.over)
-            else:
-                self._answer(job, Report.evaluated, policy[begin:end].tolist(), *value)
+                self._give(job, functools.partial(_raise, error))
+        else:
+            first = inputs.first_move.tolist()
+            for job, report, begin, end, *value in zip(jobs, reports, first, first[1:], q.tolist(), wdl[:, 1].tolist(), m.tolist()):
+                self._give(job, functools.partial(report.evaluated, policy[begin:end], *value) if begin < end else report.over)
+        self._end(jobs)
 
     def _minibatch(self) -> int:
         """Leaves of a search that begins: the fewer there are, the more each has to ask for to fill batches."""
-        with self._changed:
+        with self._done:
             searches = min(self.searches, len(self._running) + len(self._waiting))
         return min(self._info["best_batch"], max(_LEAVES, _LEAVES * self._info["best_batch"] // searches))
 
@@ -272,7 +280,7 @@ class Pool:
         return min(self._most_nodes, ram_mb * 10**6 // _NODE_BYTES or self._most_nodes)
 
     def _cache(self, evaluation: tuple[str, float]) -> _core.Cache:
-        with self._changed:
+        with self._done:
             if evaluation not in self._caches:
                 while len(self._caches) >= _CACHES:
                     self._caches.popitem(last=False)
@@ -282,7 +290,7 @@ class Pool:
             return self._caches[evaluation]
 
 
-def _raise(_: Report, error: Exception) -> Answer:
+def _raise(error: Exception) -> Answer:
     raise error
 
 

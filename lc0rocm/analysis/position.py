@@ -12,9 +12,10 @@ from lc0rocm._core import Error
 
 
 class Line(NamedTuple):
-    """A start position and the moves since, all legal; in UCI's notation."""
+    """A start position and the moves since, all legal; in UCI's notation. game: the same, for those who only read it."""
     fen: str
     moves: tuple[str, ...]
+    game: _core.Game
     remarks: tuple[str, ...] = ()  # what was left out of the FEN because it means nothing
 
 
@@ -22,14 +23,15 @@ def line_of_fen(text: str) -> Line:
     """"startpos" or a FEN, which " moves e2e4 ..." may follow. Raises Error for what is none."""
     fen, moves = positions.split(text)
     start = _core.Game(_core.STARTPOS if fen == "startpos" else fen)
-    return with_moves(Line(start.fen(), (), (start.remarks,) if start.remarks else ()), moves)
+    return with_moves(Line(start.fen(), (), start, (start.remarks,) if start.remarks else ()), moves)
 
 
 def with_moves(line: Line, words: Sequence[str]) -> Line:
     """The line that goes on with these moves, in UCI's or in standard notation. Raises Error for one that is not legal."""
+    if not words:
+        return line
     try:
-        _core.Game(line.fen, [*line.moves, *words])
-        return line._replace(moves=(*line.moves, *words))
+        return _with(line, [*line.moves, *words])
     except Error:
         pass  # they may be in standard notation, which the core does not read
     board, moves = board_of(line), list(line.moves)
@@ -37,7 +39,11 @@ def with_moves(line: Line, words: Sequence[str]) -> Line:
         if word:  # else a number alone
             moves.append(move_of(board, word))
             board.push_uci(moves[-1])
-    return line._replace(moves=tuple(moves))
+    return _with(line, moves)
+
+
+def _with(line: Line, moves: list[str]) -> Line:
+    return line._replace(moves=tuple(moves), game=_core.Game(line.fen, moves))
 
 
 def board_of(line: Line, ply: int | None = None) -> chess.Board:
@@ -100,4 +106,5 @@ class _MainLine(chess.pgn.BaseVisitor[Line]):
     def result(self) -> Line:
         if not self._moves and not self._has_headers:  # to python-chess any text is a game
             raise Error("there is no game in pgn")
-        return Line(self._fen or _core.STARTPOS, tuple(self._moves))
+        fen = self._fen or _core.STARTPOS
+        return Line(fen, tuple(self._moves), _core.Game(fen, self._moves))

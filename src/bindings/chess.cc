@@ -1,6 +1,10 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
 #include "bindings/bindings.h"
 #include "bindings/gil.h"
 #include "chess/encode.h"
@@ -40,6 +44,24 @@ class Game {
   }
   void push(const std::string& move) {
     history_.push(parse_move(pseudo_legal_ ? board().without_threats() : board(), move));
+  }
+  Game at(int moves) const {
+    if (moves < 0 || moves >= history_.size())
+      throw Error("the game has " + std::to_string(history_.size() - 1) + " moves, and not " + std::to_string(moves));
+    Game earlier = *this;
+    while (earlier.history_.size() > moves + 1) earlier.history_.pop();
+    return earlier;
+  }
+  // One object a move is what takes the time: no list of names is made for Python to sort.
+  py::dict policy(const py::array_t<float, py::array::c_style | py::array::forcecast>& shares, bool chess960) const {
+    const chess::MoveList moves = legal_moves();
+    if (shares.ndim() != 1 || shares.size() != moves.size()) throw Error("a policy has a number for each legal move");
+    std::vector<std::pair<float, chess::Move>> sorted;
+    for (int i = 0; i < moves.size(); ++i) sorted.emplace_back(shares.data()[i], moves[i]);
+    std::stable_sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return a.first > b.first; });
+    py::dict named;
+    for (const auto& [share, move] : sorted) named[py::str(to_uci(board(), move, chess960))] = std::nearbyint(1e6 * share) / 1e6;
+    return named;
   }
   py::tuple planes(int format, const std::string& fill) const {
     const chess::Planes planes = encode(history_, input_format(format), history_fill(fill));
@@ -130,6 +152,8 @@ void bind_chess(py::module_& m) {
       .def("uci", &Game::uci, arg("move"), arg("chess960"))
       .def("push", &Game::push, arg("move"))
       .def("copy", [](const Game& g) { return g; })
+      .def("at", &Game::at, arg("moves"))
+      .def("policy", &Game::policy, arg("shares"), arg("chess960"))
       .def("planes", &Game::planes, arg("input_format"), arg("history_fill") = "fen_only")
       .def("transform", &Game::transform, arg("input_format"))
       .def("policy_indices", &Game::policy_indices, arg("input_format"));
