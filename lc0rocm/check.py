@@ -2,14 +2,13 @@
 way of its own included; and how far apart the batch sizes of one back end are."""
 import dataclasses
 import itertools
-import random
-from typing import Any, Iterator
+from typing import Any
 
 import numpy as np
 
-from lc0rocm import _core, loading, paths, report, results
+from lc0rocm import _core, loading, paths, report, results, trust
 from lc0rocm.options import Settings
-from lc0rocm.positions import POSITIONS, split
+from lc0rocm.positions import varied
 
 # Allowed difference of two float32 back ends: absolute plus relative to the second. --tolerance multiplies both.
 _ALLOWED = {"policy": (1e-3, 1e-3), "q": (1e-4, 0.0), "d": (1e-4, 0.0), "m": (1e-3, 1e-3)}
@@ -69,17 +68,19 @@ def check(settings: Settings) -> int:
     worst = {name: _Worst(settings["tolerance"] * absolute, settings["tolerance"] * relative)
              for name, (absolute, relative) in _ALLOWED.items()}
     of_sizes = [_Sizes(loaded) for loaded in pair]
-    compared, interrupted = 0, False
+    tally, compared, interrupted = trust.Tally(), 0, False
     try:
         with report.progress("comparing", settings["positions"]) as step:
-            games = _games(settings["positions"])
+            games = varied(settings["positions"])
             while part := list(itertools.islice(games, settings["batch"])):
-                _add(worst, pair, part, *(_evaluate(loaded.backend, part) for loaded in pair))
+                one, other = (_evaluate(loaded.backend, part) for loaded in pair)
+                _add(worst, pair, part, one, other)
+                tally.add(one, other, [game.policy_indices(pair[1].backend.info["input_format"]) for game in part])
                 compared += len(part)
                 for _ in part:
                     step()
         with report.progress("comparing batch sizes", 2 * sum(len(of.sizes) for of in of_sizes)) as step:
-            some = list(_games(min(paths.POSITIONS, settings["positions"])))
+            some = list(varied(min(paths.POSITIONS, settings["positions"])))
             for index, of in enumerate(of_sizes):
                 if of.sizes:
                     _compare_sizes(of, index, worst, pair, some, step)
@@ -88,18 +89,21 @@ def check(settings: Settings) -> int:
     rows: list[list[Any]] = [[name, w.difference, w.sum / w.count, 100 * w.share, w.fen] for name, w in worst.items() if w.count]
     size_rows = [row for of in of_sizes for row in of.rows()]
     good = all(row[3] <= 100 for row in [*rows, *size_rows])
+    cost = tally.cost()
     names = [f"{loaded.backend.name} on {loaded.backend.info['device']}" for loaded in pair]
     if settings["json"]:
         report.write_json({"command": "check", "backends": names, "positions": compared, "interrupted": interrupted,
-                           "context": results.context(settings, pair[0]), "within_tolerance": good, "sizes": [of.sizes for of in of_sizes],
+                           "context": results.context(settings, pair[0]), "within_tolerance": good, "play": cost and cost._asdict(),
+                           "sizes": [of.sizes for of in of_sizes],
                            "outputs": [dict(zip(("output", "worst", "mean", "percent", "fen"), row)) for row in rows],
                            "between_sizes": [dict(zip(("backend", "output", "worst", "percent", "size"), row)) for row in size_rows]})
     else:
+        in_play = f"\n\nin terms of play: {cost}" if cost else ""
         verdict = "within the tolerance" if good else "NOT within the tolerance; 16 bits need about --tolerance=100"
         tables = [report.table(_COLUMNS, rows), *([report.table(_SIZE_COLUMNS, size_rows)] if size_rows else [])]
         print(f"{names[0]}\nagainst {names[1]}\n{compared} positions{', interrupted' if interrupted else ''}; "
               "policy means logits of legal moves, and between batch sizes a share of their range\n\n" + "\n\n".join(tables) +
-              f"\n\n{verdict if compared else 'nothing compared'}")
+              f"{in_play}\n\n{verdict if compared else 'nothing compared'}")
     return 130 if interrupted else 0 if good else 1
 
 
@@ -123,21 +127,6 @@ def _compare_sizes(of: _Sizes, index: int, worst: dict[str, _Worst], pair: tuple
         _add(worst, pair, games, *((wanted, mine) if index else (mine, wanted)))
         of.add(size, paths.compare(got, first, paths.between(backend)))
         step()
-
-
-def _games(count: int) -> Iterator[_core.Game]:
-    """Our benchmark positions, then positions of random games, always the same."""
-    for text in POSITIONS[:count]:
-        yield _core.Game(*split(text))
-    dice = random.Random(1)
-    for _ in range(count - len(POSITIONS)):
-        game = _core.Game()
-        for _ in range(dice.randint(2, 80)):
-            moves = game.legal_moves()
-            if not moves:
-                break
-            game.push(dice.choice(moves))
-        yield game
 
 
 def _evaluate(backend: _core.Backend, games: list[_core.Game]):

@@ -1,5 +1,9 @@
 """The positions of `bench`, `benchmark` and `check`: the start position, 17 with most pieces on, 16 endgames. Three
 carry moves played since, one of them a repetition; two have a high fifty-move count. `bench` takes the first ten."""
+import random
+from typing import Iterator
+
+from lc0rocm import _core
 
 POSITIONS = (
     "rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 1",
@@ -43,3 +47,18 @@ def split(text: str) -> tuple[str, list[str]]:
     """FEN and moves of "FEN" or "FEN moves m1 m2 ..."."""
     fen, _, moves = text.partition(" moves ")
     return fen.strip(), moves.split()
+
+
+def varied(count: int) -> Iterator[_core.Game]:
+    """Our own, then positions of random games, always the same."""
+    for text in POSITIONS[:count]:
+        yield _core.Game(*split(text))
+    dice = random.Random(1)
+    for _ in range(count - len(POSITIONS)):
+        game = _core.Game()
+        for _ in range(dice.randint(2, 80)):
+            moves = game.legal_moves()
+            if not moves:
+                break
+            game.push(dice.choice(moves))
+        yield game

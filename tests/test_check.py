@@ -9,7 +9,8 @@ import time
 import numpy as np
 import pytest
 
-from lc0rocm import check, cli, loading, report
+from lc0rocm import cli, loading, report
+from lc0rocm.positions import varied
 
 RANDOM = ["check", "--backend=random", "--against=random", "--batch=4"]
 
@@ -38,9 +39,9 @@ def test_an_interrupted_check_reports_what_it_has():
 
 def test_games_are_played_as_they_are_needed(monkeypatch):
     start = time.monotonic()
-    games = check._games(10**9)
+    games = varied(10**9)
     assert len([next(games) for _ in range(50)]) == 50 and time.monotonic() - start < 30
-    assert [game.fen() for game in check._games(40)][36:] == [game.fen() for game in check._games(50)][36:40]
+    assert [game.fen() for game in varied(40)][36:] == [game.fen() for game in varied(50)][36:40]
 
 
 class WithNaN:

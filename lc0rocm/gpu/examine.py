@@ -7,11 +7,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from lc0rocm import _core, paths
+from lc0rocm import _core, paths, trust
 from lc0rocm.gpu import child, rocm
 from lc0rocm._core import Error
 from lc0rocm.netfile import net
-from lc0rocm.positions import POSITIONS, split
+from lc0rocm.positions import varied
 
 _OF_CPU = {False: paths.Bar(0.003, 0.003), True: paths.Bar(0.05, 0.03)}  # differences from the CPU, by info["half"]
 _MEASURED = (8, 16, 32, 64, 128, 256)  # batch sizes
@@ -21,9 +21,10 @@ MOVES = range(32)  # policy indices that a position asks for while speed is meas
 
 
 def examine(request: dict) -> dict | str:
-    """What the request asks for: {"errors": the worst of each output, "speed": positions a second by batch size on one thread,
-    "threads": the same at the best of these sizes by number of threads}, the last two empty unless it asks; or why this net cannot be
-    loaded whatever the libraries do. Raises Error for wrong results, or does not come back at all.
+    """What the request asks for: {"errors": the worst of each output, or with 8-bit weights what they cost in terms of play, "speed":
+    positions a second by batch size on one thread, "threads": the same at the best of these sizes by number of threads}, the last two
+    empty unless it asks; or why this net cannot be used so whatever the libraries do. Raises Error for wrong results, or does not come
+    back at all.
 
     request: backend, weights (file), heads, options; without: libraries to leave out; errors: of a check that it has passed before;
     tune_s: seconds for measuring ways of computing, 0 for none, None for all; most: largest batch to tune; measure: whether speed is
@@ -35,13 +36,18 @@ def examine(request: dict) -> dict | str:
         backend = _core.Backend(name, network, options)
     except Error as error:
         return str(error)
-    games = [_core.Game(*split(text)) for text in POSITIONS[:paths.POSITIONS]]
-    planes = paths.planes(backend, games)
+    planes = paths.planes(backend, list(varied(paths.POSITIONS)))
     most = backend.info["max_batch"]
     sizes = backend.info["sizes"]
     errors = request["errors"]
     if not errors:
-        errors = _check(backend, network, planes, sizes)
+        int8 = options.get("weights") == "int8"
+        errors = _check(backend, None if int8 else _cpu(network), planes, sizes)
+        if int8:
+            cost, why_not = _trust(backend, network, options)
+            if why_not:
+                return why_not
+            errors |= cost
         child.progress({"kept": {"errors": errors}})
     if request["tune_s"] != 0:
         del backend  # its memory is needed
@@ -53,11 +59,35 @@ def examine(request: dict) -> dict | str:
 
 # right? ---------------------------------------------------------------------------------------------------------------
 
-def _check(backend: _core.Backend, network: _core.Network, planes, sizes: list[int]) -> dict[str, float]:
+def _cpu(network: _core.Network) -> _core.Backend | None:
+    """To compare with; None where it was not built."""
+    has_cpu = any(entry[0] == "cpu" and not entry[1] for entry in _core.registered_backends())
+    return _core.Backend("cpu", network, {}) if has_cpu else None
+
+
+def _trust(backend: _core.Backend, network: _core.Network, options: dict) -> tuple[dict[str, float], str]:
+    """What 8-bit weights cost, in terms of play, and why that is too much for this network, or "". Raises Error where full weights are
+    wrong as well: then something else is to blame."""
+    cpu, games = _cpu(network), list(varied(trust.POSITIONS))
+    if cpu is None:
+        return {}, ""
+    child.progress({"stage": "checking 8-bit weights", "done": 0, "total": 1})
+    cost = trust.cost(backend, cpu, games)
+    child.progress({"stage": "checking 8-bit weights", "done": 1, "total": 1})
+    if cost.passes(trust.INT8_WEIGHTS):
+        return {"policy KL": cost.policy, "other best moves": cost.moves, "mean q": cost.q, "mean m": cost.m}, ""
+    full = trust.cost(_core.Backend(backend.name, network, options | {"weights": "full", "max_batch": 8}), cpu, games)
+    if not full.passes(trust.INT8_WEIGHTS):
+        raise Error(f"with full weights too, answers are wrong: {full}")
+    most = trust.INT8_WEIGHTS
+    return {}, (f"weights=int8 costs it too much, leave that out: {cost} over {len(games)} positions, where KL may be {most.policy}, the best move "
+                f"another in {most.moves:.0%}, Q off by {most.q}")
+
+
+def _check(backend: _core.Backend, cpu: _core.Backend | None, planes, sizes: list[int]) -> dict[str, float]:
     """The worst differences: of policy (a share of its range), q, d and m from the CPU's, and of policy between batch sizes. Raises
     Error for the first size whose answers are wrong."""
-    has_cpu = any(entry[0] == "cpu" and not entry[1] for entry in _core.registered_backends())
-    cpu = _core.Backend("cpu", network, {}).evaluate(*planes) if has_cpu else None
+    of_cpu = cpu.evaluate(*planes) if cpu else None
     first = None
     errors: dict[str, float] = {}
     stage = {"stage": "checking batch sizes", "total": len(sizes)}
@@ -65,8 +95,8 @@ def _check(backend: _core.Backend, network: _core.Network, planes, sizes: list[i
     for run, (size, got) in enumerate(paths.run(backend, planes, sizes)):
         if run > 0 and run % 2 == 0:  # the first of a size
             child.progress(stage | {"done": run // 2})
-        if cpu is not None:
-            for output, error in _worst(f"batches of {size}", paths.compare(got, cpu, _OF_CPU[backend.info["half"]])).items():
+        if of_cpu is not None:
+            for output, error in _worst(f"batches of {size}", paths.compare(got, of_cpu, _OF_CPU[backend.info["half"]])).items():
                 errors[output] = max(error, errors.get(output, 0))
         if first is not None:
             among = _worst(f"batches of {size}, beside those of {sizes[0]},", paths.compare(got, first, paths.between(backend)))

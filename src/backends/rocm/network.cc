@@ -81,6 +81,7 @@ class Forward {
     const int channels = e.dense.out();
     const Arena::Scope scope(stream_.arena());
     const T* x = tower;
+    const bool full = !tower;  // of planes: a counter of up to 99 beside bits multiplies the error of its weight
     if (!tower) {
       T* input = take(kSquares * e.dense.in());
       const T* encoding = e.map ? table(position_map()) : nullptr;
@@ -96,12 +97,12 @@ class Forward {
       x = input;
     }
     if (e.norm) {
-      normed(tokens, x, e.dense, nullptr, *e.norm, kSquares, 1, e.activation);
+      normed(tokens, x, e.dense, nullptr, *e.norm, kSquares, 1, e.activation, full);
       if (e.multiply)
         launch_bias_activation<T>(stream_, tokens, tokens, nullptr, nullptr, table(e.multiply), table(e.add), kSquares * batch_, channels,
                                   Activation::kNone);
     } else {
-      product(tokens, x, e.dense, kSquares);
+      product(tokens, x, e.dense, kSquares, full);
       launch_bias_activation<T>(stream_, tokens, tokens, table(e.dense.b), nullptr, table(e.multiply), table(e.add), kSquares * batch_,
                                 channels, e.activation);
     }
@@ -232,21 +233,21 @@ class Forward {
   }
 
   // y = w x
-  void product(T* y, const T* x, const nn::Dense& layer, int rows) {
-    multiply({.y = y, .x = x, .rows = rows}, layer.w);
+  void product(T* y, const T* x, const nn::Dense& layer, int rows, bool full = false) {
+    multiply({.y = y, .x = x, .rows = rows}, layer.w, full);
   }
 
   // y = norm(skip + alpha * activation(w x + b)); skip may be null, or y.
   void normed(T* y, const T* x, const nn::Dense& layer, const T* skip, const nn::Norm& n, int rows, float alpha,
-              Activation activation = Activation::kNone) {
+              Activation activation = Activation::kNone, bool full = false) {
     multiply({.y = y, .x = x, .bias = table(layer.b), .rows = rows, .activation = activation,
-              .norm = RowNorm<T>{skip, table(n.gain), table(n.shift), alpha, n.eps}}, layer.w);
+              .norm = RowNorm<T>{skip, table(n.gain), table(n.shift), alpha, n.eps}}, layer.w, full);
   }
 
-  // The product by a layer's weights as they are stored; its rows are those of a position.
-  void multiply(Product<T> p, const nn::Weight& w) {
+  // The product by a layer's weights as they are stored, or full ones; its rows are those of a position.
+  void multiply(Product<T> p, const nn::Weight& w, bool full = false) {
     p.rows *= batch_, p.cols = w.shape[0], p.depth = w.shape[1];
-    if (int8_ && p.depth % kInt8Step == 0) std::tie(p.int8, p.scales) = weights_.int8(w);
+    if (int8_ && !full && p.depth % kInt8Step == 0) std::tie(p.int8, p.scales) = weights_.int8(w);
     else p.w = table(w);
     gemm(stream_, p);
   }
