@@ -218,6 +218,13 @@ def _lacks_memory(why: object) -> bool:
     return "hipErrorOutOfMemory" in str(why)
 
 
+def _free_memory() -> list[int]:
+    """Bytes of each GPU."""
+    from lc0rocm.gpu import rocm
+    loaded = rocm.load()
+    return [loaded.module.free_memory(device.index) for device in loaded.devices]
+
+
 def _needs_network(name: str, options: dict) -> bool:
     """Whether a back end, or one that it combines, evaluates a network."""
     parts = {key: part for key, part in options.items() if isinstance(part, dict)}
@@ -234,6 +241,7 @@ def _names_gpu(name: str, options: dict) -> bool:
 # while a game waits ---------------------------------------------------------------------------------------------------
 
 _GPU_ALONE_S = 3.0  # one that is ready by then, without being measured first, needs no stand-in
+_MORE = 1.25  # times as much free memory is worth another loading of all
 
 
 class Loading:
@@ -250,6 +258,7 @@ class Loading:
         self._final: Loaded | None = None
         self._stand_in: Loaded | None = None
         self._error: Error | None = None
+        self._free: list[int] = []  # bytes of each GPU, where one could not be loaded for want of them
         threading.Thread(target=self._load, daemon=True).start()
         if _names_gpu(backend, self._request.options):
             threading.Thread(target=self._load_stand_in, daemon=True).start()
@@ -270,10 +279,13 @@ class Loading:
 
     @property
     def lacked_memory(self) -> bool:
-        """No GPU plays for want of its memory, which may be there by another time."""
+        """No GPU plays for want of its memory, which may be there by another time; or one of several does not, and more is free by now."""
         with self._changed:
-            told = self._final.messages if self._final and self._final.backend.name == "cpu" else []
-            return any(_lacks_memory(why) for why in [*told, self._error])
+            told = [self._error] if self._error else self._final.messages if self._final else []
+            if not any(map(_lacks_memory, told)):
+                return False
+            on_gpu = self._final and self._final.backend.name != "cpu"
+        return not on_gpu or any(now > _MORE * then for now, then in zip(_free_memory(), self._free))
 
     def close(self) -> None:
         """Ends what goes on in the background and lets go of what was loaded; what was measured is kept."""
@@ -295,6 +307,8 @@ class Loading:
         loaded, failure = None, None
         try:
             loaded = self._request.load()
+            if any(map(_lacks_memory, loaded.messages)):
+                self._free = _free_memory()
         except Error as error:
             failure = error
         except Exception as error:  # Stopped, or a mistake of ours

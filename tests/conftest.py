@@ -61,7 +61,7 @@ SLOW = ("tests/analysis/test_lines.py", "tests/annotation/test_annotate.py", "te
         "tests/test_python_process.py::test_a_script_ends_whatever_its_daemon_threads_do[rocm",
         "tests/test_ranges.py::test_any_ends_together", "tests/test_rocm_loading.py", "tests/test_several_gpus.py", "tests/train",
         "tests/uci/test_every_go.py::test_the_clock_starts_when_go_arrives", "tests/uci/test_every_go.py::test_with_next_to_no_time",
-        "tests/uci/test_gpu.py", "tests/uci/test_hostile.py", "tests/uci/test_python_chess.py",
+        "tests/uci/test_gpu.py", "tests/uci/test_gpu_life.py", "tests/uci/test_hostile.py", "tests/uci/test_python_chess.py",
         "tests/uci/test_stateful.py::test_an_emulated_gpu_that_fails")
 
 

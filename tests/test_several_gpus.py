@@ -1,5 +1,6 @@
 """Several GPUs: rocm-auto uses all that pass their check, each for its share, and one that fails in a game leaves the others playing."""
 import ctypes
+import time
 
 import pytest
 
@@ -76,6 +77,23 @@ def test_a_gpu_that_cannot_be_loaded_is_left_out(machine, weights, verdicts):
     loaded = loading.load_backend(weights, "rocm-auto", SMALL)
     assert loaded.backend.name == "demux" and any("GPU 1 failed although its check had passed" in line for line in loaded.messages)
     assert loaded.backend.info["device"].count("emulated GPU") == 2
+
+
+def test_memory_that_one_of_several_lacked_is_looked_for(machine, weights, verdicts, emulated_gpu):
+    """The others play on; another loading is worth its time when more of it is free."""
+    verdicts[2] = 100.0
+    machine("memory=64")
+    library, taken = ctypes.CDLL(str(emulated_gpu)), ctypes.c_void_p()
+    library.hipSetDevice(1)
+    library.hipExtMallocWithFlags(ctypes.byref(taken), ctypes.c_size_t((64 << 20) - 1000), 0)
+    one = loading.Loading(weights, "rocm-auto", SMALL, lambda line: None)
+    while (loaded := one.use()) and loaded.backend.name == "cpu":  # the stand-in
+        time.sleep(0.1)
+    assert loaded.backend.name == "demux" and loaded.backend.info["device"].count("emulated GPU") == 2 and not one.lacked_memory
+    library.hipFree(taken)
+    assert one.lacked_memory
+    one.close()
+    assert loading.load_backend(weights, "rocm-auto", SMALL).backend.info["device"].count("emulated GPU") == 3
 
 
 def test_a_gpu_that_fails_in_a_game_leaves_the_others_playing(machine, weights, verdicts):

@@ -71,16 +71,17 @@ class Run:
         self._stopped = threading.Event()
         self._replaced = False
         self._changes = threading.Event()  # a better back end is ready, for a search without an end of its own
-        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread: threading.Thread | None = None  # one that is not started would keep this, and the back end, from being freed
         if not request.waits and isinstance(task, Task) and task.limits.get("time_ms", _AT_ONCE_MS) < _AT_ONCE_MS:
             self._work()  # to wake another thread may take longer than the answer
         else:
+            self._thread = threading.Thread(target=self._work, daemon=True)
             self._thread.start()
 
     @property
     def going(self) -> bool:
         """Nobody has stopped it, and bestmove is not out."""
-        return self._thread.is_alive() and not self._stopped.is_set()
+        return self._thread is not None and self._thread.is_alive() and not self._stopped.is_set()
 
     def stop(self) -> None:
         """bestmove follows."""
@@ -90,7 +91,7 @@ class Run:
 
     def join(self) -> None:
         """Until bestmove is out."""
-        if self._thread.ident:
+        if self._thread:
             self._thread.join()
 
     def replace(self) -> bool:

@@ -226,6 +226,14 @@ def test_bad_options(reference, options):
         backend("rocm", reference, "ab-nosmolgen-64x2", **options)
 
 
+def test_more_moves_than_there_are(reference):
+    planes, _ = golden(reference, "ab-pemap-64x2", 1)
+    small = backend("rocm", reference, "ab-pemap-64x2", max_batch=1)
+    small.time_batches(*planes, 1, [0] * 1858)
+    with pytest.raises(_core.Error, match="the logits of 1859 moves, more than there are"):
+        small.time_batches(*planes, 1, [0] * 1859)
+
+
 def test_moves_left_switched_off(reference):
     planes, _ = golden(reference, "ab-pemap-64x2", 1)
     without = backend("rocm", reference, "ab-pemap-64x2", mlh=False)

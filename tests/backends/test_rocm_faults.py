@@ -139,14 +139,53 @@ def test_a_kernel_that_hangs_while_ways_are_measured(machine, tmp_path):
     assert run.returncode == 7, run.stderr
 
 
+def test_a_gpu_that_hangs_as_its_memory_ends(machine, tmp_path):
+    """What the failed pass took is not freed before the rest of it has come back: that would wait for ever."""
+    write_net("attention", tmp_path / "net.pb")
+    script = """if True:
+        import sys
+        import numpy as np
+        from emulated import Machine
+        from lc0rocm import _core, _rocm
+        from lc0rocm.netfile import net
+        from test_rocm_memory import hungry_plans
+        machine, network = Machine(), net.load(sys.argv[1]).core()
+        backend = _core.Backend("rocm", network, {"max_batch": 8, "streams": 1, "warm_up": False, "plans": hungry_plans(network, 8)})
+        machine.configure("fail=alloc:2+ fail=hang:1")
+        try:
+            backend.evaluate(*(np.repeat(part[None], 8, 0) for part in _core.Game().planes(1)))
+        except _core.Error as error:
+            assert "is given up" in str(error), error
+            sys.exit(7)
+    """
+    run = subprocess.run([sys.executable, "-c", script, tmp_path / "net.pb"], capture_output=True, text=True, timeout=60, cwd=tmp_path,
+                         env=os.environ | {"PYTHONPATH": os.path.dirname(__file__), "ROCM_EMULATED": ""})
+    assert run.returncode == 7, run.stderr
+
+
 @pytest.mark.usefixtures("emulated_gpu")
 def test_a_gpu_that_hangs_while_it_is_loaded_keeps_no_process(tmp_path):
-    """The CPU plays, and at quit nobody waits for the two minutes that a first pass may take."""
+    """The CPU plays; at quit nobody waits for the two minutes that a first pass may take, and nobody has accused the GPU before."""
     write_net("attention", tmp_path / "net.pb")
-    run = subprocess.run([sys.executable, "-m", "lc0rocm", "--config=", f"--weights={tmp_path}/net.pb", "--backend=rocm",
-                          "--backend-opts=max_batch=4,warm_up=false"], input="isready\ngo nodes 20\nwait\nquit\n", capture_output=True, text=True,
-                         cwd=tmp_path, timeout=90, env=os.environ | {"ROCM_EMULATED": "fail=hang:9+", "XDG_CACHE_HOME": str(tmp_path)})
-    assert run.returncode == 0 and "bestmove" in run.stdout and "runs on CPU" in run.stdout, run.stdout + run.stderr
+    engine = subprocess.Popen([sys.executable, "-m", "lc0rocm", "--config=", f"--weights={tmp_path}/net.pb", "--backend=rocm",
+                               "--backend-opts=max_batch=4,warm_up=false"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=tmp_path,
+                              env=os.environ | {"ROCM_EMULATED": "fail=hang:9+", "XDG_CACHE_HOME": str(tmp_path)})
+    engine.stdin.write("isready\ngo nodes 20\nwait\n")
+    engine.stdin.flush()
+    time.sleep(8)
+    said, _ = engine.communicate("quit\n", timeout=90)
+    assert engine.returncode == 0 and "bestmove" in said and "runs on CPU" in said and "given up" not in said, said
+
+
+@pytest.mark.parametrize("case", ["tower"], indirect=True)
+def test_a_larger_batch_than_was_ever_met_has_more_time(machine, case):
+    """A slow GPU is not given up for that."""
+    machine.configure("blocks=0 slow=8000")  # microseconds: a pass takes a third of a second
+    before = machine.calls("hang")["hang"]
+    backend = _core.Backend("rocm", case[0], SMALL | {"max_batch": 32})
+    works = (machine.calls("hang")["hang"] - before) // 4
+    machine.configure(f"blocks=0 slow={9_000_000 // works}")
+    backend.evaluate(*(np.resize(part, (32, *part.shape[1:])) for part in case[1]))
 
 
 def test_a_gpu_that_hangs_is_given_up(machine, tmp_path):
@@ -178,7 +217,9 @@ def test_a_gpu_that_hangs_is_given_up(machine, tmp_path):
         other.start()
         attempt(lambda: backend.evaluate(*planes))
         other.join()
+        calls = machine.calls("copy", "launch")
         attempt(lambda: backend.evaluate(*planes))
+        assert machine.calls("copy", "launch") == calls, "nothing more is asked of it"
         attempt(lambda: _core.Backend("rocm", network, {"max_batch": 4}))
         live = machine.live_objects()
         del backend

@@ -151,6 +151,7 @@ def test_out_of_memory_in_play_makes_smaller_batches(machine, case, hungry):
         check(backend, case, 8)
         before = machine.calls("alloc")
         check(backend, case, 3)
+        assert positions_at_once(machine, backend, case, 28) == 4, "the next smaller step"
         assert machine.calls("alloc") == before, "it is a size that fits by now"
         machine.configure("")
         assert machine.free_memory() >= free - 2**16, "what the failed pass took is back"
@@ -193,7 +194,7 @@ def test_memory_that_is_there_again_is_used(machine, case, hungry):
     assert positions_at_once(machine, backend, case, 8) < 8
     machine.configure("blocks=0")
     asked, tries = machine.calls("alloc"), 0
-    while machine.calls("alloc") == asked:
+    while machine.calls("alloc") == asked and tries < 1000:
         backend.evaluate(*eight)
         tries += 1
     assert 100 < tries < 1000
@@ -570,6 +571,13 @@ def test_two_networks_share_a_small_gpu(machine, tmp_path):
     machine.give_back(filler)
 
 
+@pytest.mark.parametrize("case", ["tower"], indirect=True)
+def test_without_graphs_nothing_is_captured(machine, case):
+    before = machine.calls("capture")
+    check(make(case, graphs=False), case, 3)
+    assert machine.calls("capture") == before
+
+
 def test_a_driver_that_refuses_graphs(machine, case):
     """It is asked once a batch size; passes are plain then."""
     machine.configure("fail=capture:1+")
@@ -580,7 +588,8 @@ def test_a_driver_that_refuses_graphs(machine, case):
     assert machine.calls(*NEEDS) == before
 
 
-@pytest.mark.parametrize("words, loads", [("memory=1 managed=0", True), ("memory=1 mapped=1", True), ("memory=1 mapped=1 managed=1", False)])
+@pytest.mark.parametrize("words, loads", [("memory=1 managed=0", True), ("memory=1 mapped=1", True), ("mapped=0", True),
+                                          ("memory=1 mapped=1 managed=1", False)])
 def test_an_integrated_gpu_goes_beyond_its_carve_out(machine, tmp_path, words, loads):
     """By fine-grained and then by managed memory, as far as the machine has some."""
     write_net("attention", tmp_path / "wide.pb", embedding=256, dff=512)  # 4 MB

@@ -414,12 +414,16 @@ def machines(folder):
 
 
 def small_net(folder):
-    path = folder / "small.pb"
+    return make_net(folder / "small.pb", body="tower", filters=32, blocks=1, se_ratio=4, policy="convolution")
+
+
+def make_net(path, **shape):
+    """The file, made if it is not there: scripts/make_net.py."""
     if not path.exists():
         spec = importlib.util.spec_from_file_location("make_net", pathlib.Path(__file__).resolve().parents[2] / "scripts/make_net.py")
-        make_net = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(make_net)
-        make_net.write_net(make_net.make_net(body="tower", filters=32, blocks=1, se_ratio=4, policy="convolution"), path)
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        module.write_net(module.make_net(**shape), path)
     return path
 
 

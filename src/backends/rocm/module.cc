@@ -1,4 +1,4 @@
-// The extension module of the ROCm back end. Loading it registers the back ends; the functions are for lc0rocm/rocm.py, which decides.
+// The extension module of the ROCm back end. Loading it registers the back ends; the functions are for lc0rocm/gpu/rocm.py, which decides.
 #include <pybind11/pybind11.h>
 
 #include "backends/rocm/device/device.h"
@@ -29,4 +29,5 @@ PYBIND11_MODULE(ROCM_MODULE, m) {
   m.def("devices", &devices,
         "The GPUs in HIP's order: name, architecture (gfx1100, ...), memory in bytes, compute_units (work-group processors on RDNA), "
         "wave (lanes), integrated. Empty without one; throws Error when the driver does not answer.");
+  m.def("free_memory", [](int index) { return rocm::free_memory(rocm::read_device(index)); }, "Bytes of a GPU; 0 where it does not say.");
 }

@@ -129,12 +129,13 @@ std::uint64_t enqueued(Queue& queue) {
 
 void run_all(Queue& queue) { finish(queue, enqueued(queue)); }
 
+// Those of the current device: what waits for a whole device waits for that one.
 void run_streams(bool blocking_only) {
   std::vector<std::shared_ptr<Queue>> queues;
   {
     const std::scoped_lock lock(mutex);
     for (hipStream_t s : streams) {
-      if (s->blocking || !blocking_only) queues.push_back(s->queue);
+      if (s->queue->device == thread_device && (s->blocking || !blocking_only)) queues.push_back(s->queue);
     }
   }
   for (auto& q : queues) run_all(*q);

@@ -46,12 +46,14 @@ void give_up(int device);
 bool given_up(int device);
 void check_alive(const Device& device);  // throws Error where it was given up
 
-// Of a unique_ptr: frees what a GPU uses; where that one was given up, leaves it to the end of the process.
+// Of a unique_ptr: frees what a GPU uses; where that one was given up, leaves it to the end of the process. Such a call waits for the
+// thread's current device, which may be one that was given up.
 struct Forsake {
   int device = 0;
   template <class T>
   void operator()(T* owner) const {
     if (given_up(device)) return;
+    (void)hipSetDevice(device);
     if constexpr (std::is_void_v<T>) (void)hipFree(owner);
     else if constexpr (std::is_same_v<T*, hipEvent_t>) (void)hipEventDestroy(owner);
     else if constexpr (std::is_same_v<T*, hipGraphExec_t>) (void)hipGraphExecDestroy(owner);
