@@ -131,6 +131,30 @@ _MATCH = _own(
 ) + tuple(option._replace(short="", default=_MATCH_DEFAULTS.get(option.name, option.default)) for option in (
     *NETWORK, *SEARCH, *STOPPING, *ENDGAMES, _row("Threads"), _row("Search"), _row("UCI_Chess960")) if option.kind != "button")
 
+# As games for training are played: with noise, by temperature, each move with all its visits, and nothing in the way of chance.
+_SELFPLAY_DEFAULTS = {"MinibatchSize": 32, "CPuct": 1.2, "CPuctFactor": 0.0, "PolicyTemperature": 1.0, "MaxCollisionVisits": 1, "OutOfOrderEval": False,
+                      "Temperature": 1.0, "DirichletNoiseEpsilon": 0.25, "FpuValue": 0.0, "HistoryFill": "no", "StickyEndgames": False,
+                      "TwoFoldDraws": False, "SmartPruningFactor": 0.0, "Threads": 1, "MaxPrefetch": 0}
+_SHOWN = ("Temperature", "TempDecayMoves", "TempDecayDelayMoves", "TempCutoffMove", "TempEndgame", "DirichletNoiseEpsilon", "DirichletNoiseAlpha")
+
+_SELFPLAY = _own(
+    path("", "output", "", "The folder of the games. Where there are some of these settings, it goes on with the others.", short="o"),
+    spin("", "games", 1000, 1, 10**9, "How many."),
+    spin("", "visits", 800, 2, 4000000000, "Of the search of a move."),
+    spin("", "parallelism", 0, 0, 256, "Games at once, of each worker; 0 for as many as fill the back end's batches."),
+    path("", "openings", "", "A .pgn or .epd file of openings, from which games go on; else from the start position."),
+    check("", "shuffle", False, "Take the openings in an order that the seed decides, not as they come."),
+    spin("", "plies", 0, 0, 1000, "Plies of a game in --openings that are played, 0 for all; or number of random moves."),
+    spin("", "seed", 1, 0, 2**31, "Of what comes before the first search."),
+    real("", "resign-percentage", 0, 0, 100, "A side gives up that can expect fewer points than this, in percent; 0 for never."),
+    real("", "resign-playthrough", 0, 0, 100, "Percent of the games in which nobody gives up."),
+    spin("", "resign-earliest-move", 0, 0, 1000, "From this move on."),
+    spin("", "max-moves", 225, 1, 100000, "Draw after so many."),
+    *_RAY,
+    check("", "again", False, "Begin anew: replace the games that are there.")
+) + tuple(option._replace(short="", default=_SELFPLAY_DEFAULTS.get(option.name, option.default), show=NORMAL if option.name in _SHOWN else option.show)
+          for option in (*NETWORK, *SEARCH, *ENDGAMES, _row("Threads"), _row("SmartPruningFactor"), _row("UCI_Chess960"), _row("RamLimitMb")))
+
 _TOKEN = path("", "token-file", "", "File with the token that clients have to know; serve makes one that is not there. Or set LC0ROCM_TOKEN.")
 
 _SERVE = _own(
@@ -244,6 +268,11 @@ def _match(settings: Settings) -> int:
     return command.run(settings)
 
 
+def _selfplay(settings: Settings) -> int:
+    from lc0rocm.selfplay import command
+    return command.run(settings)
+
+
 def _doctor(settings: Settings) -> int:
     from lc0rocm import doctor
     return doctor.doctor(settings)
@@ -302,6 +331,8 @@ COMMANDS = {command.name: command for command in (
             "lc0rocm annotate games.pgn -o annotated.pgn --weights=net.pb.gz", ("input",)),
     Command("match", "games between two nets, options or UCI engines, and the Elo between them", _match, _MATCH,
             "lc0rocm match net.pb.gz maia-1500 -o match.pgn --games=200", ("first", "second")),
+    Command("selfplay", "games of a net against itself, as training data", _selfplay, _SELFPLAY,
+            "lc0rocm selfplay net.pb.gz -o games --games=1000 --visits=400"),
     Command("serve", "the engine for other machines: UCI over a socket, or lichess's analysis board", _serve, _SERVE,
             "lc0rocm serve --host=0.0.0.0 --token-file=token"),
     Command("connect", "speak UCI with a served engine, for a GUI on this machine", _connect, _CONNECT,

@@ -17,7 +17,7 @@ def client(tmp_path):
 @pytest.mark.parametrize("start", [None, 518, 0])
 def test_a_game(client, start):
     board = chess.Board() if start is None else chess.Board.from_chess960_pos(start)
-    # Enough on the clock for a machine that is busy with other things; scripts/selfplay.py plays faster, whole games.
+    # Enough on the clock for a machine that is busy with other things; `lc0rocm match` plays faster, whole games.
     clocks = {chess.WHITE: 3.0, chess.BLACK: 3.0}
     while not board.is_game_over(claim_draw=True) and board.ply() < 24:
         limit = chess.engine.Limit(white_clock=clocks[chess.WHITE], black_clock=clocks[chess.BLACK], white_inc=0.1,

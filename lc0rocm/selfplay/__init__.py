@@ -1,0 +1,1 @@
+"""Games of a network against itself, and what a training learns from them. docs/selfplay.md tells it to users."""
