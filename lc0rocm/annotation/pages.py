@@ -24,6 +24,7 @@ from lc0rocm.annotation.annotate import said
 from lc0rocm.annotation.phases import PHASES
 
 _SIGNS = {1: "!", 2: "?", 3: "!!", 4: "??", 5: "!?", 6: "?!"}
+_SIGN = re.compile(r" \$([1-6])(?!\d)")  # in a line of PGN
 _WORDS = {"inaccuracy": "?!", "mistake": "?", "blunder": "??"}
 _HERE = pathlib.Path(__file__).parent
 
@@ -132,9 +133,11 @@ def _moves(game: dict[str, Any]) -> str:
         number, white = _place(move)
         before = f'<span class="number">{number}.{"" if white else ".."}</span>' if white or interrupted else ""
         sign = next((_SIGNS[nag] for nag in move.get("nags", ()) if nag in _SIGNS), _WORDS.get(move["judgement"], ""))
-        parts.append(f'<span class="move">{before}<a href="#{move["ply"]}" class="{move["judgement"] or ""}">{_e(move["san"] + sign)}</a></span>')
+        known = "book" if move.get("book") else "tables" if move.get("tables") else ""
+        about = f'class="{move["judgement"] or ""} {known}"' + (f' title="{known}"' if known else "")
+        parts.append(f'<span class="move">{before}<a href="#{move["ply"]}" {about}>{_e(move["san"] + sign)}</a></span>')
         comment = [f'<span class="comment">{_e(move["comment"])}</span>'] if "comment" in move else []
-        lines = [f'<span class="line">({_e(line)})</span>' for line in move.get("variations", ())]
+        lines = [f'<span class="line">({_e(_SIGN.sub(lambda nag: _SIGNS[int(nag[1])], line))})</span>' for line in move.get("variations", ())]
         parts += [*comment, *lines]
         interrupted = bool(comment or lines)
     parts.append(f'<span class="number">{_e(game["headers"].get("Result", "*"))}</span>')
