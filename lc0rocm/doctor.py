@@ -50,7 +50,8 @@ def inspect(wish: dict) -> dict:
         options = backend_options.parse(wish["BackendOptions"])
         heads = [str(options.get("policy_head", "vanilla")), str(options.get("value_head", "winner"))]
         for subject, verdict in auto.known("rocm-auto", options, path, heads) if loaded.module and loaded.devices else ():
-            found["checks"].append({"backend": subject.backend, "gpu": subject.device.index, **(verdict._asdict() if verdict else {})})
+            found["checks"].append({"backend": subject.title, "gpu": subject.device.index,
+                                    "extra": subject.options.get("weights") != options.get("weights"), **(verdict._asdict() if verdict else {})})
     except (Error, OSError) as error:
         found["network"] = str(error)
     return found

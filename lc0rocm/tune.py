@@ -28,9 +28,9 @@ def tune(settings: Settings) -> int:
         work = functools.partial(auto.tune, name, options, path, heads, settings["max-batch-size"], tell, stop)
         verdicts, interrupted = _until_interrupted(work, stop)
     plans = _plans()
-    rows = [[subject.device.index, subject.backend, int(size), speed, 1000 * int(size) / speed]
+    rows = [[subject.device.index, subject.title, int(size), speed, 1000 * int(size) / speed]
             for subject, verdict in verdicts for size, speed in verdict.speed.items()]
-    failures = [f"{subject.backend} on GPU {subject.device.index}: {verdict.why_not}" for subject, verdict in verdicts if verdict.why_not]
+    failures = [f"{subject.title} on GPU {subject.device.index}: {verdict.why_not}" for subject, verdict in verdicts if verdict.why_not]
     if settings["json"]:
         report.write_json({"command": "tune", "network": path, "interrupted": interrupted, "plans": len(plans), "new": len(plans - before),
                            "failures": failures, "sizes": [dict(zip(("gpu", "backend", "batch", "positions_per_second", "ms"), row)) for row in rows]})

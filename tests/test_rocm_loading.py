@@ -278,13 +278,13 @@ def test_each_batch_size_is_checked(weights, monkeypatch, size):
     network = loading.load_backend(weights, "cpu").network
     games = [_core.Game(moves=["e2e4", "e7e5", "g1f3"][:i]) for i in range(4)]
     planes = [np.stack(part) for part in zip(*(game.planes(1) for game in games))]
-    examine._check(_core.Backend("cpu", network, {}), network, planes, [1, 2, 4])
+    examine._check(_core.Backend("cpu", network, {}), examine._cpu(network), planes, [1, 2, 4])
     with pytest.raises(Error, match=f"q of batches of {size} is wrong by 0.01"):
-        examine._check(Wrong("cpu", network, {}), network, planes, [1, 2, 4])
+        examine._check(Wrong("cpu", network, {}), examine._cpu(network), planes, [1, 2, 4])
     monkeypatch.setattr(_core, "registered_backends", lambda: [])  # built without the CPU: they are held against each other
     if size > 1:
         with pytest.raises(Error, match=f"q of batches of {size}, beside those of 1, is wrong"):
-            examine._check(Wrong("cpu", network, {}), network, planes, [1, 2, 4])
+            examine._check(Wrong("cpu", network, {}), examine._cpu(network), planes, [1, 2, 4])
 
 
 def test_progress_in_words():

@@ -1,11 +1,12 @@
 """Several GPUs: rocm-auto uses all that pass their check, each for its share, and one that fails in a game leaves the others playing."""
 import ctypes
+import threading
 import time
 
 import pytest
 
 from lc0rocm import _core, loading
-from lc0rocm.gpu import probe, rocm
+from lc0rocm.gpu import auto, probe, rocm
 
 SMALL = "max_batch=8,streams=1,warm_up=false"
 
@@ -69,6 +70,29 @@ def test_all_that_pass_share_the_work(machine, weights, verdicts):
 
 def test_a_gpu_that_is_asked_for_works_alone(machine, weights, verdicts):
     assert loading.load_backend(weights, "rocm-auto", SMALL + ",gpu=1").backend.name == "rocm-fp16"
+
+
+@pytest.mark.parametrize("integrated, options, slow, chosen", [
+    (True, {}, {}, ("rocm-fp16", "int8", 16)),  # full speed in smaller batches
+    (True, {}, {"int8": 0.5}, ("rocm-fp16", None, 64)),
+    (True, {}, {"int8": 0}, ("rocm-fp16", None, 64)),  # refused
+    (True, {"weights": "full"}, {}, ("rocm-fp16", "full", 64)),
+    (False, {}, {}, ("rocm-fp16", None, 64)),
+    (True, {}, {"rocm-fp16": 0}, ("rocm", None, 64))])
+def test_8_bit_weights_are_considered_where_memory_is_slow(monkeypatch, weights, integrated, options, slow, chosen):
+    device = rocm.Device(0, "a GPU", "gfx1151", 2**34, 20, 32, integrated)
+    speeds = {"rocm": {"8": 20, "16": 30, "64": 50}, "rocm-fp16": {"8": 40, "16": 60, "64": 100}, "int8": {"8": 80, "16": 98, "64": 99}}
+
+    def judge(subject, wish, tell, stop=None):
+        kind = "int8" if subject.options.get("weights") == "int8" else subject.backend
+        factor = slow.get(kind, slow.get(subject.backend, 1))
+        return probe.Verdict("" if factor else "it loses too much", [], [], {}, {size: factor * speed for size, speed in speeds[kind].items()},
+                             {"1": 90.0, "2": 90.0}, 0)
+
+    monkeypatch.setattr(probe, "probe", judge)
+    monkeypatch.setattr(rocm, "load", lambda: rocm.Rocm(None, (device,), "", ""))
+    choice = auto._choose(device, auto._Request(options, weights, [], lambda _: None, threading.Event()))
+    assert (choice.name, choice.options.get("weights"), choice.options["max_batch"]) == chosen
 
 
 def test_a_gpu_that_cannot_be_loaded_is_left_out(machine, weights, verdicts):

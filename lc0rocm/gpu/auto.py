@@ -1,7 +1,7 @@
 """How the GPU back ends are used: what `rocm-auto` means on this machine, and what rocm and rocm-fp16 may call.
 
-rocm-auto takes all discrete GPUs, or the best integrated one where there is none; on each half precision before single unless it is
-wrong or slower, as few threads and as small a largest batch as reach full speed; and the CPU where nothing passes its check."""
+rocm-auto takes all discrete GPUs, or the best integrated one where there is none; on each the precision that is right and reaches full speed
+in the smallest batches, and as few threads as reach it; and the CPU where nothing passes its check."""
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, NamedTuple
@@ -11,7 +11,8 @@ from lc0rocm.report import Progress
 from lc0rocm._core import Error
 
 _NEARLY = 0.95  # of the best speed is as good: smaller batches and fewer threads make a better search
-_PRECISIONS = ("rocm-fp16", "rocm")
+_PRECISIONS: tuple[tuple[str, dict], ...] = (("rocm-fp16", {}), ("rocm", {}))
+_SHORT_WEIGHTS = "rocm-fp16", {"weights": "int8"}  # where memory is slow beside the units: on integrated GPUs
 _LARGEST = 256  # batch of rocm-auto; in a search larger ones gain nothing
 AGAIN = "`lc0rocm tune --again` checks it anew"
 
@@ -74,7 +75,10 @@ def _subjects(name: str, request: _Request) -> list[probe.Subject]:
     devices = _devices(rocm.load().devices, request.options, name == "rocm-auto")
     if name == "rocm-auto":
         request = request._replace(options={"max_batch": _LARGEST} | request.options)
-    return [_subject(kind, device, request) for device in devices for kind in (_PRECISIONS if name == "rocm-auto" else (name,))]
+    if name != "rocm-auto":
+        return [_subject(name, device, request) for device in devices]
+    return [_subject(kind, device, request._replace(options=request.options | more)) for device in devices
+            for kind, more in (*_PRECISIONS, *([_SHORT_WEIGHTS] if device.integrated and "weights" not in request.options else []))]
 
 
 def _devices(devices: tuple[rocm.Device, ...], options: dict, several: bool) -> list[rocm.Device]:
@@ -135,24 +139,23 @@ def _combine(devices: list[rocm.Device], request: _Request) -> Prepared:
 def _choose(device: rocm.Device, request: _Request) -> _Choice:
     """The best of one GPU."""
     messages, verdicts = [], {}
-    subjects = {subject.backend: subject for subject in _subjects("rocm-auto", request._replace(options=request.options | {"gpu": device.index}))}
-    for name, subject in subjects.items():
+    subjects = {subject.title: subject for subject in _subjects("rocm-auto", request._replace(options=request.options | {"gpu": device.index}))}
+    for title, subject in subjects.items():
         verdict = probe.probe(subject, _wish(device, request, True), request.tell, request.stop)
         if verdict.why_not:
-            messages.append(f"{name} fails its check with this network on GPU {device.index}: {verdict.why_not}")
+            messages.append(f"{title} fails its check with this network on GPU {device.index}: {verdict.why_not}")
         else:
-            verdicts[name] = verdict
+            verdicts[title] = verdict
     if not verdicts:
         return _Choice(device, "", {}, 0, [*messages, f"{device} is not used; {AGAIN}"])
-    name = max(verdicts, key=lambda name: max(verdicts[name].speed.values()))
-    verdict = verdicts[name]
-    best = max(verdict.speed.values())
-    batch = next(int(size) for size, speed in sorted(verdict.speed.items(), key=lambda entry: int(entry[0]))
-                 if speed >= _NEARLY * best)
+    best = max(speed for verdict in verdicts.values() for speed in verdict.speed.values())
+    batch, _, title = min((int(size), -speed, title) for title, verdict in verdicts.items() for size, speed in verdict.speed.items()
+                          if speed >= _NEARLY * best)
+    verdict, best = verdicts[title], max(verdicts[title].speed.values())
     threads = 1 if verdict.threads["1"] >= _NEARLY * verdict.threads["2"] else 2
-    options = _playing(subjects[name], verdict) | {"max_batch": batch, "streams": threads}
+    options = _playing(subjects[title], verdict) | {"max_batch": batch, "streams": threads}
     options |= {key: value for key, value in request.options.items() if key in ("max_batch", "streams")}
     speed = max(best, *verdict.threads.values())
-    messages += [*verdict.notes, f"rocm-auto takes {name} on GPU {device.index}, max_batch={options['max_batch']}, "
+    messages += [*verdict.notes, f"rocm-auto takes {title} on GPU {device.index}, max_batch={options['max_batch']}, "
                                  f"streams={options['streams']}: {speed:,.0f} positions/s when measured"]
-    return _Choice(device, name, options, speed, messages)
+    return _Choice(device, subjects[title].backend, options, speed, messages)

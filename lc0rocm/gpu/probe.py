@@ -40,6 +40,11 @@ class Subject(NamedTuple):
     device: rocm.Device
 
     @property
+    def title(self) -> str:
+        """For people."""
+        return self.backend + (f" with weights={weights}" if (weights := self.options.get("weights")) else "")
+
+    @property
     def key(self) -> str:
         parts = rocm.load().identity, self.backend, _fingerprint(self.weights), *self.heads, self.device, self.options
         return "/".join(map(str, parts))
@@ -103,7 +108,7 @@ class _Probing:
         return self._keep(Verdict(reasons[0] + rocm.suspicion(), [], [], {}, {}, {}, time.time()))
 
     def _notes(self, without: tuple[str, ...]) -> list[str]:
-        return [f"{self.subject.backend} does without {', '.join(without)}: {self.found['reasons'][0]}"] if without else []
+        return [f"{self.subject.title} does without {', '.join(without)}: {self.found['reasons'][0]}"] if without else []
 
     def _hear(self, news: dict) -> None:
         if "kept" in news:
@@ -116,7 +121,7 @@ class _Probing:
         self._tell(news["done"], news["total"])
 
     def _tell(self, done: int, total: int) -> None:
-        self.tell(Progress(f"GPU {self.subject.device.index} {self.subject.backend}: {self.stage}", done, total, time.monotonic() - self.since))
+        self.tell(Progress(f"GPU {self.subject.device.index} {self.subject.title}: {self.stage}", done, total, time.monotonic() - self.since))
 
     def _remember(self, found: dict) -> None:
         self.found |= found

@@ -14,7 +14,7 @@ def diagnose(here: machine.Machine, found: dict, libraries: list[machine.Library
     """In the order in which they have to be mended. A machine without an AMD GPU has none."""
     problems = [*_of_access(here), *_of_variables(here, found, libraries), *_of_rocm(here, found, libraries)]
     for check in found["checks"]:
-        if check.get("why_not"):
+        if check.get("why_not") and not check.get("extra"):  # of what rocm-auto considers beside the precisions
             mend = "lc0rocm tune --again"
             if "NoBinaryForGpu" in check["why_not"] or "invalid device function" in check["why_not"]:
                 mend = "pip install . --config-settings=setup-args=-Drocm=amd"
