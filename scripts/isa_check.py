@@ -70,7 +70,10 @@ PARTS = {
     'tower of 128': (4, ['rocm-fp16'], dict(body='tower', filters=128, blocks=1, se_ratio=8, policy='convolution', value_size=8, head_hidden=16)),
     'tower of 256': (2, KINDS, dict(body='tower', filters=256, blocks=1, se_ratio=8, policy='convolution', value_size=8, head_hidden=16)),
 }
-LIBRARY = 'odd attention', {'without': 'hipblaslt miopen'}  # products by rocBLAS, which leaves their ends to our kernels
+OTHERWISE = {  # nets with other options
+    'odd attention with rocblas': ('odd attention', KINDS, {'without': 'hipblaslt miopen'}),  # which leaves the ends of products to our kernels
+    'attention with int8 weights': ('attention', ['rocm-fp16'], {'weights': 'int8'}),
+}
 
 
 class Failure(Exception):
@@ -171,9 +174,9 @@ def run_parts(machine, target, kinds):
         for name, (batch, of, shape) in PARTS.items():
             make_net.write_net(make_net.make_net(seed=1, **shape), path)
             yield from run_passes(machine, target, name, path, [k for k in of if k in kinds], [batch], blocks=3)
-        family, options = LIBRARY
-        make_net.write_net(make_net.make_net(seed=1, **NETS[family]), path)
-        yield from run_passes(machine, target, f'{family} with rocblas', path, kinds, [1], OURS | options)
+        for name, (family, of, options) in OTHERWISE.items():
+            make_net.write_net(make_net.make_net(seed=1, **NETS[family]), path)
+            yield from run_passes(machine, target, name, path, [k for k in of if k in kinds], [1], OURS | options)
 
 
 def summary(record):
