@@ -111,7 +111,7 @@ def test_a_few_positions_fit_where_more_do_not(machine, case, most):
         free, backend = machine.free_memory(), load()
         return free - machine.free_memory(), backend.info["max_batch"]
 
-    two, three = (taken(lambda: make(case, max_batch=most, streams=streams, warm_up=False))[0] for streams in (1, 2))
+    two, three = (taken(lambda streams=streams: make(case, max_batch=most, streams=streams, warm_up=False))[0] for streams in (1, 2))
     wanted = two - (three - two)
     filler = machine.take((machine.free_memory() - wanted) / 2**20 - 0.06)
     assert taken(lambda: make(case, max_batch=512, streams=1, warm_up=False)) == (wanted, most)

@@ -21,17 +21,19 @@ GPUS = 3
 NEEDS = ("alloc", "capture", "plan")
 KINDS = {"alloc": 40, "copy": 40, "launch": 200, "gemm": 40, "conv": 10, "fault": 400, "capture": 4, "plan": 10, "wrong": 20, "hang": 400}
 BACK_ENDS = {"rocm": "gpu=0,{}", "rocm-fp16": "gpu=1,{}", "demux": "a(backend=rocm,gpu=0,weight=2,{}),b(backend=rocm-fp16,gpu=1,{})",
-             "roundrobin": "a(backend=rocm,gpu=1,{}),b(backend=rocm,gpu=2,{})", "multiplexing": "a(backend=rocm,gpu=2,{})", "rocm-auto": "{}"}
+             "roundrobin": "a(backend=rocm,gpu=1,{}),b(backend=rocm,gpu=2,{})", "multiplexing": "a(backend=rocm,gpu=2,{})"}
 
 
+CHOICES = st.fixed_dictionaries({"name": st.sampled_from([*BACK_ENDS]), "net": st.sampled_from("ab"), "max_batch": st.sampled_from([1, 2, 5]),
+                                 "streams": st.sampled_from([1, 2]), "threads": st.sampled_from([0, 1, 4]), "minibatch": st.sampled_from([0, 1, 3, 9])})
 on_gpus = precondition(lambda life: life.name)
 
 
 class Life(gui.Gui):
     exact, most_nodes, share = False, 6, 0.05
 
-    @initialize(silent=st.booleans())
-    def start(self, silent):
+    @initialize(silent=st.booleans(), choice=CHOICES)
+    def start(self, silent, choice):
         self.place = tempfile.TemporaryDirectory()
         listener = socket.socket(socket.AF_UNIX)
         listener.bind(f"{self.place.name}/door")
@@ -48,6 +50,7 @@ class Life(gui.Gui):
         self.since = 0  # of the history: its options
         self.before = None  # counters when it was ready, as long as nothing is done to it
         self.machine(f"devices={GPUS}")
+        self.choose(choice)
 
     def teardown(self):
         try:
@@ -103,15 +106,14 @@ class Life(gui.Gui):
             self.ask("nodes {n}", self.most_nodes - 1, True)
             self.settle()
 
-    @rule(name=st.sampled_from([*BACK_ENDS]), net=st.sampled_from("ab"), max_batch=st.sampled_from([1, 2, 5]), streams=st.sampled_from([1, 2]),
-          threads=st.sampled_from([0, 1, 4]), minibatch=st.sampled_from([0, 1, 3, 9]))
-    def choose(self, name, net, max_batch, streams, threads, minibatch):
+    @rule(choice=CHOICES)
+    def choose(self, choice):
         self.quiet()
-        self.name, self.since, self.before = name, len(self.client.history), None
-        small = f"max_batch={max_batch},streams={streams},warm_up=true"
-        self.options = {"WeightsFile": self.nets[net], "Backend": name, "BackendOptions": BACK_ENDS[name].replace("{}", small),
-                        "Threads": threads, "MinibatchSize": minibatch}
-        for option, value in self.options.items():
+        self.name, self.since, self.before = choice["name"], len(self.client.history), None
+        small = f"max_batch={choice['max_batch']},streams={choice['streams']},warm_up=true"
+        options = {"WeightsFile": self.nets[choice["net"]], "Backend": self.name, "BackendOptions": BACK_ENDS[self.name].replace("{}", small),
+                   "Threads": choice["threads"], "MinibatchSize": choice["minibatch"]}
+        for option, value in options.items():
             self.say(f"setoption name {option} value {value}", False)
         self.expect()
         self.play()
@@ -122,7 +124,7 @@ class Life(gui.Gui):
         reasons = bool(self.lost) or self.memory is not None
         assert self.plays_on() == "gpu" or reasons, self.client.story("the GPU does not play")
         assert reasons or not self.sentences(self.since), self.client.story("a sentence about nothing")
-        assert len(self.sentences(self.since)) <= GPUS * 2, self.client.story("too many sentences")  # rocm-auto: of each GPU, for each precision
+        assert len(self.sentences(self.since)) <= 1, self.client.story("too many sentences")
         self.before = self.machine() if self.plays_on() == "gpu" and not self.sentences(self.since) else None
 
     @on_gpus
@@ -162,7 +164,8 @@ class Life(gui.Gui):
     def new_game(self):
         """Memory that is there again is used."""
         self.quiet()
-        lacked = any("memory" in line for line in self.told(self.since))
+        told = self.told(self.since)
+        lacked = any("memory" in line for line in told) and not any(re.search("going on with|left out", line) for line in told)
         if lacked:
             self.before = None
         since = len(self.client.history)
@@ -187,8 +190,8 @@ class Life(gui.Gui):
             assert time.monotonic() < end, self.client.story(f"{live} things are left on the GPUs")
             time.sleep(0.05)
 
-    def send_back_all_options(self):
-        """Not here: what was listed at first is another back end."""
+    # Not here: what gui.py looks at without GPUs; and the options that were listed at first name another back end.
+    bad_position_and_go = forget_and_count = count_again = castle = send_back_all_options = None
 
 
 def machine(folder):

@@ -5,4 +5,4 @@ from . import gpu_life, gui
 
 
 def test_any_life(emulated_gpu, tmp_path_factory):
-    gui.walk(seed(1)(gpu_life.machine(tmp_path_factory.mktemp("life"))), 3, 30)
+    gui.walk(seed(5)(gpu_life.machine(tmp_path_factory.mktemp("life"))), 3, 25)
