@@ -41,12 +41,14 @@ def test_winograd_input_near_the_limits_of_half(device, dtype):
 @SHAPES
 @pytest.mark.parametrize('width,skip,in_place', [(0, False, False), (0, True, True), (7, True, False), (8, True, True), (16, False, False)])
 def test_winograd_output(device, dtype, batch, channels, width, skip, in_place):
+    if width:
+        channels += channels % 2  # it excites even numbers
     rng = np.random.default_rng(channels)
     m, bias = rng.normal(size=(36, batch * 4, channels)).astype(dtype) / dtype(32), rng.normal(size=channels).astype(dtype)
     rest = rng.normal(size=(batch, 64, channels)).astype(dtype) if skip else None
     se = se_weights(rng, dtype, channels, width) if width else [None] * 4
     y = Output(rest.copy()) if in_place else Output((batch, 64, channels), dtype)
-    device.launch('winograd_output', dtype == np.float16, y, Output(m.copy()), bias, y if in_place else rest, *se, width, batch, channels, 3)
+    device.launch('winograd_output', dtype == np.float16, y, m, bias, y if in_place else rest, *se, width, batch, channels, 3)
     z = np.einsum('ri,sj,ijnc->nrsc', reference.A_T, reference.A_T, m.astype(np.float64).reshape(6, 6, -1, channels)) * 32
     z = z.reshape(batch, 2, 2, 4, 4, channels).transpose(0, 1, 3, 2, 4, 5).reshape(batch, 64, channels) + bias
     if width:
@@ -91,7 +93,7 @@ def test_statistics_are_float(device):
     reference.assert_close(y.array, z, 1, 2e-3)
 
 
-@pytest.mark.parametrize('channels', [8, 3])
+@pytest.mark.parametrize('channels', [8, 2])
 def test_results_beyond_half_saturate(device, channels):
     x, m = np.full((1, 64, channels), 60000, np.float16), np.zeros((36, 4, channels), np.float16)
     m[0] = 1000  # 32,000 in the first square of each tile
@@ -101,7 +103,7 @@ def test_results_beyond_half_saturate(device, channels):
     expected[0, [0, 4, 32, 36]] = 65504
     for weights, width in ([None] * 4, 0), (se, 1):
         y = Output(x.shape, np.float16)
-        device.launch('winograd_output', True, y, Output(m.copy()), None, x, *weights, width, 1, channels, 0)
+        device.launch('winograd_output', True, y, m, None, x, *weights, width, 1, channels, 0)
         assert (y.array == expected).all()
     y = Output(x.shape, np.float16)
     device.launch('squeeze_excitation', True, y, -x, None, -x, *se, 1, 1, channels, 0, 0)
@@ -114,6 +116,6 @@ def test_nan_stays_in_its_position(device):
     se = se_weights(np.random.default_rng(8), np.float16, 8, 8)
     y, z = Output(x.shape, np.float16), Output(x.shape, np.float16)
     device.launch('squeeze_excitation', True, y, x, None, None, *se, 8, 3, 8, 1, 1)
-    device.launch('winograd_output', True, z, Output(m), None, None, *se, 8, 3, 8, 1)
+    device.launch('winograd_output', True, z, m, None, None, *se, 8, 3, 8, 1)
     for out in (y.array, z.array):
         assert np.isnan(out[1]).any() and not np.isnan(out[[0, 2]]).any()

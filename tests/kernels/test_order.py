@@ -27,7 +27,7 @@ def squeeze_excitation(make):
 
 
 def winograd_output(make):
-    return ['winograd_output', make is half, Output((3, 64, 24), make(1).dtype), Output(make(36, 12, 24)), make(24), make(3, 64, 24),
+    return ['winograd_output', make is half, Output((3, 64, 24), make(1).dtype), make(36, 12, 24), make(24), make(3, 64, 24),
             *se(make, 24, 5), 5, 3, 24, 3]
 
 

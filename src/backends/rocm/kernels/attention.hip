@@ -3,7 +3,7 @@
 // A block is one (position, head). The scores never leave the registers: a wave computes S^T = K Q^T for its queries, so that
 // a query's 64 scores lie in the lanes of one column, exponentiates them, and uses the rounded result as the B operand of
 // O^T = V^T P^T. No running maximum is needed: 64 keys are four accumulators. V is transposed on its way into LDS; K, Q and bias come
-// straight from memory in 16-byte pieces.
+// straight from memory in 16-byte pieces. The scores start from the bias over `scale`, so that it is asked for with K and Q, not after them.
 // Limits: at 64 x 32 on gfx11, 64 matrix instructions of 32 cycles, on gfx12 of 16, and about as many cycles of softmax; memory traffic is
 // 4 KiB each of q, k, v and out and 8 KiB of bias, an instruction floor of 240 (matrix, 16-byte loads and stores, exponentials).
 // Waves of more queries load K and V^T less often; waves of fewer queries fill the device at small batches.
@@ -45,7 +45,22 @@ KERNEL_PART void transpose(half* vt, const half* v, unsigned stride, unsigned di
   }
 }
 
-// K Q^T of a wave's queries, not scaled. kExact: head_dim is kDim.
+// The bias of a wave's queries, to be scaled like the scores.
+template <class L>
+KERNEL_PART void start_from(typename L::Scores& scores, const half* bias, unsigned first_query, float inverse_scale) {
+#pragma unroll
+  for (int t = 0; t < L::kTiles; ++t)
+#pragma unroll
+    for (int j = 0; j < L::kKeyTiles; ++j)
+#pragma unroll
+      for (int c = 0; c < kColumns; ++c) {
+        const Floats8 b = load8(at(bias, (first_query + 16 * t + lane_column(c)) * kSquares + j * kRows + lane_row()));
+#pragma unroll
+        for (int r = 0; r < 8; ++r) scores[t][j].x[8 * c + r] = b.x[r] * inverse_scale;
+      }
+}
+
+// Adds K Q^T of a wave's queries, not scaled. kExact: head_dim is kDim.
 template <int kDim, bool kExact, int kThreads>
 KERNEL_PART void multiply_keys(typename AttentionLayout<kDim, kThreads>::Scores& scores, const half* q, const half* k, unsigned first_query,
                                unsigned stride, unsigned dim) {
@@ -66,28 +81,21 @@ KERNEL_PART void multiply_keys(typename AttentionLayout<kDim, kThreads>::Scores&
     }
 }
 
-// Softmax over the keys of each column; `weights` still lack the division by the sum, whose inverse is beside them.
-template <class L, bool kBias>
-KERNEL_PART void exponentiate(typename L::Weights& weights, typename L::Inverses& inverse, typename L::Scores& scores, const half* bias,
-                       unsigned first_query, float scale) {
+// Softmax of the scaled scores over the keys of each column; `weights` still lack the division by the sum, whose inverse is beside them.
+template <class L>
+KERNEL_PART void exponentiate(typename L::Weights& weights, typename L::Inverses& inverse, typename L::Scores& scores, float scale) {
+  const float factor = kLog2e * scale;
 #pragma unroll
   for (int t = 0; t < L::kTiles; ++t) {
 #pragma unroll
     for (int c = 0; c < kColumns; ++c) {
       float top = -INFINITY, sum[4] = {};  // four sums: short chains
 #pragma unroll
-      for (int j = 0; j < L::kKeyTiles; ++j) {
-        float* x = scores[t][j].x + 8 * c;
-        if constexpr (kBias) {
-          const Floats8 b = load8(at(bias, (first_query + 16 * t + lane_column(c)) * kSquares + j * kRows + lane_row()));
+      for (int j = 0; j < L::kKeyTiles; ++j)
 #pragma unroll
-          for (int r = 0; r < 8; ++r) x[r] = fmaf(x[r], scale, b.x[r]);
-        }
-#pragma unroll
-        for (int r = 0; r < 8; ++r) top = fmaxf(top, x[r]);
-      }
+        for (int r = 0; r < 8; ++r) top = fmaxf(top, scores[t][j].x[8 * c + r]);
       top = column_max(top);
-      const float factor = kBias ? kLog2e : kLog2e * scale, shift = -top * factor;
+      const float shift = -top * factor;
 #pragma unroll
       for (int j = 0; j < L::kKeyTiles; ++j) {
         float* x = scores[t][j].x + 8 * c;
@@ -131,28 +139,28 @@ KERNEL_PART void multiply_values(half* out, const half* vt, const typename Atten
   }
 }
 
+// Four blocks of a unit are asked for: told nothing, CUDA's compiler spares registers and waits for memory between the matrix instructions.
 template <int kDim, bool kExact, bool kBias, int kThreads>
-__global__ void __launch_bounds__(kThreads)
+__global__ void __launch_bounds__(kThreads, kDim <= 64 ? 4 : 1)
     attention_half(half* out,         // (batch * 64, out_stride), head h in columns h * head_dim ...
                    const half* q,     // (batch * 64, in_stride), likewise
                    const half* k,     // like q
                    const half* v,     // like q
                    const half* bias,  // (batch, heads, 64 queries, 64 keys)
-                   int head_dim, int in_stride, int out_stride, float scale) {
+                   int head_dim, int in_stride, int out_stride, float scale, float inverse_scale) {
   using L = AttentionLayout<kDim, kThreads>;
   alignas(16) __shared__ half vt[kDim * L::kKeyStride];
   const unsigned head = blockIdx.x, position = blockIdx.y;
   const unsigned stride = in_stride, dim = kExact ? kDim : head_dim;
   const size_t first = size_t(position) * kSquares * stride + head * dim;
-  if (kBias) bias += (size_t(position) * gridDim.x + head) * kSquares * kSquares;
-
-  transpose<kDim, kThreads>(vt, v + first, stride, dim);
   const unsigned first_query = threadIdx.x / kWave * (16 * L::kTiles);
   typename L::Scores scores = {};
+  if (kBias) start_from<L>(scores, bias + (size_t(position) * gridDim.x + head) * kSquares * kSquares, first_query, inverse_scale);
+  transpose<kDim, kThreads>(vt, v + first, stride, dim);
   multiply_keys<kDim, kExact, kThreads>(scores, q + first, k + first, first_query, stride, dim);
   typename L::Weights weights;
   typename L::Inverses inverse;
-  exponentiate<L, kBias>(weights, inverse, scores, bias, first_query, scale);
+  exponentiate<L>(weights, inverse, scores, scale);
   __syncthreads();
   out += size_t(position) * kSquares * out_stride + head * dim;
   multiply_values<kDim, kExact, kThreads>(out, vt, weights, inverse, first_query, out_stride, dim);
@@ -238,7 +246,7 @@ void launch_attention(hipStream_t stream, half* out, const half* q, const half* 
   check_attention(head_dim, in_stride, out_stride);
   const auto launch = [&](auto* kernel, int threads) {
     hipLaunchKernelGGL(kernel, dim3(heads, batch), dim3(threads), 0, stream, out, q, k, v, bias, head_dim, in_stride,
-                       out_stride, 1 / sqrtf(head_dim));
+                       out_stride, 1 / sqrtf(head_dim), sqrtf(head_dim));
   };
   const auto choose = [&](auto* with_bias, auto* without, int threads) { launch(bias ? with_bias : without, threads); };
   if (head_dim == 32 && batch * heads >= kManyBlocks * compute_units)

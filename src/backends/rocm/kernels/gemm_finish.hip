@@ -2,7 +2,10 @@
 // a library that returned the bare product. Memory bound: parts once, y once; a thread takes eight neighbouring columns.
 #include "activation.h"
 #include "half.h"
+#include "error.h"
 #include "kernels.h"
+
+#include <string>
 
 namespace rocm {
 
@@ -14,8 +17,8 @@ __global__ void __launch_bounds__(256)
                 int splits,
                 const T* bias,  // (cols) or null
                 size_t rows, int cols, int y_cols, int ld, nn::Activation activation) {
-  const unsigned pieces = (cols + 7) / 8;
-  const size_t piece = size_t(blockIdx.x) * 256 + threadIdx.x, row = piece / pieces;
+  const unsigned pieces = (cols + 7) / 8, piece = blockIdx.x * 256 + threadIdx.x;  // in 32 bits: a long division takes longer than the rest
+  const size_t row = piece / pieces;
   if (row >= rows) return;
   const int col = piece % pieces * 8, inside = kWhole ? 8 : min(8, cols - col);
   T* const to = col < y_cols ? y + row * y_cols + col : side + row * (cols - y_cols) + (col - y_cols);
@@ -54,6 +57,7 @@ template <class Part, class T>
 void launch_gemm_finish(hipStream_t stream, T* y, T* side, int side_cols, const Part* parts, int splits, const T* bias, size_t rows, int cols,
                         int ld, nn::Activation activation) {
   const size_t threads = rows * ((cols + 7) / 8);
+  if (threads > 0xffffffff - 256) throw Error("finishing a product of " + std::to_string(rows) + " rows; use a smaller batch");
   const auto run = [&](auto kernel) {
     hipLaunchKernelGGL(kernel, dim3((threads + 255) / 256), dim3(256), 0, stream, y, side, parts, splits, bias, rows, cols,
                        cols - side_cols, ld, activation);

@@ -99,11 +99,12 @@ void launch_squeeze_excitation(hipStream_t stream, T* y,  // (batch * 64, channe
                                nn::Activation hidden, nn::Activation end);
 
 // winograd.hip: v = the transformed tiles of x (batch * 64, channels), (36, batch * 4, channels), and y = act(se(m transformed back + bias) +
-// skip) from products of that shape, which se overwrites. bias, se and skip may be null; y may be skip.
+// skip) from products of that shape. bias, se and skip may be null, and se is, where winograd_excites() does not hold; y may be skip.
+bool winograd_excites(int channels);
 template <class T>
 void launch_winograd_input(hipStream_t stream, T* v, const T* x, int batch, int channels);
 template <class T>
-void launch_winograd_output(hipStream_t stream, T* y, T* m, const T* bias, const T* skip, const SqueezeExcitation<T>* se, int batch,
+void launch_winograd_output(hipStream_t stream, T* y, const T* m, const T* bias, const T* skip, const SqueezeExcitation<T>* se, int batch,
                             int channels, nn::Activation activation);
 
 // tower.hip: y = residual blocks of x or, with an input convolution, of what that makes of the planes. A block of so many

@@ -108,6 +108,10 @@ __device__ inline float fast_exp2(float x) {
 __device__ inline float fast_reciprocal(float x) {
 #if defined(__AMDGCN__)
   return __builtin_amdgcn_rcpf(x);
+#elif defined(__CUDA_ARCH__)
+  float y;
+  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
 #else
   return 1.0f / x;
 #endif
@@ -116,6 +120,10 @@ __device__ inline float fast_reciprocal(float x) {
 __device__ inline float fast_rsqrt(float x) {
 #if defined(__AMDGCN__)
   return __builtin_amdgcn_rsqf(x);
+#elif defined(__CUDA_ARCH__)
+  float y;
+  asm("rsqrt.approx.ftz.f32 %0, %1;" : "=f"(y) : "f"(x));
+  return y;
 #else
   return 1.0f / sqrtf(x);
 #endif

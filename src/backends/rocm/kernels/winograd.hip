@@ -1,7 +1,7 @@
 // winograd_input, winograd_output: what winograd.h does before and after its 36 products, for boards of 64 squares with their channels
 // innermost. A thread has one tile of one or two channels. Memory bound: the transformed arrays are 2.25 times the board.
-// With squeeze and excitation a block has a whole position, sums its channels in passing, and puts the plain outputs where
-// it read the products until the gates are known.
+// With squeeze and excitation a block has a whole position, sums its channels in passing, and keeps the plain outputs in registers until the
+// gates are known: a chain of memory, four barriers and two small layers, whose latency bounds it while few blocks fit beside each other.
 #include "squeeze_excitation.h"
 #include "winograd.h"
 
@@ -112,14 +112,24 @@ __device__ inline void tile_outputs(float (&y)[kWidth][16], const T* m, const T*
 
 __device__ inline unsigned tile_square(int tile, int i) { return (tile / 2 * 4 + i / 4) * 8 + tile % 2 * 4 + i % 4; }
 
+// Neighbouring channels as they lie in memory: 16 squares of a tile take half the registers that their floats would.
 template <class T, int kWidth>
-__device__ inline void add_skip(float (&out)[kWidth][16], const T* skip, int tile, int channels) {
+struct alignas(kWidth * sizeof(T)) Packed {
+  T x[kWidth];
+};
+
+template <class T, int kWidth>
+__device__ inline void load_tile(Packed<T, kWidth> (&values)[16], const T* x, int tile, int channels) {
 #pragma unroll
-  for (int i = 0; i < 16; ++i) {
-    const Floats<kWidth> value = load<kWidth>(at(skip, tile_square(tile, i) * channels));
+  for (int i = 0; i < 16; ++i) values[i] = *reinterpret_cast<const Packed<T, kWidth>*>(at(x, tile_square(tile, i) * channels));
+}
+
+template <class T, int kWidth>
+__device__ inline void add(float (&out)[kWidth][16], const Packed<T, kWidth> (&values)[16]) {
 #pragma unroll
-    for (int e = 0; e < kWidth; ++e) out[e][i] += value.x[e];
-  }
+  for (int i = 0; i < 16; ++i)
+#pragma unroll
+    for (int e = 0; e < kWidth; ++e) out[e][i] += to_float(values[i].x[e]);
 }
 
 template <class T, int kWidth>
@@ -154,54 +164,49 @@ __global__ void __launch_bounds__(kOutputThreads)
   const size_t first = size_t(position) * 64 * channels + c;
   float out[kWidth][16];
   tile_outputs<T, kWidth>(out, m + size_t(position * kTiles + tile) * channels + c, bias, c, size_t(batch) * kTiles * channels);
-  if (skip) add_skip(out, skip + first, tile, channels);
+  if (skip) {
+    Packed<T, kWidth> rest[16];
+    load_tile(rest, skip + first, tile, channels);
+    add(out, rest);
+  }
   finish_tile(y + first, out, tile, channels, activation);
 }
 
-template <class T, int kWidth>
+template <class T, int kWidth, int kItems>  // tiles of kWidth channels of each thread, at most
 __global__ void __launch_bounds__(kExciteThreads)
-    winograd_output_excited(T* y, T* m, const T* bias, const T* skip, SqueezeExcitation<T> se, int batch, int channels,  // m is overwritten
+    winograd_output_excited(T* y, const T* m, const T* bias, const T* skip, SqueezeExcitation<T> se, int batch, int channels,
                             nn::Activation activation) {
   HIP_DYNAMIC_SHARED(float, lds);
   const int groups = channels / kWidth;
-  const size_t plane = size_t(batch) * kTiles * channels, first = size_t(blockIdx.x) * 64 * channels;
+  const size_t first = size_t(blockIdx.x) * 64 * channels;
   y += first, m += size_t(blockIdx.x) * kTiles * channels;
-  if (skip) skip += first;
-  for (int item = threadIdx.x; item < kTiles * groups; item += kExciteThreads) {
-    const int tile = item / groups, c = item % groups * kWidth;
-    const size_t step = opaque(plane);
-    float out[kWidth][16];
-    T* const own = m + tile * channels + c;
-    tile_outputs<T, kWidth>(out, own, bias, c, step);
+  float out[kItems][kWidth][16];
+  Packed<T, kWidth> rest[kItems][16] = {};
+#pragma unroll
+  for (int k = 0; k < kItems; ++k) {
+    const int item = k * kExciteThreads + threadIdx.x, tile = item / groups, c = item % groups * kWidth;
+    if (tile >= kTiles) break;
+    tile_outputs<T, kWidth>(out[k], m + tile * channels + c, bias, c, size_t(batch) * kTiles * channels);
+    if (skip) load_tile(rest[k], skip + first + c, tile, channels);  // comes while the gates are computed
 #pragma unroll
     for (int e = 0; e < kWidth; ++e) {
       float sum = 0;
 #pragma unroll
-      for (float value : out[e]) sum += value;
+      for (float value : out[k][e]) sum += value;
       lds[tile * channels + c + e] = sum;
-      saturate<T>(out[e]);
-    }
-#pragma unroll
-    for (int i = 0; i < 16; ++i) {
-      Floats<kWidth> value;
-#pragma unroll
-      for (int e = 0; e < kWidth; ++e) value.x[e] = out[e][i];
-      store(own + i * step, value);
     }
   }
   excite<T, kExciteThreads>(lds, se, channels, activation);
-  for (int item = threadIdx.x; item < kTiles * groups; item += kExciteThreads) {
-    const int tile = item / groups, c = item % groups * kWidth;
-    const size_t step = opaque(plane);
-    float out[kWidth][16];
 #pragma unroll
-    for (int i = 0; i < 16; ++i) {
-      const Floats<kWidth> z = load<kWidth>(m + tile * channels + c + i * step);
+  for (int k = 0; k < kItems; ++k) {
+    const int item = k * kExciteThreads + threadIdx.x, tile = item / groups, c = item % groups * kWidth;
+    if (tile >= kTiles) break;
 #pragma unroll
-      for (int e = 0; e < kWidth; ++e) out[e][i] = fmaf(z.x[e], lds[channels + c + e], lds[2 * channels + c + e]);
-    }
-    if (skip) add_skip(out, skip + c, tile, channels);
-    finish_tile(y + c, out, tile, channels, activation);
+    for (int e = 0; e < kWidth; ++e)
+#pragma unroll
+      for (float& value : out[k][e]) value = fmaf(value, lds[channels + c + e], lds[2 * channels + c + e]);
+    add(out[k], rest[k]);
+    finish_tile(y + c, out[k], tile, channels, activation);
   }
 }
 
@@ -213,15 +218,21 @@ void launch_winograd_input(hipStream_t stream, T* v, const T* x, int batch, int 
   hipLaunchKernelGGL((width == 2 ? winograd_input<T, 2> : winograd_input<T, 1>), grid, dim3(kInputThreads), 0, stream, v, x, batch, channels);
 }
 
+bool winograd_excites(int channels) { return channels % 2 == 0 && kTiles * channels / 2 <= 2 * kExciteThreads; }
+
 template <class T>
-void launch_winograd_output(hipStream_t stream, T* y, T* m, const T* bias, const T* skip, const SqueezeExcitation<T>* se, int batch,
+void launch_winograd_output(hipStream_t stream, T* y, const T* m, const T* bias, const T* skip, const SqueezeExcitation<T>* se, int batch,
                             int channels, nn::Activation activation) {
-  const int width = channels % 2 == 0 ? 2 : 1;
   if (se) {
-    hipLaunchKernelGGL((width == 2 ? winograd_output_excited<T, 2> : winograd_output_excited<T, 1>), dim3(batch), dim3(kExciteThreads),
-                       squeeze_excitation_lds(channels, se->width), stream, y, m, bias, skip, *se, batch, channels, activation);
+    if (!winograd_excites(channels)) throw Error("Winograd's output cannot excite " + std::to_string(channels) + " channels");
+    const auto launch = [&](auto* kernel) {
+      hipLaunchKernelGGL(kernel, dim3(batch), dim3(kExciteThreads), squeeze_excitation_lds(channels, se->width), stream, y, m, bias, skip, *se,
+                         batch, channels, activation);
+    };
+    launch(kTiles * channels / 2 <= kExciteThreads ? winograd_output_excited<T, 2, 1> : winograd_output_excited<T, 2, 2>);
     return;
   }
+  const int width = channels % 2 == 0 ? 2 : 1;
   const dim3 grid((size_t(batch) * channels / width + kOutputThreads - 1) / kOutputThreads, kTiles);
   hipLaunchKernelGGL((width == 2 ? winograd_output<T, 2> : winograd_output<T, 1>), grid, dim3(kOutputThreads), 0, stream, y, m, bias, skip,
                      batch, channels, activation);
@@ -229,9 +240,9 @@ void launch_winograd_output(hipStream_t stream, T* y, T* m, const T* bias, const
 
 template void launch_winograd_input(hipStream_t, float*, const float*, int, int);
 template void launch_winograd_input(hipStream_t, half*, const half*, int, int);
-template void launch_winograd_output(hipStream_t, float*, float*, const float*, const float*, const SqueezeExcitation<float>*, int, int,
+template void launch_winograd_output(hipStream_t, float*, const float*, const float*, const float*, const SqueezeExcitation<float>*, int, int,
                                      nn::Activation);
-template void launch_winograd_output(hipStream_t, half*, half*, const half*, const half*, const SqueezeExcitation<half>*, int, int,
+template void launch_winograd_output(hipStream_t, half*, const half*, const half*, const half*, const SqueezeExcitation<half>*, int, int,
                                      nn::Activation);
 
 }  // namespace rocm

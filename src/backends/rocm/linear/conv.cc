@@ -35,7 +35,13 @@ void run_winograd(Stream& stream, const ConvolutionTask<T>& t) {
   Product<T> product{m, v, t.weights(true)};
   product.rows = tiles, product.cols = t.out, product.depth = t.in, product.batch = kPoints, product.one_w = false;
   gemm(stream, product);
-  launch_winograd_output(stream, t.y, m, t.bias, t.skip, t.se, t.batch, t.out, t.activation);
+  if (!t.se || winograd_excites(t.out)) {
+    launch_winograd_output<T>(stream, t.y, m, t.bias, t.skip, t.se, t.batch, t.out, t.activation);
+  } else {
+    T* const z = take<T>(stream, std::size_t(t.batch) * 64 * t.out);
+    launch_winograd_output<T>(stream, z, m, t.bias, nullptr, nullptr, t.batch, t.out, nn::Activation::kNone);
+    finish<T>(stream, t, z, nullptr);
+  }
 }
 
 template <class T>
