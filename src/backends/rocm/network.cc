@@ -2,9 +2,11 @@
 // scratch memory lives until its scope ends.
 #include "backends/rocm/network.h"
 
+#include <algorithm>
 #include <cmath>
+#include <cstdio>
+#include <optional>
 #include <string>
-#include <tuple>
 #include <variant>
 
 #include "backends/rocm/kernels/kernels.h"
@@ -41,21 +43,37 @@ void fit(nn::Encoder& e) {
   e.qkv = nn::stacked({e.qkv, compress});
 }
 
+// A word for what layers there are, of which shapes.
+std::string structure_of(const std::vector<nn::Layer>& layers, bool int8) {
+  std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
+  const auto add = [&](std::uint64_t x) { hash = (hash ^ x) * 0x100000001b3; };
+  for (const nn::Layer& layer : layers) {
+    std::ranges::for_each(layer.name, add);
+    std::ranges::for_each(layer.shape, add);
+  }
+  char text[17];
+  std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
+  return text + std::string(int8 ? "/int8" : "");
+}
+
 // The pass of one batch. Activations lie in the stream's arena.
 template <class T>
 class Forward {
  public:
-  Forward(Weights& weights, Stream& stream, bool int8, int batch, Probe* probe)
-      : weights_(weights), stream_(stream), int8_(int8), batch_(batch), probe_(probe) {}
+  Forward(Weights& weights, Stream& stream, bool int8, int batch, bool beside, Probe* probe)
+      : weights_(weights), stream_(stream), arena_(stream.arena()), int8_(int8), batch_(batch), beside_(beside), probe_(probe) {}
+  // The same pass, queued elsewhere.
+  Forward(const Forward& main, Stream& stream)
+      : weights_(main.weights_), stream_(stream), arena_(main.arena_), int8_(main.int8_), batch_(main.batch_), beside_(main.beside_), probe_(main.probe_) {}
 
   template <class N = T>
   N* take(std::size_t numbers) {  // so many a position
-    return static_cast<N*>(stream_.arena().take(numbers * batch_ * sizeof(N)));
+    return static_cast<N*>(arena_.take(numbers * batch_ * sizeof(N)));
   }
 
   void tower(T* x, const nn::Tower& tower, const Input& in) {
     if (!probe_) return rocm::tower(stream_, weights_, x, tower, in.masks, in.values, batch_);
-    const Arena::Scope scope(stream_.arena());
+    const Arena::Scope scope(arena_);
     const int filters = tower.input.out();
     const Rows rows{kSquares, filters};
     T *planes = take(kSquares * chess::kPlanes), *inner = take(kSquares * filters), *branch = take(kSquares * filters);
@@ -79,7 +97,7 @@ class Forward {
 
   void embedding(T* tokens, const T* tower, const nn::Embedding& e, const Input& in) {
     const int channels = e.dense.out();
-    const Arena::Scope scope(stream_.arena());
+    const Arena::Scope scope(arena_);
     const T* x = tower;
     const bool full = !tower;  // of planes: a counter of up to 99 beside bits multiplies the error of its weight
     if (!tower) {
@@ -113,13 +131,21 @@ class Forward {
   void encoder(T* tokens, const nn::Encoder& e, const std::string& name) {
     const int width = e.out.in(), channels = e.out.out();
     {
-      const Arena::Scope scope(stream_.arena());
+      const Arena::Scope scope(arena_);
       T *qkv = take(kSquares * 3 * width), *mixed = take(kSquares * width);
       T* bias = e.smolgen ? take(e.heads * kScores) : nullptr;
       const int squeezed_channels = e.smolgen ? e.smolgen->compress.out() : 0;
       T* squeezed = take(kSquares * squeezed_channels);
-      dense(qkv, tokens, e.qkv, kSquares, Activation::kNone, squeezed, squeezed_channels);
-      if (e.smolgen) smolgen(bias, squeezed, *e.smolgen, e.heads);
+      if (e.smolgen && beside_) {
+        Beside beside(stream_);
+        Forward side(*this, beside.stream());
+        side.columns(squeezed, tokens, e.qkv, kSquares, 3 * width, squeezed_channels);
+        side.smolgen(bias, squeezed, *e.smolgen, e.heads);
+        columns(qkv, tokens, e.qkv, kSquares, 0, 3 * width);
+      } else {
+        dense(qkv, tokens, e.qkv, kSquares, Activation::kNone, squeezed, squeezed_channels);
+        if (e.smolgen) smolgen(bias, squeezed, *e.smolgen, e.heads);
+      }
       if (probe_) shown_attention(mixed, qkv, bias, e, name);
       else attention(mixed, qkv, bias, e);
       normed(tokens, mixed, e.out, tokens, e.norm, kSquares, e.alpha);
@@ -160,7 +186,7 @@ class Forward {
   }
 
   void smolgen(T* bias, const T* squeezed, const nn::Smolgen& s, int heads) {
-    const Arena::Scope scope(stream_.arena());
+    const Arena::Scope scope(arena_);
     T *a = take(s.dense1.out()), *b = take(s.dense2.out());
     normed(a, squeezed, s.dense1, nullptr, s.norm1, 1, 1, s.activation);
     normed(b, a, s.dense2, nullptr, s.norm2, 1, 1, s.activation);
@@ -168,7 +194,7 @@ class Forward {
   }
 
   void feed_forward(T* tokens, const nn::FeedForward& f, const std::string& name) {
-    const Arena::Scope scope(stream_.arena());
+    const Arena::Scope scope(arena_);
     T* hidden = take(kSquares * f.dense1.out());
     dense(hidden, tokens, f.dense1, kSquares, f.activation);
     show(name, ".hidden", hidden, {kSquares, f.dense1.out()});
@@ -232,6 +258,11 @@ class Forward {
     multiply({.y = y, .x = x, .bias = table(layer.b), .rows = rows, .activation = activation, .side = side, .side_cols = side_cols}, layer.w);
   }
 
+  // `count` columns of it, from the first-th on.
+  void columns(T* y, const T* x, const nn::Dense& layer, int rows, int first, int count) {
+    multiply({.y = y, .x = x, .bias = layer.b ? table(layer.b) + first : nullptr, .rows = rows, .cols = count}, layer.w, false, first);
+  }
+
   // y = w x
   void product(T* y, const T* x, const nn::Dense& layer, int rows, bool full = false) {
     multiply({.y = y, .x = x, .rows = rows}, layer.w, full);
@@ -244,11 +275,18 @@ class Forward {
               .norm = RowNorm<T>{skip, table(n.gain), table(n.shift), alpha, n.eps}}, layer.w, full);
   }
 
-  // The product by a layer's weights as they are stored, or full ones; its rows are those of a position.
-  void multiply(Product<T> p, const nn::Weight& w, bool full = false) {
-    p.rows *= batch_, p.cols = w.shape[0], p.depth = w.shape[1];
-    if (int8_ && !full && p.depth % kInt8Step == 0) std::tie(p.int8, p.scales) = weights_.int8(w);
-    else p.w = table(w);
+  // The product by a layer's weights as they are stored, or full ones, from their first-th row on; its rows are those of a position, and its
+  // columns, unless it says so, all.
+  void multiply(Product<T> p, const nn::Weight& w, bool full = false, int first = 0) {
+    p.rows *= batch_, p.depth = w.shape[1];
+    if (p.cols == 0) p.cols = w.shape[0];
+    const std::size_t before = std::size_t(first) * p.depth;
+    if (int8_ && !full && p.depth % kInt8Step == 0) {
+      const auto [weights, scales] = weights_.int8(w);
+      p.int8 = weights + before, p.scales = scales + first;
+    } else {
+      p.w = table(w) + before;
+    }
     gemm(stream_, p);
   }
 
@@ -273,15 +311,18 @@ class Forward {
 
   Weights& weights_;
   Stream& stream_;
+  Arena& arena_;
   const bool int8_;
   const int batch_;
+  const bool beside_;
   Probe* const probe_;  // or null
 };
 
 }  // namespace
 
 template <class T>
-Model<T>::Model(nn::Description description, bool int8) : description_(std::move(description)), layers_(nn::layers(description_)), int8_(int8) {
+Model<T>::Model(nn::Description description, bool int8)
+    : description_(std::move(description)), layers_(nn::layers(description_)), structure_(structure_of(layers_, int8)), int8_(int8) {
   nn::Description& d = description_;
   for (nn::Encoder& e : d.encoders) fit(e);
   if (auto* attention = std::get_if<nn::AttentionPolicy>(&d.policy))
@@ -293,9 +334,9 @@ Model<T>::Model(nn::Description description, bool int8) : description_(std::move
 }
 
 template <class T>
-void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out, Probe* probe) {
+void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out, bool beside, Probe* probe) {
   const nn::Description& d = description_;
-  Forward<T> forward(weights_, stream, int8_, batch, probe);
+  Forward<T> forward(weights_, stream, int8_, batch, beside, probe);
   const Arena::Scope scope(stream.arena());
   T* x = nullptr;
   if (d.tower) {
@@ -309,12 +350,14 @@ void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out
     x = tokens;
   }
   {
-    const Arena::Scope scope(stream.arena());
-    const LastLayer<T> value = forward.hidden_layers(x, d.value, "value");
-    const LastLayer<T> moves_left = d.moves_left ? forward.hidden_layers(x, *d.moves_left, "moves_left") : LastLayer<T>{};
-    launch_values(stream, out.values, value, moves_left, batch, d.wdl);
+    std::optional<Beside> branch;
+    if (beside && out.policy) branch.emplace(stream);
+    Forward<T> values(forward, branch ? branch->stream() : stream);
+    const LastLayer<T> value = values.hidden_layers(x, d.value, "value");
+    const LastLayer<T> moves_left = d.moves_left ? values.hidden_layers(x, *d.moves_left, "moves_left") : LastLayer<T>{};
+    launch_values(branch ? branch->stream() : stream, out.values, value, moves_left, batch, d.wdl);
+    if (out.policy) std::visit([&](const auto& head) { forward.policy(out.policy, x, head, in); }, d.policy);
   }
-  if (out.policy) std::visit([&](const auto& head) { forward.policy(out.policy, x, head, in); }, d.policy);
   check(hipGetLastError(), "launching the network's kernels");
 }
 

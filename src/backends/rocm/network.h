@@ -30,13 +30,16 @@ class Model {
   const nn::Description& description() const { return description_; }
   const std::vector<nn::Layer>& layers() const { return layers_; }
 
-  // Queues the pass; what it writes is there when the stream has been waited for. Throws Error. Thread-safe, with a stream a thread. probe:
-  // sees layers as they come, for which what fuses them away is left out.
-  void run(Stream& stream, int batch, const Input& in, const Output& out, Probe* probe = nullptr);
+  // Queues the pass; what it writes is there when the stream has been waited for. Throws Error. Thread-safe, with a stream a thread.
+  void run(Stream& stream, int batch, const Input& in, const Output& out);
+  // The same, with what does not depend on each other on two streams or on one. probe, or null: sees layers as they come, for which what fuses
+  // them away is left out.
+  void run(Stream& stream, int batch, const Input& in, const Output& out, bool beside, Probe* probe);
 
  private:
   nn::Description description_;
   std::vector<nn::Layer> layers_;
+  const std::string structure_;  // of all nets with these layers, in plans
   const bool int8_;
   Weights weights_;
 };

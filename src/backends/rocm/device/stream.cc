@@ -78,6 +78,7 @@ Stream::Stream(const Device& device, Planner& planner) : device_(device), planne
 Stream::~Stream() {
   (void)hipSetDevice(device_.index);
   (void)hipStreamSynchronize(stream_);
+  side_.reset();
   attached_.clear();
   if (rocblas_) (void)rocblas_destroy_handle(rocblas_);
   if (hipblaslt_) (void)hipblasLtDestroy(hipblaslt_);
@@ -132,6 +133,30 @@ miopenHandle_t Stream::miopen() {
   return miopen_;
 }
 
+void Stream::begin_play() {
+  in_play_ = true;
+  if (side_) side_->begin_play();
+}
+
+Stream& Stream::side() {
+  if (!side_) {
+    side_ = std::make_unique<Stream>(device_, planner_);
+    if (in_play_) side_->begin_play();
+  }
+  return *side_;
+}
+
+Beside::Beside(Stream& main) : main_(main) {
+  Stream& side = main.side();
+  check(hipEventRecord(side.done_, main), "branching off a stream");
+  check(hipStreamWaitEvent(side, side.done_, 0), "branching off a stream");
+}
+
+Beside::~Beside() {
+  Stream& side = main_.side();
+  if (hipEventRecord(side.done_, side) == hipSuccess) (void)hipStreamWaitEvent(main_, side.done_, 0);
+}
+
 void* Stream::workspace(std::size_t bytes, Room room) {
   DeviceMemory& memory = workspaces_[int(room)];
   if (bytes > memory.bytes()) {
@@ -144,11 +169,13 @@ void* Stream::workspace(std::size_t bytes, Room room) {
 
 void Stream::reserve(std::size_t bytes) {
   outgrown_.clear();
+  if (side_) side_->reserve(0);
   arena_.reserve(bytes);
 }
 
 bool Stream::grow(std::size_t bytes) {
   outgrown_.clear();
+  if (side_) side_->grow(0);
   return arena_.grow(bytes);
 }
 

@@ -76,7 +76,7 @@ class Stream {
   hipblasLtHandle_t hipblaslt();
   miopenHandle_t miopen();
   // In play no default takes memory that was not reserved: no first handle of rocBLAS, which has a workspace, and no larger one of ours.
-  void begin_play() { in_play_ = true; }
+  void begin_play();
   bool may_default_to_rocblas() const { return rocblas_ || !in_play_; }
   std::size_t most_default_workspace(Room room = Room::kProduct) const { return in_play_ ? workspaces_[int(room)].bytes() : SIZE_MAX; }
 
@@ -84,7 +84,7 @@ class Stream {
   void* workspace(std::size_t bytes, Room room = Room::kProduct);
 
   // Whether workspace or activations went beyond what was reserved: a graph would know places that will not stay.
-  bool outgrown() const { return !outgrown_.empty() || arena_.peak() > arena_.bytes(); }
+  bool outgrown() const { return !outgrown_.empty() || arena_.peak() > arena_.bytes() || (side_ && side_->outgrown()); }
   // Frees what was outgrown and makes room for `bytes` of activations. The device is idle and no graph is left. Throws OutOfMemory.
   void reserve(std::size_t bytes);
   bool grow(std::size_t bytes);  // see Arena
@@ -98,7 +98,10 @@ class Stream {
   }
   Arena& arena() { return arena_; }
 
+  Stream& side();  // another of the same device, for Beside, made at first use
+
  private:
+  friend class Beside;
   Device device_;
   Planner& planner_;
   hipStream_t stream_ = nullptr;
@@ -108,9 +111,24 @@ class Stream {
   bool in_play_ = false;
   DeviceMemory rocblas_workspace_, workspaces_[2];  // the latter by Room
   std::vector<DeviceMemory> outgrown_;  // work in flight and captured graphs may still use them
-  hipEvent_t done_ = nullptr;
+  hipEvent_t done_ = nullptr;  // of wait(); of Beside: where its stream begins, or ends
   Arena arena_;
   std::map<std::type_index, std::shared_ptr<void>> attached_;
+  std::unique_ptr<Stream> side_;
+};
+
+// Work beside a stream's: what is queued on stream() runs beside what is queued on the main one until this ends; both come after all that was
+// queued before, and all that is queued later comes after both. Its arrays are the main stream's; neither side may take back what it
+// took before the end.
+class Beside {
+ public:
+  explicit Beside(Stream& main);  // throws Error
+  ~Beside();
+  Beside(const Beside&) = delete;
+  Stream& stream() { return main_.side(); }
+
+ private:
+  Stream& main_;
 };
 
 }  // namespace rocm

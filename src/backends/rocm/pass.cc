@@ -1,0 +1,94 @@
+// Which way a pass goes: with the parts that do not depend on each other (smolgen and the queries, keys and values; the heads) one behind the
+// other, or beside each other on two streams. Small kernels leave most of a GPU idle, but streams that wait for each other cost time too, and what that
+// is differs from driver to driver: so the whole pass is measured both ways.
+#include <algorithm>
+#include <cmath>
+
+#include "backends/rocm/linear/choices.h"
+#include "backends/rocm/network.h"
+
+namespace rocm {
+namespace {
+
+struct PassShape {
+  std::string net;
+  int batch = 0;
+  bool half = false;
+  auto operator<=>(const PassShape&) const = default;
+};
+
+template <class T>
+struct PassTask {
+  Model<T>* model;
+  Input in;
+  Output out;
+};
+
+// The pass itself, as often as it takes: it changes nothing that it reads.
+template <class T>
+class PassTrial {
+ public:
+  PassTrial(Stream& stream, const PassShape& shape, const PassTask<T>& task) : stream_(stream), values_(3 * shape.batch), task_(task) {}
+
+  PassTask<T> task() const { return task_; }
+
+  bool good(const std::function<bool(const PassTask<T>&)>& run) {
+    if (!run(task_)) return false;
+    std::vector<float> values(values_.size());
+    check(hipMemcpyAsync(values.data(), task_.out.values, values.size() * sizeof(float), hipMemcpyDeviceToHost, stream_), "reading a result");
+    stream_.wait();
+    if (!known_) values_ = values;
+    known_ = true;
+    constexpr float kTolerance = 0.05f;  // of q, d and moves left: the products are other ones, each with its own roundings
+    return std::ranges::equal(values, values_, [](float x, float y) { return std::abs(x - y) <= kTolerance * (1 + std::abs(y)); });
+  }
+
+ private:
+  Stream& stream_;
+  std::vector<float> values_;
+  bool known_ = false;
+  PassTask<T> task_;
+};
+
+template <class T>
+struct Passes {
+  using Shape = PassShape;
+  using Task = PassTask<T>;
+  struct Way {
+    bool beside = false;
+    static constexpr bool library = false;
+  };
+
+  static PassTrial<T> trial(Stream& stream, const Shape& s, const Task& task) { return {stream, s, task}; }
+  static std::string key(Stream& stream, const Shape& s) {
+    return stream.device().kind() + (s.half ? "/half" : "/float") + "/pass/b" + std::to_string(s.batch) + '/' + s.net;
+  }
+  static std::vector<std::string> defaults(Stream&, const Shape&) { return {"behind"}; }
+  static std::vector<std::string> candidates(Stream&, const Shape&) { return {"behind", "beside"}; }
+  static std::optional<Way> make(Stream& stream, const Shape&, const std::string& name) {
+    if (name == "beside") stream.side();
+    return name == "beside" || name == "behind" ? std::optional(Way{name == "beside"}) : std::nullopt;
+  }
+
+  static bool run(Stream& stream, const Shape& s, const Way& way, const Task& task) {
+    try {
+      task.model->run(stream, s.batch, task.in, task.out, way.beside, nullptr);
+    } catch (const OutOfMemory&) {  // a second stream has workspaces of its own
+      if (!way.beside) throw;
+      return false;
+    }
+    return true;
+  }
+};
+
+}  // namespace
+
+template <class T>
+void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out) {
+  Choices<Passes<T>>::queue(stream, {structure_, batch, sizeof(T) == 2}, {this, in, out});
+}
+
+template void Model<float>::run(Stream&, int, const Input&, const Output&);
+template void Model<half>::run(Stream&, int, const Input&, const Output&);
+
+}  // namespace rocm
