@@ -17,17 +17,22 @@ import math
 import multiprocessing
 import pathlib
 import shlex
-from typing import Callable
 
 import chess
-import chess.engine
 
 import lc0rocm
 from lc0rocm import strength
+from lc0rocm.engine.request import Position, Request
+from lc0rocm.games import play
+from lc0rocm.games.limit import Limit
+from lc0rocm.games.player import Found, Player
+from lc0rocm.games.verdict import ADJUDICATION, Adjudication, Judge
+from lc0rocm.match.elo import expected
+from lc0rocm.match.foreign import Foreign
+from lc0rocm.match.record import POINTS
 
 MOST_PLIES = 400
 LEVELS = (1350, 2850)  # of Stockfish 15.1
-Ask = Callable[[chess.Board], chess.Move]
 
 
 def main() -> None:
@@ -75,37 +80,60 @@ def ten_games(name: str, options: argparse.Namespace) -> None:
     kind, value = name.split()[-2:] if name.startswith("UCI_Elo") else name.split()[-1].split("=")
     games: list[dict] = []
     with contextlib.ExitStack() as stack:
-        stockfish = stack.enter_context(chess.engine.SimpleEngine.popen_uci(options.stockfish))
         if kind == "UCI_Elo":
-            ours = stack.enter_context(chess.engine.SimpleEngine.popen_uci(shlex.split(options.engine), timeout=60))
-            ours.configure({"UCI_LimitStrength": True, "UCI_Elo": int(value)})
-            ask: Ask = lambda board: ours.play(board, chess.engine.Limit(nodes=1000000)).move
+            ours: Player = Foreign(shlex.split(options.engine), {"UCI_LimitStrength": "true", "UCI_Elo": value})
         else:
-            ask = way(kind, float(value), options)
+            ours = Way(kind, float(value), options)
+        stack.callback(ours.close)
         for i in range(10):
             level = int(value) if kind == "UCI_Elo" else round(ratings(games)[name][0]) if games else 1850
-            games.append(game(name, ask, stockfish, min(max(level, LEVELS[0]), LEVELS[1]), i % 2 == 0, options))
+            games.append(game(name, ours, min(max(level, LEVELS[0]), LEVELS[1]), i % 2, options))
             with open(options.out, "a") as out:
                 out.write(json.dumps(games[-1]) + "\n")  # in one piece: others write too
 
 
-def way(kind: str, value: float, options: argparse.Namespace) -> Ask:
-    network = lc0rocm.Network(options.net or None, backend=options.backend, backend_options=options.backend_options)
-    if kind == "policy":
-        return lambda board: strength.draw({move: math.log(share) for move, share in network.policy(board).items() if share}, value)
-    engine = lc0rocm.Engine(network, strength.OF_A_SEARCH)
-    return lambda board: engine.search(board, nodes=int(value)).best_move
+class Way:
+    """A player by the policy drawn at a temperature, or by a search of so many nodes."""
+
+    def __init__(self, kind: str, value: float, options: argparse.Namespace):
+        self.name, self._kind, self._value = kind, kind, value
+        self._network = lc0rocm.Network(options.net or None, backend=options.backend, backend_options=options.backend_options)
+        self._engine = lc0rocm.Engine(self._network, strength.OF_A_SEARCH)
+
+    def new_game(self, chess960: bool) -> None:
+        self._engine.new_game()
+
+    def find(self, position: Position, request: Request) -> Found:
+        board = chess.Board(position.fen)
+        for word in position.moves:
+            board.push(board.parse_uci(word))
+        if self._kind == "policy":
+            policy = self._network.policy(board)
+            move = strength.draw({move: math.log(share) for move, share in policy.items() if share}, self._value)
+        else:
+            best = self._engine.search(board, nodes=int(self._value)).best_move
+            assert best, "the game goes on"
+            move = best
+        return Found(board.uci(move, chess960=True))
+
+    def close(self) -> None:
+        self._engine.stop()
 
 
-def game(name: str, ask: Ask, stockfish: chess.engine.SimpleEngine, level: int, white: bool, options: argparse.Namespace) -> dict:
-    stockfish.configure({"UCI_LimitStrength": True, "UCI_Elo": level, "Hash": 16})
-    board = chess.Board()
-    while board.ply() < MOST_PLIES and not board.is_game_over(claim_draw=True):
-        ours = board.turn == (chess.WHITE if white else chess.BLACK)
-        board.push(ask(board) if ours else stockfish.play(board, chess.engine.Limit(time=options.movetime / 1000), game=id(board)).move)
-    outcome = board.outcome(claim_draw=True)
-    points = 0.5 if not outcome or outcome.winner is None else float((outcome.winner == chess.WHITE) == white)
-    return {"name": name, "level": level, "white": white, "points": points, "plies": board.ply(), "moves": " ".join(map(str, board.move_stack))}
+def game(name: str, ours: Player, level: int, side: int, options: argparse.Namespace) -> dict:
+    """side: ours; 0 White."""
+    stockfish = Foreign([options.stockfish], {"UCI_LimitStrength": "true", "UCI_Elo": str(level), "Hash": "16"})
+    players, limits = [stockfish, stockfish], [Limit(movetime_ms=options.movetime)] * 2
+    players[side], limits[side] = ours, Limit(nodes=1000000)
+    try:
+        over = play.play(play.Start(), players, limits, Judge(Adjudication(most_moves=MOST_PLIES // 2)), margin_ms=math.inf)
+    finally:
+        stockfish.close()
+    if over.ending not in ("", ADJUDICATION):
+        raise SystemExit(f"a game was lost beside the board: {over.reason}")
+    points = POINTS[over.result]
+    return {"name": name, "level": level, "white": side == 0, "points": 1 - points if side else points, "plies": len(over.moves),
+            "moves": " ".join(move.found.move for move in over.moves)}
 
 
 # ratings -------------------------------------------------------------------------------------------------------------
@@ -120,9 +148,9 @@ def ratings(games: list[dict]) -> dict[str, tuple[float, float, int]]:
     for name, results in by_name.items():
         rating, curvature = 1850.0, 1.0
         for _ in range(50):  # Newton's method on a concave function
-            expected = [1 / (1 + 10 ** ((level - rating) / 400)) for level, _ in results]
-            slope = scale * sum(points - share for (_, points), share in zip(results, expected)) - (rating - 1850) / 700**2
-            curvature = scale**2 * sum(share * (1 - share) for share in expected) + 1 / 700**2
+            shares = [expected(rating - level) for level, _ in results]
+            slope = scale * sum(points - share for (_, points), share in zip(results, shares)) - (rating - 1850) / 700**2
+            curvature = scale**2 * sum(share * (1 - share) for share in shares) + 1 / 700**2
             rating += max(-200, min(200, slope / curvature))
         found[name] = rating, curvature**-0.5, len(results)
     return found

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The search in a graph (Search=dag) against the classic one, at equal nodes.
+"""The search in a graph (Search=dag) against the classic one: nodes until the one good move is found, in positions that Stockfish vouches for.
 
-    compare_searches.py games NET --games 400 --nodes 100      games, each opening with both colours, and the share of the points
-    compare_searches.py tactics NET --positions 200            nodes until the one good move is found, in positions that Stockfish vouches for
+    compare_searches.py NET --positions 200
 
-NET: a network file, or "" for the one that comes with the package. Openings and positions come from the network's own play, by the
-seed. Every line counts all so far, so that it may be stopped at any time. One process, one thread a search, on the CPU."""
+NET: a network file, or "" for the one that comes with the package. Positions come from the network's own play, by the seed. Every line counts
+all so far, so that it may be stopped at any time. One process, one thread a search, on the CPU. For games:
+lc0rocm match -o games.pgn --weights=NET --first-options=Search=dag --limit=nodes=100"""
 import argparse
 import math
 import random
@@ -22,10 +22,7 @@ PARAMETERS = {"Threads": 1, "SmartPruningFactor": 0.0}
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("what", choices=["games", "tactics"])
     parser.add_argument("net")
-    parser.add_argument("--games", type=int, default=400)
-    parser.add_argument("--nodes", type=int, default=100, help="a move (100); tactics: see --most")
     parser.add_argument("--positions", type=int, default=200)
     parser.add_argument("--most", type=int, default=3200, help="nodes after which a position counts as not solved (3200)")
     parser.add_argument("--depth", type=int, default=16, help="of Stockfish (16)")
@@ -33,7 +30,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     network = lc0rocm.Network(options.net or None, backend="cpu")
-    {"games": games, "tactics": tactics}[options.what](network, options, random.Random(options.seed))
+    tactics(network, options, random.Random(options.seed))
 
 
 def searches(network: lc0rocm.Network) -> dict[str, _core.Search]:
@@ -59,42 +56,6 @@ def sampled(network: lc0rocm.Network, dice: random.Random, plies: int) -> chess.
         board.push(dice.choices(list(policy), list(policy.values()))[0])
     return board
 
-
-# games ---------------------------------------------------------------------------------------------------------------
-
-def games(network: lc0rocm.Network, options: argparse.Namespace, dice: random.Random) -> None:
-    players, points = searches(network), []
-    while len(points) < options.games:
-        opening = sampled(network, dice, 8)
-        if opening.is_game_over() or abs(grow(players["classic"], "classic", opening, 200)[1]) > 0.3:
-            continue
-        for white in SEARCHES:
-            points.append(play(players, white, opening.copy(), options.nodes))
-            mean = sum(points) / len(points)
-            error = math.sqrt(sum((p - mean) ** 2 for p in points)) / len(points)
-            print(f"{len(points)} games of dag: +{points.count(1)} ={points.count(0.5)} -{points.count(0)}, {100 * mean:.1f} +- {100 * error:.1f} %",
-                  flush=True)
-
-
-def play(players: dict[str, _core.Search], white: str, board: chess.Board, nodes: int) -> float:
-    """Points of dag. Who has expected a sure loss four times in a row resigns."""
-    for search in players.values():
-        search.clear()
-    hopeless = dict.fromkeys(SEARCHES, 0)
-    black = next(name for name in SEARCHES if name != white)
-    while not (outcome := board.outcome(claim_draw=True)):
-        name = white if board.turn else black
-        move, expected = grow(players[name], name, board, nodes)
-        hopeless[name] = hopeless[name] + 1 if expected < -0.97 else 0
-        if hopeless[name] == 4:
-            return float(name != "dag")
-        board.push(move)
-    if outcome.winner is None:
-        return 0.5
-    return float((white if outcome.winner else black) == "dag")
-
-
-# tactics -------------------------------------------------------------------------------------------------------------
 
 def tactics(network: lc0rocm.Network, options: argparse.Namespace, dice: random.Random) -> None:
     steps = [25 * 2**i for i in range(20) if 25 * 2**i <= options.most]

@@ -53,6 +53,8 @@ SLOW = ("tests/analysis/test_lines.py", "tests/annotation/test_annotate.py", "te
         "tests/backends/test_rocm_conv.py", "tests/backends/test_rocm_faults.py", "tests/backends/test_rocm_gemm.py",
         "tests/backends/test_rocm_launches.py", "tests/backends/test_rocm_memory.py", "tests/backends/test_rocm_tower.py",
         "tests/cluster/test_annotate.py", "tests/cluster/test_selfplay.py", "tests/cluster/test_workers.py", "tests/install",
+        "tests/match/test_elo.py::test_wrong_verdicts", "tests/match/test_engines.py", "tests/match/test_record.py::test_an_interrupt",
+        "tests/match/test_record.py::test_kills_at_any_moment",
         "tests/nn/test_fetch.py::test_over_uci", "tests/nn/test_fuzz.py", "tests/search/test_golden.py",
         "tests/search/test_graph.py::test_proven_results_are_those_of_the_tables",
         "tests/search/test_graph.py::test_threads_and_stops_at_any_moment",

@@ -44,13 +44,19 @@ def read_games(path: str, skip: int = 0) -> Iterator[Entry]:
 
 def read_texts(path: str, skip: int = 0) -> Iterator[Raw]:
     """As read_games, for reading them elsewhere."""
+    with opened(path) as (text, file):
+        lines = iter(lambda: text.readline(split.MOST), "")
+        for number, found in enumerate(split.split(lines), 1):
+            if number > skip:
+                yield Raw(number, found, _position(file))
+
+
+@contextlib.contextmanager
+def opened(path: str) -> Iterator[tuple[TextIO, IO[bytes]]]:
+    """The text of a file, plain or compressed, and the file. Raises Error, in the lines that read it too."""
     try:
-        with open(path, "rb") as file:
-            with _text(_unpacked(file)) as text:
-                lines = iter(lambda: text.readline(split.MOST), "")
-                for number, found in enumerate(split.split(lines), 1):
-                    if number > skip:
-                        yield Raw(number, found, _position(file))
+        with open(path, "rb") as file, _text(_unpacked(file)) as text:
+            yield text, file
     except (OSError, EOFError, zlib.error) as error:
         raise Error(f"cannot read {path}: {getattr(error, 'strerror', None) or error}") from None
     except Exception as error:

@@ -9,7 +9,7 @@ from lc0rocm import _core
 from lc0rocm.engine.request import Position
 from lc0rocm.games.limit import Clock, Limit, request
 from lc0rocm.games.player import Fault, Found, Player
-from lc0rocm.games.verdict import BLACK_WINS, NOTHING, WHITE_WINS, Adjudication, Judge, on_the_board
+from lc0rocm.games.verdict import BLACK_WINS, WHITE_WINS, Judge, on_the_board
 
 
 class Start(NamedTuple):
@@ -37,12 +37,13 @@ class Game(NamedTuple):
     reason: str
 
 
-def play(start: Start, players: Sequence[Player], limits: Sequence[Limit], rules: Adjudication = NOTHING, margin_ms: float = 0) -> Game:
-    """players, limits: White's and Black's; margin_ms: that a move may come too late. Raises Error where the game cannot go on."""
+def play(start: Start, players: Sequence[Player], limits: Sequence[Limit], judge: Judge | None = None, margin_ms: float = 0) -> Game:
+    """players, limits: White's and Black's; judge: who ends it early, of this game alone; margin_ms: that a move may come too late. Raises Error
+    where the game cannot go on."""
     game = _core.Game(start.fen, start.moves)
     words, moves = list(start.moves), list[Played]()
     clocks = Clock(limits[0]), Clock(limits[1])
-    judge = Judge(rules)
+    judge = judge or Judge()
     side = int(game.black_to_move)
     try:
         for side in (0, 1):
@@ -59,6 +60,6 @@ def play(start: Start, players: Sequence[Player], limits: Sequence[Limit], rules
             game.push(found.move)
             words.append(found.move)
             moves.append(Played(found, elapsed, clocks[side].left_s))
-            judge.hear(side, found.score)
+            judge.hear(side, found)
     except Fault as fault:
         return Game(start, moves, (BLACK_WINS, WHITE_WINS)[side], fault.kind, f"{players[side].name} {fault}")

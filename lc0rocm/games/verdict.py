@@ -4,6 +4,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from lc0rocm import _core
+from lc0rocm.games.player import Found
 
 WHITE_WINS, BLACK_WINS, DRAWN = "1-0", "0-1", "1/2-1/2"
 ADJUDICATION = "adjudication"
@@ -46,22 +47,23 @@ NOTHING = Adjudication()
 
 
 class Judge:
-    """Hears the scores of a game."""
+    """Hears the moves of a game, and may end it."""
 
-    def __init__(self, rules: Adjudication):
+    def __init__(self, rules: Adjudication = NOTHING):
         self._rules = rules
         self._quiet = 0  # of them at the end, the scores near 0
         self._lost = [0, 0]  # of each side, the moves at the end of which both sides said that it has lost
 
-    def hear(self, side: int, score: tuple[str, int] | None) -> None:
+    def hear(self, side: int, found: Found) -> None:
         """Of the move that was just made, as its side sees it."""
-        value = _value(score)
+        value = _value(found.score)
         self._quiet = self._quiet + 1 if value is not None and abs(value) <= self._rules.draw_score else 0
         for loser, sign in ((side, 1), (1 - side, -1)):
             is_lost = value is not None and sign * value <= -self._rules.resign_score
             self._lost[loser] = self._lost[loser] + 1 if is_lost else 0
 
     def verdict(self, game: _core.Game) -> End | None:
+        """Before a move, where the game goes on by the rules."""
         rules = self._rules
         if rules.resign_count:
             for loser in (0, 1):

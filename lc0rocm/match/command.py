@@ -14,7 +14,7 @@ from lc0rocm.games import play
 from lc0rocm.games.limit import parse
 from lc0rocm.games.many import Many
 from lc0rocm.games.player import Player
-from lc0rocm.games.verdict import Adjudication
+from lc0rocm.games.verdict import Adjudication, Judge
 from lc0rocm.match import adjudication, sides, sprt
 from lc0rocm.match.openings import Openings
 from lc0rocm.match.record import Record
@@ -103,11 +103,12 @@ def _at_once(both: Sequence[Side]) -> int:
 
 def _about(record: Record, openings: Openings, at_once: int, settings: Settings) -> Iterator[str]:
     pairs = (settings["games"] + 1) // 2
-    yield f"{min(at_once, settings['games'])} games at once"
+    at_once = min(at_once, settings["games"])
+    yield f"{at_once} games at once" if at_once > 1 else "one game at a time"
     if openings and len(openings) < pairs:
         yield f"{len(openings)} openings for {pairs} pairs: they come again"
     if record.results:
-        yield f"{len(record.results)} games are in {record.path}; goes on with the others"
+        yield f"{len(record.results)} games are in {record.path}" + ("; goes on with the others" if len(record.results) < settings["games"] else "")
 
 
 class Table:
@@ -119,15 +120,14 @@ class Table:
         try:
             for side in both:
                 self._players.append(side.make())
-                self._players[-1].name = side.name
         except BaseException:
             self.close()
             raise
 
     def work(self, number: int) -> tuple[int, play.Game]:
         order = (0, 1) if number % 2 == 0 else (1, 0)
-        return number, play.play(self._openings[number // 2], [self._players[i] for i in order], [self._both[i].limit for i in order], self._rules,
-                                 self._margin_ms)
+        return number, play.play(self._openings[number // 2], [self._players[i] for i in order], [self._both[i].limit for i in order],
+                                 Judge(self._rules), self._margin_ms)
 
     def close(self) -> None:
         for player in self._players:

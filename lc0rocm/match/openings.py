@@ -4,13 +4,14 @@ from __future__ import annotations
 import itertools
 import os
 import random
+import re
 from collections.abc import Iterator, Sequence
 
 import chess
 
 from lc0rocm import _core, files, report
 from lc0rocm._core import Error
-from lc0rocm.annotation.games import read_games
+from lc0rocm.annotation.games import opened, read_games
 from lc0rocm.games.play import Start
 from lc0rocm.games.verdict import on_the_board
 
@@ -27,7 +28,8 @@ class Openings:
         self.identity = {"sha256": _digest(path) if path else None, "shuffled": shuffled, "seed": seed, "plies": plies, "chess960": chess960}
         self._lines: Sequence[Start] = []
         if path:
-            read = _epd(path, chess960) if path.lower().removesuffix(".gz").endswith((".epd", ".fen")) else _pgn(path, plies)
+            kind = os.path.splitext(re.sub(r"\.(gz|bz2|zst)$", "", path.lower()))[1]
+            read = _epd(path, chess960) if kind in (".epd", ".fen", ".txt") else _pgn(path, plies)
             self._lines = list(read if shuffled else itertools.islice(read, most))
             if not self._lines:
                 raise Error(f"{path} holds no opening from which a game can be played")
@@ -84,22 +86,21 @@ def _pgn(path: str, plies: int) -> Iterator[Start]:
 
 
 def _epd(path: str, chess960: bool) -> Iterator[Start]:
-    try:
-        with open(path, encoding="utf-8-sig", errors="replace") as file:
-            for number, line in enumerate(file, 1):
-                if not line.strip():
-                    continue
-                try:
-                    yield _position(line, chess960)
-                except (Error, ValueError) as error:
-                    report.say(f"{path}: line {number} is left out: {report.printable(str(error))[:200]}")
-    except OSError as error:
-        raise Error(f"cannot read {path}: {error.strerror or error}") from None
+    with opened(path) as (text, _):
+        for number, line in enumerate(text, 1):
+            if not line.strip():
+                continue
+            try:
+                yield _position(line, chess960)
+            except (Error, ValueError) as error:
+                report.say(f"{path}: line {number} is left out: {report.printable(str(error))[:200]}")
 
 
 def _position(line: str, chess960: bool) -> Start:
     """Of an EPD, or of a FEN. Raises Error, ValueError."""
     words = line.split()
+    if len(words) < 4:
+        raise ValueError("an EPD has four fields at least")
     if len(words) >= 6 and words[4].isdigit() and words[5].isdigit():
         fen, name = " ".join(words[:6]), ""
     else:

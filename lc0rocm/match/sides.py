@@ -15,6 +15,7 @@ from lc0rocm.games.limit import Limit
 from lc0rocm.games.ours import Ours
 from lc0rocm.games.player import Player
 from lc0rocm.match.foreign import Foreign
+from lc0rocm.netfile import fetch
 from lc0rocm.options import ENGINE, Settings, cache_positions
 
 
@@ -86,8 +87,9 @@ def _program(what: str) -> list[str]:
 def _foreign(command: list[str], name: str, options: Mapping[str, str], limit: Limit, silence_s: float) -> Side:
     trial = Foreign(command, options, name, silence_s)
     try:
-        return Side(trial.name, limit, {"command": command, "options": dict(options), "limit": str(limit)}, trial.threads, 0,
-                    trial.plays_chess960(), lambda: Foreign(command, options, trial.name, silence_s))
+        called = name or _called(trial.name, options)
+        return Side(called, limit, {"command": command, "options": dict(options), "limit": str(limit)}, trial.threads, 0,
+                    trial.plays_chess960(), lambda: Foreign(command, options, called, silence_s))
     finally:
         trial.close()
 
@@ -97,10 +99,12 @@ def _ours(what: str, name: str, options: Mapping[str, str], limit: Limit, base: 
     settings.values |= {key: value for key, value in base.values.items() if key in settings.values}
     if what:
         settings.values["WeightsFile"] = os.path.expanduser(what)
+        if not os.path.exists(settings["WeightsFile"]) and what not in fetch.nets():
+            raise Error(f"'{what[:100]}' is no net, neither a file nor one that lc0rocm nets lists, and '{what.split()[0][:60]}' no program that can be run")
     for key, value in options.items():
         option = settings.option(key)
         if not option:
-            raise Error(f"there is no option '{key[:60]}' of ours; `lc0rocm options` lists them" + _which(what))
+            raise Error(f"there is no option '{key[:60]}' of ours; `lc0rocm options` lists them")
         settings.set(option, value)
     play.check_settings(settings)
     limited = strength.of(settings)
@@ -110,14 +114,13 @@ def _ours(what: str, name: str, options: Mapping[str, str], limit: Limit, base: 
     values = {option.key: settings[option.key] for option in ENGINE if not option.alias and settings[option.key] != option.default
               and option.name not in ("WeightsFile", "NNCacheSize", "RamLimitMb", "LogFile", "ConfigFile")}
     identity = {"net": files.sha256(net.path) if net else None, "options": values, "limit": str(limit)}
-    own = " ".join(f"{key}={value}" for key, value in options.items())
-    name = name or " ".join(filter(None, [net.path.name.split(".pb")[0] if net else shared.name, own]))
+    name = name or _called(net.path.name.split(".pb")[0] if net else shared.name, options)
     return Side(name, limit, identity, settings["Threads"] or info["threads"], info["best_batch"], True,
                 lambda: Ours(name, settings, shared, cache))
 
 
-def _which(what: str) -> str:
-    return f"; is {what.split()[0]} a program that can be run?" if what else ""
+def _called(what: str, options: Mapping[str, str]) -> str:
+    return " ".join([what, *(f"{name}={value}" for name, value in options.items())])
 
 
 def text(side: Side) -> str:

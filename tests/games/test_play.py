@@ -6,7 +6,7 @@ from lc0rocm import _core
 from lc0rocm.games import limit, play
 from lc0rocm.games.limit import Clock, Limit, parse
 from lc0rocm.games.player import CRASH, TIME, Fault, Found
-from lc0rocm.games.verdict import ADJUDICATION, Adjudication, on_the_board
+from lc0rocm.games.verdict import ADJUDICATION, Adjudication, Judge, on_the_board
 
 ONE = Limit(nodes=1)
 
@@ -131,7 +131,7 @@ KNIGHTS = ["g1f3 b1c3 f3g1 c3b1 g1h3 b1a3 h3g1 a3b1".split(), "g8f6 b8c6 f6g8 c6
 def watched(whites, blacks, rules):
     scores = [[("cp", value) if isinstance(value, int) else value for value in values] for values in (whites, blacks)]
     players = [Scripted(moves, values) for moves, values in zip(KNIGHTS, scores)]
-    return play.play(play.Start(), players, (ONE, ONE), rules)
+    return play.play(START, players, (ONE, ONE), Judge(rules))
 
 
 def test_a_draw_by_agreement():
