@@ -80,6 +80,9 @@ class Output:
         if not self.finished:
             self.keep()
             try:
+                if not self._file.tell():
+                    self._file.write(self._form.pack(b""))  # no games: packed nothing is not nothing
+                    self._file.flush()
                 if self._form.convert:
                     self._form.convert(self._part, self.path, self.games - self.skipped)
                 self._commit(finished=True)

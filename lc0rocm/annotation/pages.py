@@ -16,7 +16,6 @@ import urllib.parse
 from typing import Any
 
 import chess
-import chess.pgn
 import chess.svg
 
 from lc0rocm import report

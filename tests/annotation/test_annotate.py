@@ -141,6 +141,14 @@ def test_games_as_json(files, tmp_path):
         assert all(move["judgement"] is None or move["loss"] >= 0.05 for move in told["moves"])
 
 
+def test_no_games_are_an_output_too(tmp_path):
+    (tmp_path / "games.pgn").write_text("")
+    for form, wanted in ((".jsonl.zst", b""), (".parquet", []), (".html", None)):
+        annotate(tmp_path / "games.pgn", tmp_path / f"out{form}")
+        assert contents(tmp_path / f"out{form}") == wanted or form == ".html" and "0 games" in (tmp_path / "out.html").read_text()
+    assert (tmp_path / "out.jsonl.zst").stat().st_size  # a frame of nothing
+
+
 def test_a_row_of_parquet_is_a_move_of_json(files, tmp_path, monkeypatch):
     folder, _, _ = files
     annotate(folder / "games.pgn", tmp_path / "out.jsonl")
