@@ -243,13 +243,14 @@ class Search:
         """A new game: drops tree and cache."""
     def set_position(self, fen: str, moves: Sequence[str], keep: bool = True) -> bool:
         """Moves the root; keep: with what the tree knows. True if the game went on from the previous position."""
-    def start(self, parameters: Mapping[str, Any], limits: Mapping[str, Any]) -> None:
+    def start(self, parameters: Mapping[str, Any], limits: Mapping[str, Any], lend: bool = False) -> None:
         """parameters: search options by UCI name; a missing one has its default. Contempt comes as WDLRescaleRatio,
         WDLRescaleDiff and ContemptSign (+1: for the root's side to move, -1: the other, 0: none), Search=dag as Graph "on".
         limits, all optional: nodes, playouts, time_ms (since the clock start), depth, mate, infinite (bool), searchmoves (list of
         moves), elapsed_ms (the clock at this call), remaining_ms (clock hint for smart pruning), bank_ms (on top of time_ms for a move that is
-        not settled; bank_force_ms, bank_trend_ms, bank_best_optimism, bank_overtaker_optimism: see docs/spec/engine.md 5.2). Raises Error
-        for an unknown key."""
+        not settled; bank_force_ms, bank_trend_ms, bank_best_optimism, bank_overtaker_optimism: see docs/spec/engine.md 5.2). lend: no
+        threads are started, and whoever asks for the result first does the work, in one thread that looks at the clock between batches. Raises
+        Error for an unknown key."""
     def stop(self) -> None: ...
     def set_option(self, name: str, value: Any) -> None:
         """Those that act mid-search: MultiPV, PerPVCounters, ScoreType, MaxPrefetch, Temperature and its group. Raises Error for

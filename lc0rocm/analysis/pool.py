@@ -230,7 +230,8 @@ class Pool:
         limits["nodes"] = min(limits.get("nodes", most), most)
         if query.searchmoves:
             limits["searchmoves"] = query.searchmoves
-        search.start(parameters, limits)
+        # A small search takes less time than to start its threads; what must watch the clock needs them.
+        search.start(parameters, limits, lend=not query.report_every and "time_ms" not in limits and parameters["Threads"] == 1)
         if job.terminated:  # before there was a search to stop
             search.stop()
         if query.report_every:

@@ -166,13 +166,13 @@ void bind_search(py::module_& m) {
       .def("set_position", &Search::set_position, arg("fen"), arg("moves"), arg("keep") = true, Released())
       .def(
           "start",
-          [](Search& self, const py::dict& parameters, const py::dict& limits) {
+          [](Search& self, const py::dict& parameters, const py::dict& limits, bool lend) {
             const search::Params params = params_of(parameters);
             const search::Limits parsed = limits_of(limits);
             const Release release;
-            self.start(params, parsed);
+            self.start(params, parsed, lend);
           },
-          arg("parameters"), arg("limits"))
+          arg("parameters"), arg("limits"), arg("lend") = false)
       .def("stop", &Search::stop, Released())
       .def(
           "set_option",

@@ -11,7 +11,7 @@ void count_repetitions(const std::vector<Position>& earlier, Position& position)
   if (position.rule50 < 4) return;
   for (int distance = 4; distance <= static_cast<int>(earlier.size()); distance += 2) {
     const Position& old = earlier[earlier.size() - distance];
-    if (old.board == position.board) {
+    if (old.board.ours() == position.board.ours() && old.board == position.board) {  // most differ at a glance
       position.repetitions = old.repetitions + 1;
       position.repetition_distance = distance;
       return;

@@ -268,8 +268,9 @@ std::string to_fen(const Position& position) {
 
 Move parse_move(const Board& board, std::string_view typed) {
   const std::string text = lower(typed);
-  MoveList moves;
-  board.legal_moves(moves);
+  MoveList moves;  // of the man on the square that the text begins with
+  if (text.size() >= 4 && text[0] >= 'a' && text[0] <= 'h' && text[1] >= '1' && text[1] <= '8')
+    board.legal_moves(moves, bit((8 * (text[1] - '1') + text[0] - 'a') ^ (board.black_to_move() ? 56 : 0)));
   const Square king = board.our_king();
   for (Move move : moves) {
     const std::string name = to_uci(board, move);

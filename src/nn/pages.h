@@ -19,8 +19,8 @@ struct PagesFree {
 };
 using Pages = std::unique_ptr<std::byte, PagesFree>;
 
-// Starts at a multiple of 2 MB. Throws std::bad_alloc.
-inline Pages allocate_pages(std::size_t bytes) {
+// Starts at a multiple of 2 MB. Throws std::bad_alloc. Where little of it may ever be used, huge pages would only be zeroed for nothing.
+inline Pages allocate_pages(std::size_t bytes, bool huge = true) {
   bytes = (bytes + kHugePage - 1) / kHugePage * kHugePage;
   const std::size_t reserved = bytes + kHugePage;  // some of it is cut off for the alignment
   void* start = mmap(nullptr, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -32,7 +32,7 @@ inline Pages allocate_pages(std::size_t bytes) {
   if (before > 0) munmap(start, before);
   if (space > bytes) munmap(static_cast<std::byte*>(memory) + bytes, space - bytes);
 #ifdef MADV_HUGEPAGE
-  madvise(memory, bytes, MADV_HUGEPAGE);
+  madvise(memory, bytes, huge ? MADV_HUGEPAGE : MADV_NOHUGEPAGE);
 #endif
   return Pages(static_cast<std::byte*>(memory), PagesFree{bytes});
 }

@@ -12,6 +12,7 @@
 #include "nn/cache.h"
 #include "nn/evaluator.h"
 #include "search/backup.h"
+#include "search/fresh_random.h"
 #include "search/select.h"
 #include "search/wdl.h"
 #include "syzygy/tables.h"
@@ -101,7 +102,7 @@ class Batch {
   std::vector<nn::Value> values_;
   std::vector<std::uint64_t> keys_;
   std::vector<std::uint16_t> priors_;      // packed, in the order of moves_
-  std::mt19937_64 random_{std::random_device{}()};
+  std::mt19937_64 random_ = fresh_random();
 };
 
 }  // namespace search

@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <cmath>
 #include <random>
+#include <utility>
 
 #include "chess/notation.h"
 #include "error.h"
+#include "search/fresh_random.h"
 #include "search/rank.h"
 #include "search/report.h"
 #include "search/worker.h"
@@ -77,9 +79,14 @@ Run::Run(Setup setup, Tree& tree, std::mutex& lock, Pace& pace)
       shared_(lock, changed_, setup_.game, make_situation(setup_, table_moves_, tree), setup_.params, setup_.limits,
               make_evaluation(setup_, table_moves_), pace) {
   shared_.stats.tb_hits = !table_moves_.best.empty();
+}
+
+void Run::begin() {
   if (is_short()) supervise(true);
   else supervisor_ = std::thread([this] { supervise(false); });
 }
+
+void Run::lend() { is_lent_ = true; }
 
 // There is time for a few positions only: to wake another thread may take longer than the answer.
 bool Run::is_short() {
@@ -148,7 +155,7 @@ void Run::sum_up() {
   const auto moves = ranked_moves(situation, situation.tree->root(), 0);
   if (moves.empty()) return;
   const float temperature = temperature_at(shared_.live, setup_.game.last().ply);
-  std::mt19937_64 random(std::random_device{}());
+  std::mt19937_64 random = fresh_random();
   const Move best = temperature > 0 ? draw_move(situation, shared_.live, moves, temperature, random) : moves.front();
   shared_.chosen = best.edge;
   best_ = best.edge->move;
@@ -164,7 +171,9 @@ void Run::join() {
     shared_.abort(StopReason::kStop);
   }
   if (supervisor_.joinable()) supervisor_.join();
-  const std::lock_guard lock(lock_);
+  std::unique_lock lock(lock_);
+  if (is_lent_ && !std::exchange(is_taken_, true)) shared_.done = true;  // nobody has begun
+  if (is_lent_) changed_.wait(lock, [this] { return shared_.done; });
   retired_ = true;
 }
 
@@ -215,8 +224,13 @@ Update Run::make_update(Castling castling) const {
   return update;
 }
 
-Result Run::result(Castling castling) const {
+Result Run::result(Castling castling) {
   std::unique_lock lock(lock_);
+  if (is_lent_ && !std::exchange(is_taken_, true)) {
+    lock.unlock();
+    supervise(true);
+    lock.lock();
+  }
   changed_.wait(lock, [this] { return shared_.done; });
   if (!shared_.error.empty()) throw Error(shared_.error);
   if (joined_early_) throw Error("the search was ended before it had a result");

@@ -24,13 +24,16 @@ class Run {
   Run(Setup setup, Tree& tree, std::mutex& lock, Pace& pace);
   ~Run() { join(); }
 
+  void begin();  // on threads of its own, but for a short one; once
+  void lend();   // instead: whoever asks for the result first does the work
+
   void join();  // ends the search at once if it still runs
   void stop();
   void set_option(const std::string& name, const ParamValue& value);
   std::optional<Update> wait(double seconds, Castling castling);
   bool running() const;
   Update update(Castling castling) const;
-  Result result(Castling castling) const;
+  Result result(Castling castling);
   std::vector<MoveStats> move_stats() const;
 
  private:
@@ -49,6 +52,7 @@ class Run {
   Shared shared_;
   std::optional<chess::Move> best_, ponder_;  // once the search has ended
   bool joined_early_ = false, retired_ = false;
+  bool is_lent_ = false, is_taken_ = false;
   std::thread supervisor_;  // last: it uses all the rest
 };
 

@@ -117,7 +117,7 @@ bool Search::set_position(const std::string& fen, const std::vector<std::string>
   return goes_on;
 }
 
-void Search::start(const Params& params, const Limits& limits) {
+void Search::start(const Params& params, const Limits& limits, bool lend) {
   home_.check("engine");
   const std::lock_guard control(control_);
   if (!backend_) throw Error("the search has no back end; set one first");
@@ -130,6 +130,7 @@ void Search::start(const Params& params, const Limits& limits) {
   }
   auto run = std::make_shared<Run>(Run::Setup{backend_, cache_, fill_, policy_temperature_, tables_, *game_, params, limits},
                                    *tree_, lock_, pace_);
+  lend ? run->lend() : run->begin();
   const std::lock_guard lock(lock_);
   run_ = std::move(run);
 }

@@ -36,7 +36,9 @@ class Search {
   // True if the game went on, and with it the tree; keep: whether it may.
   bool set_position(const std::string& fen, const std::vector<std::string>& moves, bool keep = true);
 
-  void start(const Params& params, const Limits& limits);  // ends a running search first
+  // Ends a running search first. lend: no threads are started, and whoever asks for the result first does the work, looking at the clock
+  // between batches: a hundred visits take less time than to start threads.
+  void start(const Params& params, const Limits& limits, bool lend = false);
   void stop();
   void set_option(const std::string& name, const ParamValue& value);
   std::optional<Update> wait(double seconds, Castling castling);  // for news; nothing after this time or at the end

@@ -32,7 +32,7 @@ void* Pool::allocate(std::size_t bytes) {
   // Nodes start at multiples of 64 bytes, so that none lies in two cache lines.
   if (units % 4 == 0) used_ = (used_ + 63) / 64 * 64;
   if (used_ + units * kUnit > kBlock) {
-    if (next_ == blocks_.size()) blocks_.push_back(make_block());
+    if (next_ == blocks_.size()) blocks_.push_back(blocks_.empty() ? nn::allocate_pages(kBlock, false) : make_block());
     ++next_;
     used_ = 0;
   }

@@ -13,11 +13,12 @@
 namespace search {
 
 // Memory in multiples of 16 bytes up to a chunk of 256 nodes; one free list a size. It grows by blocks, whose first touch may take
-// the system milliseconds: the owner can do that beforehand where nobody waits.
+// the system milliseconds: the owner can do that beforehand where nobody waits. The first is touched as it is used, since many small
+// searches at once need little of it.
 class Pool {
  public:
   static nn::Pages make_block();  // touched; at any time
-  bool wants_block() const { return !blocks_.empty() && next_ == blocks_.size(); }
+  bool wants_block() const { return !blocks_.empty() && next_ == blocks_.size() && used_ > kBlock / 2; }
   void add_block(nn::Pages block) { blocks_.push_back(std::move(block)); }
   void* allocate(std::size_t bytes);
   void release(void* memory, std::size_t bytes);

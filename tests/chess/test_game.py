@@ -1,6 +1,7 @@
 """Moves as text, repetitions, hashes and dead positions."""
 import random
 
+import numpy as np
 import pytest
 
 from lc0rocm import _core
@@ -155,3 +156,28 @@ def test_a_game_is_an_input_with_its_history():
     games = _core.Inputs([_core.Game(moves=moves[:i]) for i in range(6)], 1)
     texts = _core.Inputs([f"{_core.STARTPOS} moves {' '.join(moves[:i])}" for i in range(6)], 1)
     assert (games.planes == texts.planes).all() and (games.indices == texts.indices).all() and games.moves == texts.moves
+
+
+def test_an_earlier_position_of_a_game():
+    moves = ["g1f3", "g8f6", "f3g1", "f6g8", "e2e4"]
+    game = _core.Game(moves=moves)
+    for count in range(len(moves) + 1):
+        earlier, again = game.at(count), _core.Game(moves=moves[:count])
+        assert (earlier.fen(), earlier.repetitions, earlier.rule50) == (again.fen(), again.repetitions, again.rule50)
+    game.at(2).push("e2e3")
+    assert game.fen() == _core.Game(moves=moves).fen()
+    for count in (-1, 6):
+        with pytest.raises(_core.Error, match=f"the game has 5 moves, and not {count}"):
+            game.at(count)
+
+
+def test_a_policy_by_name():
+    game = _core.Game("r3k2r/8/8/8/8/8/8/R3K2R w KQkq - 0 1")
+    shares = np.random.default_rng(1).dirichlet(np.ones(len(game.legal_moves()))).astype(np.float32)
+    for chess960 in (False, True):
+        policy = game.policy(shares, chess960)
+        wanted = {game.uci(move, chess960): round(float(share), 6) for move, share in zip(game.legal_moves(), shares)}
+        assert policy == wanted and list(policy.values()) == sorted(policy.values(), reverse=True)
+    assert "e1g1" in game.policy(shares, False) and "e1h1" in game.policy(shares, True)
+    with pytest.raises(_core.Error, match="a number for each legal move"):
+        game.policy(shares[1:], False)

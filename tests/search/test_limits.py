@@ -1,9 +1,11 @@
 """Every way a search can end, and what it refuses."""
+import pathlib
+import threading
 import time
 
 import pytest
 
-from lc0rocm import Error
+from lc0rocm import Error, _core
 
 from .searching import SINGLE, check_consistent, make, root, run, visits
 
@@ -194,3 +196,58 @@ def test_moves_that_cannot_become_best_any_more_get_no_visits():
         time.sleep(0.01)
     search.result()
     assert left_behind == {move: n for move, n in visits(search).items() if move in left_behind} and left_behind
+
+
+def lend(search, **limits):
+    search.start({**SINGLE, "Threads": 1}, limits, lend=True)
+
+
+def test_who_asks_for_the_result_of_a_lent_search_does_the_work():
+    search, other = make(), make()
+    before = threading.active_count(), len(list(pathlib.Path("/proc/self/task").iterdir()))
+    lend(search, nodes=100)
+    assert search.running and search.root_visits == 0
+    assert search.result() == run(other, nodes=100)
+    assert not search.running and visits(search) == visits(other)
+    assert search.result()["playouts"] == 100  # asked again, it is there
+    assert before == (threading.active_count(), len(list(pathlib.Path("/proc/self/task").iterdir())))
+
+
+def test_a_lent_search_can_be_stopped():
+    search = make()
+    lend(search, infinite=True)
+    search.stop()  # before anybody works
+    assert search.result()["stopped_by"] == "stop"
+    lend(search, infinite=True)
+    results = []
+    helper = threading.Thread(target=lambda: results.append(search.result()))
+    helper.start()
+    while search.root_visits < 10:
+        time.sleep(0.001)
+    search.stop()
+    helper.join()
+    assert results[0]["stopped_by"] == "stop" and results[0]["playouts"] >= 9
+
+
+def test_a_lent_search_that_is_not_asked_for_ends_with_its_position():
+    search = make()
+    lend(search, infinite=True)
+    search.set_position(_core.STARTPOS, [], keep=False)
+    with pytest.raises(Error, match="no search has been started"):
+        search.result()
+    lend(search, infinite=True)
+    failures = []
+
+    def ask():
+        try:
+            search.result()
+        except Error as error:
+            failures.append(str(error))
+
+    helper = threading.Thread(target=ask)
+    helper.start()
+    while search.root_visits < 10:
+        time.sleep(0.001)
+    search.set_position(_core.STARTPOS, [], keep=False)  # waits until the worker has left the tree
+    helper.join()
+    assert failures == ["the search was ended before it had a result"] and search.root_visits == 0
