@@ -98,6 +98,7 @@ class Analysis:
                     due -= found.get("final", True)
                     room.set()
                     yield found
+                await feeder  # also what they have raised after the last answer
             finally:
                 feeder.cancel()
 

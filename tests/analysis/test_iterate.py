@@ -135,8 +135,9 @@ def test_asynchronous_trouble(net):
         async for answer in lc0rocm.analyse(queries(4, nodes=10**8, report_every=0.02), net):
             return answer
 
-    with pytest.raises(ZeroDivisionError):
-        asyncio.run(collect(broken()))
+    for _ in range(20):  # the answer may come before it, with it or after it
+        with pytest.raises(ZeroDivisionError):
+            asyncio.run(collect(broken()))
     assert asyncio.run(leave())["final"] is False
     with pytest.raises(lc0rocm.Error, match="async for"):
         list(lc0rocm.analyse(broken(), net))
