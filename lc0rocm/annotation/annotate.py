@@ -92,7 +92,7 @@ class Annotated:
         exporter = chess.pgn.StringExporter(columns=80, headers=True, variations=True, comments=True)
         return self.game.accept(exporter)
 
-    def json(self) -> dict[str, Any]:
+    def json(self, annotator: str) -> dict[str, Any]:
         sides = {}
         for side, name in _SIDES:
             sides[name.lower()] = {"accuracy": self.accuracy(side), **self.counts(side),
@@ -102,7 +102,7 @@ class Annotated:
         headers = {key: _text(value.replace('\\"', '"').replace("\\\\", "\\")) for key, value in self.game.headers.items()}
         comment = {"comment": text} if (text := _words(self.game.comment)) else {}
         start = {"fen": self.answers[0]["fen"]} | _values(self.answers[0])
-        return {"game": self.number, "headers": headers, **comment, "start": start, **sides, "moves": list(map(_object, self.moves))}
+        return {"game": self.number, "annotator": annotator, "headers": headers, **comment, "start": start, **sides, "moves": list(map(_object, self.moves))}
 
 
 def _line(move: Move) -> list[tuple[chess.Move, str]]:

@@ -70,7 +70,8 @@ def run(settings: Settings) -> int:
         Book(settings["book"])
     net = loading.network_of(settings)
     network = os.path.basename(net) if net else settings["Backend"]
-    setup = Setup(goal, f"lc0rocm {VERSION}, {network}, {settings['nodes']} nodes", options_of(settings) | {"UCI_Chess960": True}, settings["nodes"],
+    author = f"lc0rocm {VERSION}, {network}, {settings['nodes']} nodes" + (f"; people by {os.path.basename(human)}" if human else "")
+    setup = Setup(goal, author, options_of(settings) | {"UCI_Chess960": True}, settings["nodes"],
                   settings["searches"], settings["Backend"], settings["BackendOptions"], human, settings["book"])
     identity = {"version": VERSION, "input": os.path.basename(source), "bytes": size, "nodes": settings["nodes"],
                 "network": _sha256(net) if net else network, "options": json.dumps(setup.options, sort_keys=True),

@@ -24,7 +24,10 @@ class Form(NamedTuple):
 
 
 def of_name(path: str, annotator: str) -> Form:
-    """Raises Error for a name without a form, and where a Python package is missing for it."""
+    """annotator: who is said to have done it. Raises Error for a name without a form, and where a Python package is missing for it."""
+    def line(game: Annotated) -> str:
+        return json.dumps(game.json(annotator)) + "\n"
+
     name = path.lower()
     pack: Callable[[bytes], bytes] = bytes
     for ending, compress in ((".gz", _gzip), (".bz2", bz2.compress), (".zst", _zst)):
@@ -33,20 +36,16 @@ def of_name(path: str, annotator: str) -> Form:
     if name.endswith(".pgn"):
         form = Form(lambda game: game.pgn(annotator) + "\n\n", pack)
     elif name.endswith(".jsonl"):
-        form = Form(_line, pack)
+        form = Form(line, pack)
     elif name.endswith(".parquet") and pack is bytes:
         parquet.require()
-        form = Form(_line, _gzip, parquet.write)
+        form = Form(line, _gzip, parquet.write)
     elif name.endswith(".html") and pack is bytes:
-        form = Form(_line, _gzip, pages.write)
+        form = Form(line, _gzip, pages.write)
     else:
         raise Error(f"-o names a file that ends in {', '.join(ENDINGS[:-1])} or {ENDINGS[-1]}, the first two also with .gz, .bz2 or .zst, not {path}")
     form.pack(b"")  # raises Error where a package is missing
     return form
-
-
-def _line(game: Annotated) -> str:
-    return json.dumps(game.json()) + "\n"
 
 
 def _gzip(data: bytes) -> bytes:

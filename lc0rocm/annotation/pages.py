@@ -76,6 +76,7 @@ def page_of(game: dict[str, Any], links: str) -> str:
 <p class="moves">{_moves(game)}</p>
 {_players(game, names)}
 </section></main>
+<footer class="faint">{_e(game["annotator"])}</footer>
 <script type="application/json" id="plies">{_json(_plies(game))}</script>
 <script>{_part("page.js")}</script>"""
     return _page(title, body)

@@ -157,7 +157,8 @@ def test_a_row_of_parquet_is_a_move_of_json(files, tmp_path, monkeypatch):
     rows = pq.read_table(tmp_path / "out.parquet").to_pylist()
     assert len(rows) == len(moves) > 50 and pq.read_schema(tmp_path / "out.parquet") == parquet.schema()
     for row, move in zip(rows, moves):
-        assert all(row[key] == move.get(key) for key in ("game", "ply", "san", "uci", "fen", "judgement", "phase", "best_move", "best", "nags", "comment"))
+        assert all(row[key] == move.get(key) for key in (
+            "game", "annotator", "ply", "san", "uci", "fen", "judgement", "phase", "best_move", "best", "nags", "comment"))
         assert row["loss"] == pytest.approx(move["loss"]) and [row["wdl_win"], row["wdl_draw"], row["wdl_loss"]] == pytest.approx(move["wdl"])
         assert (row["cp"], row["mate"]) == (move["score"].get("cp"), move["score"].get("mate")) and row["Event"] == move["headers"]["Event"]
         assert row["color"] == ("white" if row["fen"].split()[1] == "b" else "black")

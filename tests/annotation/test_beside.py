@@ -10,7 +10,7 @@ import chess.syzygy
 import pytest
 
 from .test_annotate import annotate, games_of
-from lc0rocm import _core
+from lc0rocm import _core, strength
 from lc0rocm.annotation import known, phases
 
 CPU = ["--backend=cpu", "--nodes=4"]
@@ -122,6 +122,12 @@ def test_what_people_would_have_played(tmp_path, reference):
     for side, name in ((True, "white"), (False, "black")):
         assert game[name]["human"] == pytest.approx(sum(same[side]) / len(same[side]), abs=1e-3)
     assert game["moves"][-1]["human"]["played"] < 0.05 and not same[True][-1]
+    assert game["annotator"].endswith(", maia-1900.pb.gz, 4 nodes; people by maia-1500.pb.gz")
+
+
+@pytest.mark.parametrize("rating,name", [(1500, "maia-1500"), (1000, "maia-1100"), (1960, "maia-1900"), (1240, "maia-1200")])
+def test_the_people_of_a_rating(rating, name):
+    assert strength.net_of_people(rating) == name
 
 
 @pytest.mark.parametrize("who,words", [("900", "rated 1100 to 1900, not 900"), ("no-such-net", "No such file")])
