@@ -29,11 +29,13 @@ def schema() -> "pyarrow.Schema":
     """The columns. docs/annotate.md says what each is."""
     import pyarrow as pa
     text, whole, real = pa.string(), pa.int32(), pa.float32()
-    return pa.schema([("game", pa.int64()), ("annotator", text), *((name, text) for name in _HEADERS), ("ply", whole), ("color", text),
-                      ("san", text), ("uci", text), ("fen", text), ("q", real), ("cp", whole), ("mate", whole), ("wdl_win", real), ("wdl_draw", real), ("wdl_loss", real), ("loss", real),
-                      ("judgement", text), ("phase", text), ("best_move", text), ("best", pa.list_(text)), ("book", pa.bool_()), ("tables", text),
-                      ("human_move", text), ("human_probability", real), ("human_loss", real), ("human_played", real), ("clock", real),
-                      ("nags", pa.list_(whole)), ("comment", text)])
+    return pa.schema([
+        ("game", pa.int64()), ("annotator", text), *((name, text) for name in _HEADERS),
+        ("ply", whole), ("color", text), ("san", text), ("uci", text), ("fen", text),
+        ("q", real), ("cp", whole), ("mate", whole), ("wdl_win", real), ("wdl_draw", real), ("wdl_loss", real),
+        ("loss", real), ("judgement", text), ("phase", text), ("best_move", text), ("best", pa.list_(text)), ("book", pa.bool_()), ("tables", text),
+        ("human_move", text), ("human_probability", real), ("human_loss", real), ("human_played", real),
+        ("clock", real), ("nags", pa.list_(whole)), ("comment", text)])
 
 
 def write(part: str, goal: str, games: int) -> None:
