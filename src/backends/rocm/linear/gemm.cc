@@ -98,10 +98,6 @@ double cost(const Device& device, const GemmShape& s, int tile, int splits) {
   return turns * std::max(kHeld[tile] * busy, alone) + (rest > 0 ? std::max(rest * busy, alone) : 0) + parts;
 }
 
-std::string int8_name(int tile, int splits) {
-  return "int8:" + std::to_string(kInt8Tiles[tile].rows) + 'x' + std::to_string(kInt8Tiles[tile].cols) + ":k" + std::to_string(splits);
-}
-
 constexpr std::size_t kMostParts = std::size_t{128} << 20;  // bytes
 bool sensible(const GemmShape& s, int splits, std::size_t most_parts) {
   return splits == 1 || (s.depth >= 64 * splits && parts_bytes(s, splits) <= most_parts);
@@ -126,12 +122,8 @@ Own least_own(const Device& device, const GemmShape& s, std::size_t most_parts =
 // The same of products by 8-bit weights, in halves; of 32-bit numbers there is no kernel.
 constexpr int kFewRows = 512;  // up to which a product is likely bound by its weights: the guess is our kernel
 
-std::vector<std::string> int8_ways(const GemmShape& s, std::size_t most_parts = kMostParts) {
-  std::vector<std::string> ways;
-  for (int tile = 0; s.half && tile < int(std::size(kInt8Tiles)); ++tile)
-    for (int splits : kSplits)
-      if (sensible(s, splits, most_parts)) ways.push_back(int8_name(tile, splits));
-  return ways;
+std::string int8_name(int tile, int splits) {
+  return "int8:" + std::to_string(kInt8Tiles[tile].rows) + 'x' + std::to_string(kInt8Tiles[tile].cols) + ":k" + std::to_string(splits);
 }
 
 // The tile that fits the rows, and parts until each unit has a block.
@@ -145,7 +137,7 @@ std::string untried_int8_way(const Device& device, const GemmShape& s, std::size
   return int8_name(tile, splits);
 }
 
-std::size_t expanded_bytes(const GemmShape& s) { return std::size_t(s.cols) * s.depth * (s.half ? sizeof(half) : sizeof(float)); }
+std::size_t expanded_bytes(const GemmShape& s) { return std::size_t(s.cols) * s.depth * sizeof(half); }
 
 // plans -----------------------------------------------------------------------
 
@@ -267,14 +259,13 @@ struct Gemm {
 
   static std::vector<std::string> defaults(Stream& stream, const Shape& s) {
     const bool hipblaslt = stream.planner().prefers("hipblaslt"), rocblas = stream.planner().prefers("rocblas") && stream.may_default_to_rocblas();
-    std::vector<std::string> names;
     if (s.int8) {
-      const bool may_expand = !s.half || expanded_bytes(s) <= stream.most_default_workspace(Stream::Room::kWeights);
-      if (may_expand) names.push_back("expanded");
-      if (s.half) names.insert(s.rows > kFewRows ? names.end() : names.begin(),
-                               untried_int8_way(stream.device(), s, std::min(kMostParts, stream.most_default_workspace())));
-      return names;
+      if (!s.half) return {"expanded"};
+      const std::string ours = untried_int8_way(stream.device(), s, std::min(kMostParts, stream.most_default_workspace()));
+      if (s.rows <= kFewRows || expanded_bytes(s) > stream.most_default_workspace(Stream::Room::kWeights)) return {ours};
+      return {"expanded", ours};
     }
+    std::vector<std::string> names;
     if (s.side && (hipblaslt || rocblas)) names.push_back("apart");
     if (hipblaslt) names.push_back("hipblaslt:0");
     if (rocblas) names.push_back("rocblas");
@@ -284,12 +275,14 @@ struct Gemm {
 
   static std::vector<std::string> candidates(Stream& stream, const Shape& s) {
     std::vector<std::string> names;
+    names.reserve(kLibraryRanks + 16);  // GCC 16 takes a vector that grows from one element for an array of one
     if (s.int8) {
-      names = int8_ways(s);
       names.push_back("expanded");
+      for (int tile = 0; s.half && tile < int(std::size(kInt8Tiles)); ++tile)
+        for (int splits : kSplits)
+          if (sensible(s, splits, kMostParts)) names.push_back(int8_name(tile, splits));
       return names;
     }
-    names.reserve(kLibraryRanks + 16);  // GCC 16 takes a vector that grows from one element for an array of one
     names.push_back("rocblas");
     if (s.side) names.push_back("apart");
     for (int rank = 0; rank < kLibraryRanks; ++rank) names.push_back("hipblaslt:" + std::to_string(rank));

@@ -24,7 +24,7 @@ template <class T>
 struct Product {
   T* y;           // (batch, rows, cols), less side_cols
   const T* x;     // (batch, rows, depth)
-  const T* w;     // (batch or 1, cols, depth)
+  const T* w = nullptr;     // (batch or 1, cols, depth)
   const T* bias = nullptr;  // (cols), added to every row
   int rows = 0, cols = 0, depth = 0;
   int batch = 1;
