@@ -146,6 +146,32 @@ def test_multiplexing_makes_one_batch_of_many():
     assert max(sizes.values()) >= 4
 
 
+def test_multiplexing_makes_no_larger_batch_than_its_back_end_takes():
+    slow = {"backend": "check", "freq": 1.0, "x": {"backend": "random", "delay": 500}, "y": {"backend": "random", "seed": 9}}
+    backend, together = _core.Backend("multiplexing", None, {"a": slow}), threading.Barrier(5)
+    assert backend.info["max_batch"] == 1024
+
+    def ask(_):
+        together.wait()
+        with pytest.raises(lc0rocm.Error, match="check: ") as error:
+            backend.evaluate(*(np.resize(part, (400, *part.shape[1:])) for part in BATCH))
+        return int(re.search(r"batch of (\d+)", str(error.value))[1])
+
+    with ThreadPoolExecutor(5) as pool:
+        assert max(pool.map(ask, range(5))) == 800
+
+
+def test_multiplexing_waits_for_a_bounded_time():
+    """For one that has asked and is busy with other things: here with its share of another back end."""
+    shared = {"backend": "multiplexing", "x": {"backend": "random"}}
+    backend = _core.Backend("demux", None, {"a": shared, "b": {"backend": "random", "delay": 4000}})
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(backend.evaluate, *BATCH)
+        time.sleep(0.5)
+        backend.evaluate(*(part[:1] for part in BATCH))  # all of it is the share of the first
+        assert not asked.done()
+
+
 def test_multiplexing_hands_out_what_belongs_to_each():
     """Batches of all sizes and both kinds from many threads, as long as some are together at a time."""
     backend = _core.Backend("multiplexing", None, {"a": {"backend": "random", "delay": 1}, "b": {"backend": "random"}})
@@ -179,8 +205,11 @@ def test_searches_that_share_a_back_end_find_what_each_finds_alone():
     assert together == [visits(_core.Backend("random", None, {}), i) for i in range(6)]
 
 
-def test_multiplexing_waits_for_nobody_who_has_left():
-    backend = _core.Backend("multiplexing", None, {"a": {"backend": "random", "delay": 20}, "wait_ms": 1000})
+@pytest.mark.parametrize("through", ["multiplexing", "demux", "roundrobin", "check"])
+def test_multiplexing_waits_for_nobody_who_has_left(through):
+    shared = {"a": {"backend": "random", "delay": 20}, "wait_ms": 1000}
+    among = {"a": shared | {"backend": "multiplexing"}, "b": {"backend": "random"}}
+    backend = _core.Backend(through, None, shared if through == "multiplexing" else among)
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda _: backend.evaluate(*BATCH), range(4)))  # several sessions, that are kept
     start = time.monotonic()

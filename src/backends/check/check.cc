@@ -97,6 +97,10 @@ class Check final : public nn::Backend {
       text << " (batch of " << batch.size << "; " << owner_.info_.device << ')';
       throw Error(text.str());
     }
+    void rest() override {
+      working_->rest();
+      reference_->rest();
+    }
 
    private:
     const Check& owner_;

@@ -71,3 +71,8 @@ nn::Info common_info(const std::string& name, const Children& children) {
 bool any_has_more_room(const Children& children) {
   return std::ranges::any_of(children, [](const auto& child) { return child->has_more_room(); });
 }
+
+void rest_all(const std::vector<std::unique_ptr<nn::Session>>& sessions) {
+  for (const auto& session : sessions)
+    if (session) session->rest();
+}

@@ -16,3 +16,4 @@ Children create_children(const std::string& name, const std::shared_ptr<const nn
 nn::Info common_info(const std::string& name, const Children& children);
 
 bool any_has_more_room(const Children& children);
+void rest_all(const std::vector<std::unique_ptr<nn::Session>>& sessions);  // those that are open

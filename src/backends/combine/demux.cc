@@ -106,7 +106,6 @@ class Demux final : public nn::Backend {
     news_.push_back(children_[child]->info().device + " has failed and is left out; the others go on: " + error);
   }
 
-
   class Split final : public nn::Session {
    public:
     explicit Split(Demux& owner) : owner_(owner), sessions_(owner.children_.size()) {}
@@ -131,6 +130,7 @@ class Demux final : public nn::Backend {
       if (!owner_.info_.moves_left && batch.values)
         for (int i = 0; i < batch.size; ++i) batch.values[i].m = 0;
     }
+    void rest() override { rest_all(sessions_); }
 
    private:
     bool run(const Task& task, const nn::Batch& batch) {

@@ -26,6 +26,7 @@ class RoundRobin final : public nn::Backend {
       if (!owner_.info_.moves_left && batch.values)
         for (int i = 0; i < batch.size; ++i) batch.values[i].m = 0;
     }
+    void rest() override { rest_all(sessions_); }
 
    private:
     RoundRobin& owner_;
