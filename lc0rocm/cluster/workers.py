@@ -10,6 +10,7 @@ import contextlib
 import importlib
 import os
 import pathlib
+import signal
 import socket
 import tempfile
 import time
@@ -31,9 +32,9 @@ _LOSSES = 3  # of workers by one block, or of such as could not begin: then it i
 
 class Job(NamedTuple):
     """What workers do. make: a function of a module that takes a Loaded, the megabytes that trees may have, the paths of files, and `arguments`;
-    it gives the function that makes a result of a block. files: by what they are for, with their paths here; their contents are sent, and
-    those for "net" are loaded. searches: that a block holds at once: a worker has so many blocks at a time, in threads of its own, that they
-    fill its back end's batches, or at_once. All of it, blocks and results travel as pickles."""
+    it gives the function that makes a result of a block. files: by what they are for, with their paths here; their contents are sent, `make`
+    can read them, and the one for "net" is loaded. searches: that a block holds at once: a worker has so many blocks at a time, in threads of
+    its own, that they fill its back end's batches, or at_once. All of it, blocks and results travel as pickles."""
     make: Callable[..., Callable[[Any], Any]]
     arguments: tuple[Any, ...]
     backend: str
@@ -75,7 +76,9 @@ class _Crew:
         self._free: collections.deque[Any] = collections.deque()  # an actor as often as it can take a block
         self._again: list[tuple[int, Any]] = []  # blocks whose worker was lost
         self._losses: collections.Counter[int] = collections.Counter()  # by block
-        self._failed: list[tuple[Any, str]] = []  # actors that could not begin; they keep their places, lest the next one gets them
+        self._refused: list[Any] = []  # actors that cannot work where they are; they keep their places, lest the next one gets them
+        self._stillborn = 0  # lost as they began, since one that was not
+        self._why = ""  # the last of these could not begin
         self._names: dict[Any, str] = {}
 
     def run(self, blocks: Iterable[tuple[int, Any] | None]) -> Generator[tuple[int, Any], None, None]:
@@ -93,20 +96,19 @@ class _Crew:
                     pause = block is None
             if not (more or self._again or self._doing):
                 return
-            if (more or self._again) and not any(kind == "place" for kind, _ in self._begins.values()) and len(self._failed) < _LOSSES:
+            if (more or self._again) and not any(kind == "place" for kind, _ in self._begins.values()) and self._stillborn < _LOSSES:
                 actor = self._actor.remote()
                 self._begins[actor.place.remote(VERSION, COMMIT)] = "place", actor
             awaited = [*self._doing, *self._begins]
             if not self._doing and not self._free:
-                if self._failed and (not awaited or time.monotonic() > alone_since + _PATIENCE_S):
-                    raise Error(f"no worker can begin: {self._failed[0][1]}")
+                if self._why and (not awaited or time.monotonic() > alone_since + _PATIENCE_S):
+                    raise Error(f"no worker can begin: {self._why}")
                 if time.monotonic() > alone_since + _PATIENCE_S and all(kind == "place" for kind, _ in self._begins.values()):
                     self._tell_what_is_missing()
                     alone_since = time.monotonic() + 9 * _PATIENCE_S
             else:
                 alone_since = time.monotonic()
-            ready, _ = self._ray.wait(awaited, num_returns=1, timeout=_QUIET_S if pause else 1.0)
-            for reference in ready:
+            for reference in self._ready(awaited, _QUIET_S if pause else 1.0):
                 if reference in self._begins:
                     self._begun(reference)
                 elif reference in self._doing:
@@ -116,8 +118,15 @@ class _Crew:
                     except self._ray.exceptions.RayError as error:
                         self._lost(actor, number, block, error)
                         continue
-                    self._free.append(actor)
+                    if actor in self._names:  # it was not lost since
+                        self._free.append(actor)
                     yield number, result
+
+    def _ready(self, awaited: list[Any], seconds: float) -> list[Any]:
+        if not awaited:  # all that there are wait for a block
+            time.sleep(seconds)
+            return []
+        return self._ray.wait(awaited, num_returns=1, timeout=seconds)[0]
 
     def _give(self, block: tuple[int, Any]) -> None:
         actor = self._free.popleft()
@@ -128,15 +137,18 @@ class _Crew:
         try:
             answer = self._get(reference)
         except Error as error:
-            self._failed.append((actor, str(error)))
+            self._refused.append(actor)
+            self._why = str(error)
             report.say(f"a worker cannot begin: {error}")
         except self._ray.exceptions.RayError as error:
-            self._failed.append((actor, _sentence(error)))
-            report.say(f"a worker was lost as it began: {_sentence(error)}")
+            self._stillborn += 1
+            self._why = _sentence(error)
+            report.say(f"a worker was lost as it began: {self._why}")
         else:
             if kind == "place":
                 self._begins[actor.load.remote(*self._arguments)] = "load", actor
             else:
+                self._stillborn = 0
                 self._names[actor], at_once = answer
                 report.say(f"a worker on {self._names[actor]}")
                 self._free.extend([actor] * at_once)
@@ -176,14 +188,14 @@ class Worker:
 
     def load(self, contents: dict[str, tuple[str, bytes]], work: Job) -> tuple[str, int]:
         """Gives node and device, and how many blocks it takes at once."""
-        self._folder = tempfile.TemporaryDirectory(prefix="lc0rocm-")  # goes with the actor
         files = {}
-        for use, (name, data) in contents.items():
-            files[use] = os.path.join(self._folder.name, use, name)
-            os.mkdir(os.path.dirname(files[use]))
-            pathlib.Path(files[use]).write_bytes(data)
-        loaded = loading.load_backend(files.get("net", "<built in>"), work.backend, _with_threads(work), unplayable=True)
-        self._work = work.make(loaded, work.ram_mb or _share_of_memory(), files, *work.arguments)
+        with tempfile.TemporaryDirectory(prefix="lc0rocm-") as folder:  # files are read by the time that all is made
+            for use, (name, data) in contents.items():
+                files[use] = os.path.join(folder, use, name)
+                os.mkdir(os.path.dirname(files[use]))
+                pathlib.Path(files[use]).write_bytes(data)
+            loaded = loading.load_backend(files.get("net", "<built in>"), work.backend, _with_threads(work), unplayable=True)
+            self._work = work.make(loaded, work.ram_mb or _share_of_memory(), files, *work.arguments)
         info = loaded.backend.info
         at_once = work.at_once or max(2, -(-info["best_batch"] // work.searches))
         return f"{socket.gethostname()}: {loaded.backend.name}, {info['device']}", min(at_once, _MOST_AT_ONCE)
@@ -247,6 +259,7 @@ def _cluster(address: str) -> Iterator[Any]:
         raise Error("a cluster needs Ray: pip install 'lc0rocm[ray]'") from None
     if address not in ("auto", "local"):
         _knock(address)
+    terminate = signal.getsignal(signal.SIGTERM)
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
         try:
             with _apart():
@@ -256,6 +269,7 @@ def _cluster(address: str) -> Iterator[Any]:
                 raise Error("no Ray cluster runs on this machine: `ray start --head` begins one, --ray=local is one for this command alone") from None
             raise Error(f"cannot join the Ray cluster at {address}: {_sentence(error)}") from None
         try:
+            signal.signal(signal.SIGTERM, terminate)  # Ray's would print a stack and abort
             yield ray
         finally:
             ray.shutdown()

@@ -66,13 +66,14 @@ def test_a_node_is_killed_in_the_middle(cluster, collection, tmp_path):
 
 
 def test_the_driver_is_killed_and_started_again(cluster, collection, tmp_path):
-    """The second time on one machine: what was begun on a cluster goes on anywhere."""
+    """The last time on one machine: what was begun on a cluster goes on anywhere."""
     source, one = collection
-    for least in (4, 12):
+    for least, how, code in ((4, signal.SIGKILL, -signal.SIGKILL), (12, signal.SIGTERM, -signal.SIGTERM)):
         process = start(source, tmp_path / "many.pgn", f"--ray={cluster.address}")
         wait_for_games(process, tmp_path / "many.pgn", least)
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
+        process.send_signal(how)
+        _, err = process.communicate(timeout=PATIENCE_S)
+        assert process.returncode == code and all(line.startswith(b"lc0rocm: ") for line in err.splitlines()), err
     assert finish(start(source, tmp_path / "many.pgn"))["games"] == 85
     assert (tmp_path / "many.pgn").read_bytes() == one
 
