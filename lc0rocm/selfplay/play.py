@@ -14,7 +14,7 @@ from lc0rocm.games import play
 from lc0rocm.games.limit import Limit
 from lc0rocm.games.play import Start
 from lc0rocm.games.player import Fault, Found
-from lc0rocm.games.verdict import ADJUDICATION, BLACK_WINS, WHITE_WINS, Adjudication
+from lc0rocm.games.verdict import ADJUDICATION, BLACK_WINS, WHITE_WINS, Adjudication, Judge
 from lc0rocm.match.openings import Openings
 from lc0rocm.options import core_parameters, search_settings
 from lc0rocm.selfplay import records
@@ -118,7 +118,7 @@ class Table:
         start = self._shared.start(number, dice)
         self._learner.may_resign = dice.random() * 100 >= setup.playthrough
         limit = Limit(nodes=setup.visits)
-        game = play.play(start, (self._learner, self._learner), (limit, limit), Adjudication(most_moves=setup.max_moves))
+        game = play.play(start, (self._learner, self._learner), (limit, limit), Judge(Adjudication(most_moves=setup.max_moves)))
         white = {WHITE_WINS: 1, BLACK_WINS: -1}.get(game.result, 0)
         found = records.finish(self._learner.records, white, game.ending == ADJUDICATION, game.ending in (ADJUDICATION, _RESIGNS))
         moves = [played.found.move for played in game.moves]
