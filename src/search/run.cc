@@ -172,7 +172,10 @@ void Run::join() {
   }
   if (supervisor_.joinable()) supervisor_.join();
   std::unique_lock lock(lock_);
-  if (is_lent_ && !std::exchange(is_taken_, true)) shared_.done = true;  // nobody has begun
+  if (is_lent_ && !std::exchange(is_taken_, true)) {  // nobody has begun
+    shared_.done = true;
+    changed_.notify_all();
+  }
   if (is_lent_) changed_.wait(lock, [this] { return shared_.done; });
   retired_ = true;
 }
