@@ -1,5 +1,6 @@
 """The engine's side of a game: the position, the tree that is kept from move to move, and what becomes of a go."""
 import contextlib
+import functools
 import math
 import time
 from typing import Sequence
@@ -22,12 +23,16 @@ class Tree:
     hurried: a search beside it, for moves without the network, whose values the tree must not hold."""
 
     def __init__(self) -> None:
-        self.search, self.hurried = _core.Search(), _core.Search()
+        self.search = _core.Search()
         self.no_network = _core.Backend("trivial", None, {}) if "trivial" in (row[0] for row in _core.registered_backends()) else None
         self.is_warm = False
         self._manager: timeman.Manager | None = None
         self._made_of: tuple = ()
         self._manager_made_of: tuple = ()
+
+    @functools.cached_property
+    def hurried(self) -> _core.Search:
+        return _core.Search()
 
     def warm_up(self, backend: _core.Backend, parameters: dict, evaluation: tuple) -> None:
         """Before the first search: it makes memory, threads and sessions, which had better not be on a clock."""

@@ -14,13 +14,14 @@ from lc0rocm.options import Settings
 
 class Ours:
     """name: for people; settings: all options of the engine; shared: the back end, of any number of players; cache: of all that have this
-    back end and these options."""
+    back end and these options; on_a_clock: what the first move needs is made ready before, for which hundreds of players have no memory."""
 
-    def __init__(self, name: str, settings: Settings, shared: Shared, cache: _core.Cache):
+    def __init__(self, name: str, settings: Settings, shared: Shared, cache: _core.Cache, on_a_clock: bool = False):
         self.name = name
         self._settings, self._is_closed = settings, False
         self.player = Player(Voice(settings, _nobody, _nobody), SharedBackEnd(shared, _nobody), cache=cache)
-        self.player.ready()
+        if on_a_clock:
+            self.player.ready()
 
     def new_game(self, chess960: bool) -> None:
         self.player.new_game()

@@ -116,7 +116,7 @@ def _ours(what: str, name: str, options: Mapping[str, str], limit: Limit, base: 
     identity = {"net": files.sha256(net.path) if net else None, "options": values, "limit": str(limit)}
     name = name or _called(net.path.name.split(".pb")[0] if net else shared.name, options)
     return Side(name, limit, identity, settings["Threads"] or info["threads"], info["best_batch"], True,
-                lambda: Ours(name, settings, shared, cache))
+                lambda: Ours(name, settings, shared, cache, limit.is_timed))
 
 
 def _called(what: str, options: Mapping[str, str]) -> str:
