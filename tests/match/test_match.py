@@ -43,7 +43,7 @@ def test_sides_clocks_and_openings_of_chess960(tmp_path):
 
 
 def test_a_test_ends_the_match(tmp_path):
-    """The first side sees what it plays, the second plays at random: it takes few pairs to know."""
+    """With bounds as far apart as these it takes few pairs to know, whichever it is."""
     goal = tmp_path / "m.pgn"
     sprt = ["--sprt=0,200", "--alpha=0.3", "--beta=0.3", "--games=400", "--concurrency=4", "--max-moves=0"]
     told = json.loads(match(goal, *sprt, "--first-limit=nodes=200", "--second-options=Search=policyhead", "--json").stdout)
