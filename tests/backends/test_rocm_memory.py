@@ -148,7 +148,9 @@ def test_out_of_memory_in_play_makes_smaller_batches(machine, case, hungry):
     for part in range(1, 5):
         free = machine.free_memory()
         machine.configure(f"fail=alloc:{part}+")
+        before = machine.calls("alloc")["alloc"]
         check(backend, case, 8)
+        assert machine.calls("alloc")["alloc"] <= before + part, "a size between the steps is not tried"
         before = machine.calls("alloc")
         check(backend, case, 3)
         assert positions_at_once(machine, backend, case, 28) == 4, "the next smaller step"
