@@ -156,3 +156,24 @@ def test_a_score_that_is_not_told_agrees_to_nothing():
     assert over.reason == "White resigns"
     over = watched([-600, None, -700, None], [None, None, None, 7], rules)
     assert (over.result, over.reason, len(over.moves)) == ("1/2-1/2", "drawn after 4 moves", 8)
+
+
+class Tables:
+    """Says of every ending of at most three men that the side to move has `wdl`."""
+    largest = 3
+
+    def __init__(self, wdl):
+        self._wdl = wdl
+
+    def wdl(self, fen):
+        return self._wdl
+
+
+@pytest.mark.parametrize("wdl, side, result", [(2, "w", "1-0"), (2, "b", "0-1"), (-2, "w", "0-1"), (-2, "b", "1-0"), (1, "w", "1/2-1/2"),
+                                               (0, "b", "1/2-1/2"), (None, "w", None)])
+def test_what_the_tables_say(wdl, side, result):
+    judge = Judge(Adjudication(tables=Tables(wdl)))
+    end = judge.verdict(_core.Game(f"8/8/8/4k3/8/8/8/KQ6 {side} - - 0 1"))
+    assert (end and end.result) == result
+    assert judge.verdict(_core.Game(f"8/8/8/4k3/8/8/8/KQ6 {side} - - 1 1")) is None, "the 50-move rule's count has begun"
+    assert judge.verdict(_core.Game(f"8/8/8/4k3/8/8/8/KQR5 {side} - - 0 1")) is None, "four men"
