@@ -1,5 +1,5 @@
 """Every way a search can end, and what it refuses."""
-import pathlib
+import os
 import threading
 import time
 
@@ -204,13 +204,14 @@ def lend(search, **limits):
 
 def test_who_asks_for_the_result_of_a_lent_search_does_the_work():
     search, other = make(), make()
-    before = threading.active_count(), len(list(pathlib.Path("/proc/self/task").iterdir()))
+    expected = run(other, nodes=100)
+    before = len(os.listdir("/proc/self/task"))  # some of these may be ending
     lend(search, nodes=100)
     assert search.running and search.root_visits == 0
-    assert search.result() == run(other, nodes=100)
+    assert search.result() == expected
     assert not search.running and visits(search) == visits(other)
     assert search.result()["playouts"] == 100  # asked again, it is there
-    assert before == (threading.active_count(), len(list(pathlib.Path("/proc/self/task").iterdir())))
+    assert len(os.listdir("/proc/self/task")) <= before
 
 
 def test_a_lent_search_can_be_stopped():
