@@ -4,7 +4,7 @@
     compare_searches.py NET --positions 200
 
 NET: a network file, or "" for the one that comes with the package. Positions come from the network's own play, by the seed. Every line counts
-all so far, so that it may be stopped at any time. One process, one thread a search, on the CPU. For games:
+all so far, so that it may be stopped at any time. One process, one thread a search. For games:
 lc0rocm match -o games.pgn --weights=NET --first-options=Search=dag --limit=nodes=100"""
 import argparse
 import math
@@ -26,10 +26,11 @@ def main() -> None:
     parser.add_argument("--positions", type=int, default=200)
     parser.add_argument("--most", type=int, default=3200, help="nodes after which a position counts as not solved (3200)")
     parser.add_argument("--depth", type=int, default=16, help="of Stockfish (16)")
+    parser.add_argument("--backend", default="cpu")
     parser.add_argument("--stockfish", default="/usr/games/stockfish")
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
-    network = lc0rocm.Network(options.net or None, backend="cpu")
+    network = lc0rocm.Network(options.net or None, backend=options.backend)
     tactics(network, options, random.Random(options.seed))
 
 

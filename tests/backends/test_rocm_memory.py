@@ -194,12 +194,18 @@ def test_memory_that_is_there_again_is_used(machine, case, hungry):
     check(backend, case, 8)
     machine.configure("")
     assert positions_at_once(machine, backend, case, 8) < 8
+
+    def tries():
+        asked, count = machine.calls("alloc"), 0
+        while machine.calls("alloc") == asked and count < 1000:
+            backend.evaluate(*eight)
+            count += 1
+        return count
+
+    machine.configure("memory=0 blocks=0")
+    assert 100 < tries() < 1000
     machine.configure("blocks=0")
-    asked, tries = machine.calls("alloc"), 0
-    while machine.calls("alloc") == asked and tries < 1000:
-        backend.evaluate(*eight)
-        tries += 1
-    assert 100 < tries < 1000
+    assert 100 < tries() < 1000, "what was in vain is tried again at once"
     machine.configure("")
     assert positions_at_once(machine, backend, case, 8) == 8
 
