@@ -146,9 +146,10 @@ void GpuSession<T>::evaluate(const nn::Batch& batch, int first, int size, const 
     std::ranges::copy(batch.planes[first + i].mask, masks + i * chess::kPlanes);
     std::ranges::copy(batch.planes[first + i].value, values + i * chess::kPlanes);
   }
+  std::fill(masks + size * chess::kPlanes, masks + step * chess::kPlanes, 0);  // empty boards: a pass meets nothing but numbers
+  std::fill(values + size * chess::kPlanes, values + step * chess::kPlanes, 0.0f);
 
-  // The moves that are asked for, also where that is none or all: a batch size has one pass. Beyond `size` there are none, and whatever
-  // boards were there before are evaluated for nobody.
+  // The moves that are asked for, also where that is none or all: a batch size has one pass.
   auto* first_move = in_->host<std::uint32_t>(layout.first_move);
   auto* moves = in_->host<std::uint16_t>(layout.moves);
   const std::size_t first_logit = !batch.policy ? 0 : batch.moves ? batch.first_move[first] : first * kMoves;
