@@ -23,7 +23,7 @@ from lc0rocm.games.verdict import ADJUDICATION
 POINTS = {"1-0": 1.0, "1/2-1/2": 0.5, "0-1": 0.0}
 _TERMINATIONS = {"": "normal", ADJUDICATION: "adjudication", TIME: "time forfeit",
                  ILLEGAL: "rules infraction", CRASH: "abandoned", SILENT: "stalled connection"}
-_WHOLE = re.compile(rb"(?:^|\s)(?:1-0|0-1|1/2-1/2)\n\n$")
+_END = re.compile(rb"(?:^|\s)(?:1-0|0-1|1/2-1/2)\n\n")  # of a game
 _OURS = b'[Event "lc0rocm match"]'
 _PART = 1 << 22  # bytes that are looked through for the last game's begin
 
@@ -99,12 +99,12 @@ class Record:
         start = max(0, size - _PART)
         self._file.seek(start)
         tail = self._file.read()
-        if not tail or _WHOLE.search(tail):
-            return size
-        begin = (b"\n\n" + tail).rfind(b"\n\n[Event ")  # both of it are two bytes longer
-        if start and begin < 2 or not tail[begin:].startswith(_OURS[:len(tail) - begin]):
+        whole = 0
+        for end in _END.finditer(tail):
+            whole = end.end()
+        if start and not whole or not tail[whole:].startswith(_OURS[:len(tail) - whole]):  # its begin may be a few bytes
             raise Error(f"{self.path} is no PGN file of a match; give another name, or --again to replace it")
-        return start + begin
+        return start + whole
 
     def _read(self) -> None:
         self._file.seek(0)

@@ -127,7 +127,7 @@ def test_a_kernel_that_hangs_while_ways_are_measured(machine, tmp_path):
 
         plain, measured = work(0), work(600)
         assert measured > 5 * plain
-        machine.configure(f"fail=hang:{measured - 2 * plain}")
+        machine.configure(f"fail=hang:{measured // 2}")  # how many there are depends on times: far from both ends
         try:
             work(600)
         except _core.Error as error:

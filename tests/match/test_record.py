@@ -89,6 +89,22 @@ def test_a_first_game_that_is_cut(tmp_path, cut):
     assert Record(str(path), "id", False).results == {} and path.read_bytes() == b""
 
 
+@pytest.mark.parametrize("moves", [0, 3])
+def test_a_second_game_of_which_a_few_bytes_are_there(tmp_path, moves):
+    path = tmp_path / "m.pgn"
+    record = Record(str(path), "id", False)
+    first = record.write(0, played(moves=moves), NAMES, LIMITS)
+    whole = path.stat().st_size
+    record.write(1, played(), NAMES, LIMITS)
+    record.close()
+    both = path.read_bytes()
+    for more in range(30):
+        path.write_bytes(both[:whole + more])
+        record = Record(str(path), "id", False)
+        assert record.results == {0: first} and path.read_bytes() == both[:whole]
+        record.close()
+
+
 def test_what_a_game_says(tmp_path):
     path = tmp_path / "m.pgn"
     start = play.Start("r3k2r/pppppppp/8/8/8/8/PPPPPPPP/R3K2R w HAha - 0 1", ("e1h1",), True, "an opening")
@@ -151,7 +167,8 @@ def test_kills_at_any_moment(tmp_path):
 def test_an_interrupt_keeps_what_is_over(tmp_path):
     goal = tmp_path / "m.pgn"
     command = [sys.executable, "-I", "-m", "lc0rocm", "match", *RANDOM, "-o", str(goal), "--games=1000", "--backend-opts=delay=2", "--concurrency=4"]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True,
+                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # a background job ignores it
     until = time.monotonic() + 60
     while not (goal.exists() and goal.stat().st_size > 4000) and time.monotonic() < until:
         time.sleep(0.05)
