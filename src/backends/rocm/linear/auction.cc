@@ -106,6 +106,7 @@ std::optional<Winner> auction(Stream& stream, const std::vector<Contender>& cont
     r.times.clear();
     runners.push_back(std::move(r));
   }
+  if (runners.size() == 1) return Winner{runners[0].contender->name, runners[0].usual};  // no rounds for one alone
   for (int round = 0; round < kRounds; ++round) {
     std::erase_if(runners, [&](Runner& r) { return !measuring() || !survives(stream.device(), [&] { return r.run(stream, timer, r.repeats); }); });
     if (!measuring()) return std::nullopt;
