@@ -46,6 +46,19 @@ def moved(square: int, transform: int) -> int:
     return 8 * (7 - file) + 7 - rank if transform & REFLECT else 8 * rank + file
 
 
+def loses(board: chess.Board, move: chess.Move, moves: int = 2) -> bool:
+    """Whether the other side mates within so many moves of its own."""
+    board = board.copy(stack=False)
+    board.push(move)
+    for reply in list(board.legal_moves):
+        board.push(reply)
+        answers = list(board.legal_moves)
+        if board.is_checkmate() or moves > 1 and answers and all(loses(board, answer, moves - 1) for answer in answers):
+            return True
+        board.pop()
+    return False
+
+
 def check(record: dict, board: chess.Board, format: int, visits: int) -> None:
     """All that a board says of its record. board: with the moves before it; of Chess960."""
     canonical, black = format >= 3, board.turn == chess.BLACK
@@ -89,7 +102,8 @@ def check(record: dict, board: chess.Board, format: int, visits: int) -> None:
     assert math.isclose(sum(shares[i] for i in legal), 1, abs_tol=1e-5)
     assert {record["played_idx"], record["best_idx"]} <= legal.keys()
     if not record["invariance"] & 8:
-        assert shares[record["best_idx"]] == max(shares)
+        most = legal[max(legal, key=lambda i: shares[i])]
+        assert shares[record["best_idx"]] == max(shares) or loses(board, most)  # then the search knows better than its visits
     for name in ("root", "best", "played", "result"):
         q, d = record[f"{name}_q"], record[f"{name}_d"]
         assert -1 <= q <= 1 and 0 <= d <= 1 and abs(q) + d <= 1 + 1e-6

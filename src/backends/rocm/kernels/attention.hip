@@ -139,9 +139,13 @@ KERNEL_PART void multiply_values(half* out, const half* vt, const typename Atten
   }
 }
 
-// Four blocks of a unit are asked for: told nothing, CUDA's compiler spares registers and waits for memory between the matrix instructions.
+// The blocks of a unit that registers are shared by, where lanes have two columns, that is on CUDA: its compiler, told nothing, spares registers and
+// waits for memory between the matrix instructions. AMD's takes the number for waves, which cost registers there.
+template <int kDim>
+constexpr int kBlocks = kColumns == 2 && kDim <= 64 ? 4 : 1;
+
 template <int kDim, bool kExact, bool kBias, int kThreads>
-__global__ void __launch_bounds__(kThreads, kDim <= 64 ? 4 : 1)
+__global__ void __launch_bounds__(kThreads, kBlocks<kDim>)
     attention_half(half* out,         // (batch * 64, out_stride), head h in columns h * head_dim ...
                    const half* q,     // (batch * 64, in_stride), likewise
                    const half* k,     // like q

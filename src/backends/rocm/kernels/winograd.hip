@@ -172,7 +172,7 @@ __global__ void __launch_bounds__(kOutputThreads)
   finish_tile(y + first, out, tile, channels, activation);
 }
 
-template <class T, int kWidth, int kItems>  // tiles of kWidth channels of each thread, at most
+template <class T, int kWidth>
 __global__ void __launch_bounds__(kExciteThreads)
     winograd_output_excited(T* y, const T* m, const T* bias, const T* skip, SqueezeExcitation<T> se, int batch, int channels,
                             nn::Activation activation) {
@@ -180,34 +180,28 @@ __global__ void __launch_bounds__(kExciteThreads)
   const int groups = channels / kWidth;
   const size_t first = size_t(blockIdx.x) * 64 * channels;
   y += first, m += size_t(blockIdx.x) * kTiles * channels;
-  float out[kItems][kWidth][16];
-  Packed<T, kWidth> rest[kItems][16] = {};
-#pragma unroll
-  for (int k = 0; k < kItems; ++k) {
-    const int item = k * kExciteThreads + threadIdx.x, tile = item / groups, c = item % groups * kWidth;
-    if (tile >= kTiles) break;
-    tile_outputs<T, kWidth>(out[k], m + tile * channels + c, bias, c, size_t(batch) * kTiles * channels);
-    if (skip) load_tile(rest[k], skip + first + c, tile, channels);  // comes while the gates are computed
+  const int tile = threadIdx.x / groups, c = threadIdx.x % groups * kWidth;
+  float out[kWidth][16];
+  Packed<T, kWidth> rest[16] = {};
+  if (tile < kTiles) {
+    tile_outputs<T, kWidth>(out, m + tile * channels + c, bias, c, size_t(batch) * kTiles * channels);
+    if (skip) load_tile(rest, skip + first + c, tile, channels);  // comes while the gates are computed
 #pragma unroll
     for (int e = 0; e < kWidth; ++e) {
       float sum = 0;
 #pragma unroll
-      for (float value : out[k][e]) sum += value;
+      for (float value : out[e]) sum += value;
       lds[tile * channels + c + e] = sum;
     }
   }
   excite<T, kExciteThreads>(lds, se, channels, activation);
+  if (tile >= kTiles) return;
 #pragma unroll
-  for (int k = 0; k < kItems; ++k) {
-    const int item = k * kExciteThreads + threadIdx.x, tile = item / groups, c = item % groups * kWidth;
-    if (tile >= kTiles) break;
+  for (int e = 0; e < kWidth; ++e)
 #pragma unroll
-    for (int e = 0; e < kWidth; ++e)
-#pragma unroll
-      for (float& value : out[k][e]) value = fmaf(value, lds[channels + c + e], lds[2 * channels + c + e]);
-    add(out[k], rest[k]);
-    finish_tile(y + c, out[k], tile, channels, activation);
-  }
+    for (float& value : out[e]) value = fmaf(value, lds[channels + c + e], lds[2 * channels + c + e]);
+  add(out, rest);
+  finish_tile(y + c, out, tile, channels, activation);
 }
 
 // launcher --------------------------------------------------------------------
@@ -218,18 +212,15 @@ void launch_winograd_input(hipStream_t stream, T* v, const T* x, int batch, int 
   hipLaunchKernelGGL((width == 2 ? winograd_input<T, 2> : winograd_input<T, 1>), grid, dim3(kInputThreads), 0, stream, v, x, batch, channels);
 }
 
-bool winograd_excites(int channels) { return channels % 2 == 0 && kTiles * channels / 2 <= 2 * kExciteThreads; }
+bool winograd_excites(int channels) { return channels % 2 == 0 && kTiles * channels / 2 <= kExciteThreads; }
 
 template <class T>
 void launch_winograd_output(hipStream_t stream, T* y, const T* m, const T* bias, const T* skip, const SqueezeExcitation<T>* se, int batch,
                             int channels, nn::Activation activation) {
   if (se) {
     if (!winograd_excites(channels)) throw Error("Winograd's output cannot excite " + std::to_string(channels) + " channels");
-    const auto launch = [&](auto* kernel) {
-      hipLaunchKernelGGL(kernel, dim3(batch), dim3(kExciteThreads), squeeze_excitation_lds(channels, se->width), stream, y, m, bias, skip, *se,
-                         batch, channels, activation);
-    };
-    launch(kTiles * channels / 2 <= kExciteThreads ? winograd_output_excited<T, 2, 1> : winograd_output_excited<T, 2, 2>);
+    hipLaunchKernelGGL((winograd_output_excited<T, 2>), dim3(batch), dim3(kExciteThreads), squeeze_excitation_lds(channels, se->width), stream, y, m,
+                       bias, skip, *se, batch, channels, activation);
     return;
   }
   const int width = channels % 2 == 0 ? 2 : 1;
