@@ -22,7 +22,7 @@ from lc0rocm.options import Settings
 
 MAX_LINE = 1 << 20  # bytes
 _WATCH_S = 0.1
-_text_of = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
+text_of = json.JSONEncoder(allow_nan=False, separators=(",", ":")).encode
 
 
 class Terminated(BaseException):
@@ -39,7 +39,7 @@ def run(settings: Settings) -> int:
     output, lock, over = Output(), threading.Lock(), threading.Event()
 
     def emit(found: Answer) -> None:
-        line = _text_of(found)
+        line = text_of(found)
         with lock:
             output.write([line])
         if output.failure:

@@ -2,7 +2,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +11,7 @@ from lc0rocm import _core
 from lc0rocm.analysis import answer
 from lc0rocm.analysis.answer import Answer
 from lc0rocm.analysis.iterate import Analysis
-from lc0rocm.analysis.lines import lines_of_input, options_of, parse
+from lc0rocm.analysis.lines import lines_of_input, options_of, parse, text_of
 from lc0rocm.analysis.query import Reader, Refused
 from lc0rocm.cluster import workers
 from lc0rocm.engine.stream import Output
@@ -31,7 +30,7 @@ def run(settings: Settings) -> int:
     output = Output()
     with contextlib.closing(workers.run(settings["ray"], work, _blocks())) as results:
         for _, answers in results:
-            output.write([json.dumps(found, allow_nan=False, separators=(",", ":")) for found in answers])
+            output.write(list(map(text_of, answers)))
             if output.failure:
                 raise output.failure
     return 0

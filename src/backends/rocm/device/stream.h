@@ -118,8 +118,8 @@ class Stream {
 };
 
 // Work beside a stream's: what is queued on stream() runs beside what is queued on the main one until this ends; both come after all that was
-// queued before, and all that is queued later comes after both. Its arrays are the main stream's; neither side may take back what it
-// took before the end.
+// queued before, and all that is queued later comes after both. Arrays are the main stream's: what one side has taken back, the other must not
+// take before the end.
 class Beside {
  public:
   explicit Beside(Stream& main);  // throws Error
