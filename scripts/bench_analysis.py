@@ -6,12 +6,17 @@ import argparse
 import random
 import statistics
 import time
+from collections.abc import Iterable
 
 import chess
 import numpy as np
 
 import lc0rocm
 from lc0rocm import _core
+from lc0rocm.analysis.iterate import Analysis
+from lc0rocm.analysis.query import Reader
+from lc0rocm.annotation import command, forms, games
+from lc0rocm.options import ANALYSIS
 
 
 def main():
@@ -20,6 +25,7 @@ def main():
     parser.add_argument("--backend", default="cpu")
     parser.add_argument("--backend-opts", default="")
     parser.add_argument("--queries", type=int, default=100, help="of a round")
+    parser.add_argument("--games", metavar="FILE", help="PGN to annotate in each round")
     parser.add_argument("--nodes", type=int, default=100, help="of a query; 0 for policy_only")
     parser.add_argument("--searches", type=int, default=0)
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="of the searches")
@@ -36,17 +42,34 @@ def main():
     print(backend.info["device"])
     rows = []
     for number in range(options.rounds + 1):
-        queries = [{"id": i, **random_game(rng), **asked} for i in range(options.queries)]
-        ours, answers = timed(lambda queries: list(lc0rocm.analyse(queries, network, options=search_options, searches=options.searches)), queries)
-        evaluations = sum(answer.get("evaluations", 1) for answer in answers)
+        if options.games:
+            ours, (asked_for, evaluations) = timed(annotation, options.games, network, search_options, options)
+        else:
+            queries = [{"id": i, **random_game(rng), **asked} for i in range(options.queries)]
+            ours, answers = timed(lambda queries: list(lc0rocm.analyse(queries, network, options=search_options, searches=options.searches)), queries)
+            asked_for, evaluations = len(queries), sum(answer.get("evaluations", 1) for answer in answers)
         count = -(-evaluations // size)
         alone, _ = timed(backend.time_batches, masks, values, count, moves)
         if number:  # the first warms up
-            rows.append([len(queries) / ours[0], *(evaluations / t for t in ours), *(count * size / t for t in alone),
+            rows.append([asked_for / ours[0], *(evaluations / t for t in ours), *(count * size / t for t in alone),
                          *(100 * evaluations / (count * size) * b / a for a, b in zip(ours, alone))])
     queries_s, wall, cpu, alone_wall, alone_cpu, share_wall, share_cpu = (statistics.median(column) for column in zip(*rows))
     print(f"{queries_s:.0f} queries/s; clock: {wall:.0f} positions/s, back end alone {alone_wall:.0f}: {share_wall:.1f} %; "
           f"processor: {1e6 / cpu:.1f} us a position, back end alone {1e6 / alone_cpu:.1f}: {share_cpu:.1f} %")
+
+
+def annotation(path: str, network: lc0rocm.Network, search_options: dict[str, str], options: argparse.Namespace) -> tuple[int, int]:
+    """How many positions were searched, and evaluated."""
+    reader, form, counts = Reader({**ANALYSIS, **search_options, "UCI_Chess960": True}, {"nodes": options.nodes}), forms.of_name("out.pgn", ""), []
+
+    def analyse(queries: Iterable[dict]):
+        for answer in Analysis(queries, network.backend, reader, options.searches):
+            counts.append(answer.get("evaluations", 0))
+            yield answer
+
+    for _, game in command.annotated(games.read_games(path), analyse, command.Beside()):
+        form.text(game)
+    return len(counts), sum(counts)
 
 
 def random_game(rng: random.Random) -> dict:
