@@ -1,31 +1,18 @@
 // gemm: y = act(x w^T + bias), our own matrix product for targets whose libraries are missing or weak; strided batch, split-K. Its last
 // columns may be an array of their own, so that products of one x are one launch.
 //
-// A block makes a tile of y. It copies the tiles' next kDeep of k from memory to registers while the matrix instructions work on the last
-// ones in LDS. The product is transposed for these (their rows are our columns), so that a lane ends with eight neighbouring
-// columns of a row: one 16-byte store. LDS pieces of 16 bytes are swizzled, so that neither copying nor reading meets bank conflicts.
+// A block makes a tile of y (gemm_tiles.h). It copies the tiles' next kDeep of k from memory to registers while the matrix instructions work on
+// the last ones in LDS.
 //
 // Floor of a tile of 128 x 128: 128 * 128 * depth multiply-adds and 512 * depth bytes, 32 multiply-adds a byte (16 for 64 x 64, 6 for 16 x 64)
 // of which w comes from memory once and the rest from the second-level cache: bound by matrix instructions from 64 rows a compute
 // unit on, below by reading w. A wave's 64 x 32 share issues 8 WMMA for 12 LDS loads on gfx11, for 6 on gfx12.
 #include <string>
 
-#include "activation.h"
-#include "mma.h"
 #include "error.h"
-#include "kernels.h"
+#include "gemm_tiles.h"
 
 namespace rocm {
-
-// How many rows of waves a block has: the one that makes a wave's share of the tile closest to a square.
-constexpr int wave_rows(GemmTile tile, int waves) {
-  int best = 0;
-  for (int n = 1; n <= waves; n *= 2) {
-    const auto share = [&](int n) { return tile.rows / n + tile.cols * n / waves; };
-    if (tile.rows / n >= 16 && tile.cols * n / waves >= kRows && (!best || share(n) < share(best))) best = n;
-  }
-  return best;
-}
 
 // How a block makes its tile of y. kStages 2: the next tiles of x and w are written while others still read the last ones.
 template <int kTile>
@@ -45,140 +32,11 @@ __device__ inline Range split_range(int depth, int deep, int split, int splits) 
   return {steps * split / splits * deep, min(depth, steps * (split + 1) / splits * deep)};
 }
 
-// The parts of the kernel with matrix instructions, first what follows from a Shape.
 template <int kTile>
-struct GemmLayout : Shape<kTile> {
-  using Shape<kTile>::kThreads, Shape<kTile>::kDeep;
+struct HalfShape : Shape<kTile> {
   static constexpr GemmTile kBlock = kGemmTiles[kTile];
-  static constexpr int kWaves = kThreads / kWave, kWaveRows = wave_rows(kBlock, kWaves), kWaveCols = kWaves / kWaveRows;
-  static constexpr int kMyRows = kBlock.rows / kWaveRows, kMyCols = kBlock.cols / kWaveCols;  // a wave's share of the tile
-  static constexpr int kRowTiles = kMyRows / 16, kColTiles = kMyCols / kRows;
-  static constexpr int kPieces = kDeep / 8;  // of 16 bytes, of a row of the tile of x or w
-  static constexpr int kXCopies = kBlock.rows * kPieces / kThreads, kWCopies = kBlock.cols * kPieces / kThreads;  // pieces a thread copies
-  static constexpr int kCopies = kXCopies + kWCopies;
-  static_assert(kBlock.rows * kPieces % kThreads == 0 && kBlock.cols * kPieces % kThreads == 0 && kThreads % kPieces == 0);
-
-  using Tiles = uint4[(kBlock.rows + kBlock.cols) * kPieces];  // rows of x, then those of w at their a_slot
-  using Sums = FragD[kColTiles][kRowTiles];
-
-  // Slot s holds its piece p at p ^ swizzle(s): eight lanes that read one piece of neighbouring slots reach all banks.
-  static __device__ int swizzle(int slot) { return slot / (8 / kPieces) % kPieces; }
+  static constexpr int kPieces = Shape<kTile>::kDeep / 8;
 };
-
-// What a thread copies of each step's tiles: the same piece of kXCopies rows of x and of the others of w. Rows beyond the matrix repeat its
-// last; their results are not stored.
-template <int kTile>
-struct Copier {
-  using L = GemmLayout<kTile>;
-  const half *x, *w;
-  int piece;
-  unsigned from[L::kCopies];  // bytes
-  int to[L::kCopies];
-  uint4 held[L::kCopies];
-
-  KERNEL_PART Copier(const half* x, const half* w, unsigned x_rows, unsigned w_rows, int depth)
-      : x(x), w(w), piece(threadIdx.x % L::kPieces) {
-    constexpr int kStep = L::kThreads / L::kPieces;
-#pragma unroll
-    for (int i = 0; i < L::kCopies; ++i) {
-      const bool of_x = i < L::kXCopies;
-      const int row = threadIdx.x / L::kPieces + (of_x ? i : i - L::kXCopies) * kStep;
-      const int slot = of_x ? row : a_slot(row);
-      const unsigned left = of_x ? x_rows : w_rows;
-      from[i] = (min(unsigned(row), left - 1) * depth + piece * 8) * sizeof(half);
-      to[i] = ((of_x ? 0 : L::kBlock.rows) + slot) * L::kPieces + (piece ^ L::swizzle(slot));
-    }
-  }
-  KERNEL_PART uint4 load(int i, unsigned k) const {
-    const auto* const bytes = reinterpret_cast<const char*>(i < L::kXCopies ? x : w);
-    return *reinterpret_cast<const uint4*>(at(bytes, from[i] + k * unsigned(sizeof(half))));
-  }
-  // The first step ends at k_end; beyond is zero.
-  KERNEL_PART void load_first(int k_end) {
-#pragma unroll
-    for (int i = 0; i < L::kCopies; ++i) held[i] = piece * 8 < k_end ? load(i, 0) : uint4{0, 0, 0, 0};
-  }
-  KERNEL_PART void load_step(unsigned k) {
-#pragma unroll
-    for (int i = 0; i < L::kCopies; ++i) held[i] = load(i, k);
-  }
-  KERNEL_PART void store(typename L::Tiles& tiles) const {
-#pragma unroll
-    for (int i = 0; i < L::kCopies; ++i) tiles[to[i]] = held[i];
-  }
-};
-
-// A wave's share of a step: it starts at row row0 and column col0 of the tile.
-template <int kTile>
-KERNEL_PART void multiply(typename GemmLayout<kTile>::Sums& sums, const typename GemmLayout<kTile>::Tiles& tiles, int row0, int col0) {
-  using L = GemmLayout<kTile>;
-#pragma unroll
-  for (int k = 0; k < L::kDeep; k += kK) {
-    FragA a[L::kColTiles];
-    FragB b[L::kRowTiles];
-#pragma unroll
-    for (int t = 0; t < kAPieces; ++t) {
-      const int slot = L::kBlock.rows + col0 + lds_slot(t), piece = (k / 8 + lds_piece_a(t)) ^ L::swizzle(lds_slot(t));
-#pragma unroll
-      for (int c = 0; c < L::kColTiles; ++c) a[c].x[t] = load_lds(tiles + (slot + c * kRows) * L::kPieces + piece);
-    }
-#pragma unroll
-    for (int t = 0; t < kBPieces; ++t) {
-      const int slot = row0 + lds_column(t), piece = (k / 8 + lds_piece_b(t)) ^ L::swizzle(lds_column(t));
-#pragma unroll
-      for (int r = 0; r < L::kRowTiles; ++r) b[r].x[t] = load_lds(tiles + (slot + r * 16) * L::kPieces + piece);
-    }
-#pragma unroll
-    for (int c = 0; c < L::kColTiles; ++c)
-#pragma unroll
-      for (int r = 0; r < L::kRowTiles; ++r) sums[c][r] = mma(a[c], b[r], sums[c][r]);
-  }
-}
-
-// act(sums + bias), of the columns of y from `col` on.
-template <int kTile>
-KERNEL_PART void activate_sums(typename GemmLayout<kTile>::Sums& sums, const half* bias, unsigned col, int cols,
-                               nn::Activation activation) {
-  using L = GemmLayout<kTile>;
-#pragma unroll
-  for (int c = 0; bias && c < L::kColTiles; ++c) {
-    const Floats8 add = load8(bias + min(col + c * kRows + lane_row(), unsigned(cols - 8)));
-#pragma unroll
-    for (int r = 0; r < L::kRowTiles; ++r)
-#pragma unroll
-      for (int e = 0; e < 8 * kColumns; ++e) sums[c][r].x[e] += add.x[e % 8];
-  }
-  with_activation(activation, [&]<nn::Activation kActivation>() {
-#pragma unroll
-    for (auto& column : sums)
-#pragma unroll
-      for (FragD& d : column)
-#pragma unroll
-        for (float& z : d.x) z = activate(kActivation, z);
-  });
-}
-
-// store(row, col, eight values) for what a wave has of the matrix, which ends `rows` and `cols` behind the start of the tile.
-template <int kTile, class F>
-KERNEL_PART void for_each_row(const typename GemmLayout<kTile>::Sums& sums, int row0, int col0, unsigned rows, unsigned cols, F&& store) {
-  using L = GemmLayout<kTile>;
-#pragma unroll
-  for (int c = 0; c < L::kColTiles; ++c) {
-    const unsigned col = col0 + c * kRows + lane_row();
-    if (col >= cols) continue;
-#pragma unroll
-    for (int r = 0; r < L::kRowTiles; ++r)
-#pragma unroll
-      for (int t = 0; t < kColumns; ++t) {
-        const unsigned row = row0 + r * 16 + lane_column(t);
-        if (row >= rows) continue;
-        Floats8 z;
-#pragma unroll
-        for (int e = 0; e < 8; ++e) z.x[e] = sums[c][r].x[8 * t + e];
-        store(row, col, z);
-      }
-  }
-}
 
 template <int kTile, bool kParts>  // kParts: sums go to `parts`, else y is finished; its cols are a multiple of 8 then
 __global__ void __launch_bounds__(Shape<kTile>::kThreads)
@@ -189,20 +47,21 @@ __global__ void __launch_bounds__(Shape<kTile>::kThreads)
               const half* w,     // (batch, cols, depth); or one for all
               const half* bias,  // (cols) or null
               int batch, int rows, int cols, int y_cols, int depth, int ld, size_t w_stride, nn::Activation activation) {
-  using L = GemmLayout<kTile>;
+  using L = TileLayout<HalfShape<kTile>>;
+  constexpr int kBytes = sizeof(half);
   __shared__ typename L::Tiles tiles[L::kStages];
 
   const unsigned row0 = blockIdx.y * L::kBlock.rows, col0 = blockIdx.x * L::kBlock.cols;
   const int index = blockIdx.z % batch, split = blockIdx.z / batch;
   const Range range = split_range(depth, L::kDeep, split, gridDim.z / batch);
   const int length = range.end - range.first;
-  Copier<kTile> copier(x + (size_t(index) * rows + row0) * depth + range.first, w + index * w_stride + size_t(col0) * depth + range.first,
-                       rows - row0, cols - col0, depth);
+  Copier<L> copier(x + (size_t(index) * rows + row0) * depth + range.first, w + index * w_stride + size_t(col0) * depth + range.first,
+                   rows - row0, cols - col0, depth * kBytes);
 
   // The first step takes what the whole ones leave, so that only it has to look where k ends.
   int steps = (length + L::kDeep - 1) / L::kDeep;
   int k_next = length - (steps - 1) * L::kDeep;
-  copier.load_first(steps > 0 ? k_next : 0);
+  copier.load_first(steps > 0 ? k_next * kBytes : 0);
 
   const int wave = threadIdx.x / kWave, my_row0 = wave / L::kWaveCols * L::kMyRows, my_col0 = wave % L::kWaveCols * L::kMyCols;
   typename L::Sums sums = {};
@@ -210,10 +69,10 @@ __global__ void __launch_bounds__(Shape<kTile>::kThreads)
     copier.store(tiles[stage]);
     __syncthreads();
     if (more) {
-      copier.load_step(k_next);
+      copier.load_step(k_next * kBytes);
       k_next = min(k_next + L::kDeep, length - L::kDeep);
     }
-    multiply<kTile>(sums, tiles[stage], my_row0, my_col0);
+    multiply<L>(sums, tiles[stage], my_row0, my_col0);
     keep_order();  // the next step's stores wait for the loads
     if constexpr (L::kStages == 1) __syncthreads();
   };
@@ -231,17 +90,12 @@ __global__ void __launch_bounds__(Shape<kTile>::kThreads)
 
   if constexpr (kParts) {
     parts += ((size_t(split) * batch + index) * rows + row0) * ld + col0;
-    for_each_row<kTile>(sums, my_row0, my_col0, rows - row0, cols - col0,
-                        [&](unsigned row, unsigned col, const Floats8& z) { store8(at(parts, row * ld + col), z); });
+    for_each_row<L>(sums, my_row0, my_col0, rows - row0, cols - col0,
+                    [&](unsigned row, unsigned col, const Floats8& z) { store8(at(parts, row * ld + col), z); });
   } else {
-    activate_sums<kTile>(sums, bias, col0 + my_col0, cols, activation);
-    const bool aside = col0 >= unsigned(y_cols);
-    const unsigned width = aside ? cols - y_cols : y_cols;
-    half* const to = (aside ? side : y) + (size_t(index) * rows + row0) * width + (aside ? col0 - y_cols : col0);
-    for_each_row<kTile>(sums, my_row0, my_col0, rows - row0, cols - col0, [&](unsigned row, unsigned col, Floats8 z) {
-      saturate<half>(z.x);
-      store8(at(to, row * width + col), z);
-    });
+    activate_sums<L>(sums, bias, col0 + my_col0, cols, activation);
+    const TilePlace place(y, side, size_t(index) * rows + row0, col0, cols, y_cols);
+    for_each_row<L>(sums, my_row0, my_col0, rows - row0, cols - col0, [&](unsigned row, unsigned col, Floats8 z) { place.store(row, col, z); });
   }
 }
 

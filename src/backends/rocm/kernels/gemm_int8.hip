@@ -8,10 +8,8 @@
 // target; from then on gemm's tiles with w expanded once win sooner or later (linear/gemm.cc measures). To expand is one instruction a number.
 #include <string>
 
-#include "activation.h"
 #include "error.h"
-#include "kernels.h"
-#include "mma.h"
+#include "gemm_tiles.h"
 
 namespace rocm {
 
@@ -167,47 +165,22 @@ __global__ void __launch_bounds__(kInt8Threads)
     }
   }
 
-  // A lane's eight neighbouring columns from `col` on; those beyond the matrix are not stored.
 #pragma unroll
-  for (int c = 0; c < L::kColTiles; ++c) {
-    const unsigned col = my_col + c * kRows + lane_row(), inside = min(col, unsigned(cols - 1) / 8 * 8);
-    const Floats8 scale = load8(scales + inside), add = !kParts && bias ? load8(bias + inside) : Floats8{};
+  for (int c = 0; c < L::kColTiles; ++c) {  // columns beyond the matrix are not stored
+    const Floats8 scale = load8(scales + min(my_col + c * kRows + lane_row(), unsigned(cols - 1) / 8 * 8));
 #pragma unroll
     for (int r = 0; r < L::kRowTiles; ++r)
 #pragma unroll
-      for (int e = 0; e < 8 * kColumns; ++e) sums[c][r].x[e] = fmaf(sums[c][r].x[e], scale.x[e % 8], add.x[e % 8]);
+      for (int e = 0; e < 8 * kColumns; ++e) sums[c][r].x[e] *= scale.x[e % 8];
   }
-  if constexpr (!kParts)
-    with_activation(activation, [&]<nn::Activation kActivation>() {
-#pragma unroll
-      for (auto& column : sums)
-#pragma unroll
-        for (FragD& d : column)
-#pragma unroll
-          for (float& z : d.x) z = activate(kActivation, z);
-    });
-  const bool aside = col0 >= unsigned(y_cols);
-  const unsigned width = kParts ? ld : aside ? cols - y_cols : y_cols, start = !kParts && aside ? y_cols : 0;
-#pragma unroll
-  for (int c = 0; c < L::kColTiles; ++c) {
-    const unsigned col = my_col + c * kRows + lane_row();
-    if (col >= unsigned(cols)) continue;
-#pragma unroll
-    for (int r = 0; r < L::kRowTiles; ++r)
-#pragma unroll
-      for (int t = 0; t < kColumns; ++t) {
-        const unsigned row = my_row + r * 16 + lane_column(t), place = row * width + col - start;
-        if (row >= rows_left) continue;
-        Floats8 z;
-#pragma unroll
-        for (int e = 0; e < 8; ++e) z.x[e] = sums[c][r].x[8 * t + e];
-        if constexpr (kParts) {
-          store8(at(parts + (size_t(split) * rows + row0) * ld, place), z);
-        } else {
-          saturate<half>(z.x);
-          store8(at((aside ? side : y) + size_t(row0) * width, place), z);
-        }
-      }
+  if constexpr (kParts) {
+    parts += (size_t(split) * rows + row0) * ld + col0;
+    for_each_row<L>(sums, my_row, my_col - col0, rows_left, cols - col0,
+                    [&](unsigned row, unsigned col, const Floats8& z) { store8(at(parts, row * ld + col), z); });
+  } else {
+    activate_sums<L>(sums, bias, my_col, cols, activation);
+    const TilePlace place(y, side, row0, col0, cols, y_cols);
+    for_each_row<L>(sums, my_row, my_col - col0, rows_left, cols - col0, [&](unsigned row, unsigned col, Floats8 z) { place.store(row, col, z); });
   }
 }
 

@@ -1,17 +1,18 @@
 // layer_norm: y = (t - mean(t)) / sqrt(var(t) + eps) * gain + shift over each row of t = skip + alpha * act(sum of parts + bias).
 //
-// What follows the product that made the parts is in the same pass: the sum of split-K's parts in their order, kept in float, bias,
-// activation and residual. Memory bound: parts, skip and y once, at 768 halves of one part 4.6 KB a row; with few rows the latency of one read, two
-// sums over the row's threads and one write. A row stays in registers. Whole products of rows of up to 1,024 have 32 lanes a row (a wave
-// of 64 has two rows) and up to four pieces of 16 bytes a lane; parts, which are of few rows, and rows of up to 8,192 have a block a row
-// of up to 256 threads. The variance is taken about the mean, in float. Rows that are wider, or not made of 16-byte pieces, are read three
-// times, from the cache.
+// What follows the product that made the parts is in the same pass: the sum of split-K's parts in their order, kept in float, bias, activation
+// and residual. Memory bound: parts, skip and y once, at 768 halves of one part 4.6 KB a row; with few rows the latency of one read, two sums
+// over the row's threads and one write. A row stays in registers, from where it is written in 8 bits as well where products want it so. Whole
+// products of rows of up to 1,024 have 32 lanes a row (a wave of 64 has two rows) and up to four pieces of 16 bytes a lane; parts, which are of
+// few rows, and rows of up to 8,192 have a block a row of up to 256 threads. The variance is taken about the mean, in float. Rows that are
+// wider, or not made of 16-byte pieces, are read three times, from the cache.
 #include <algorithm>
 #include <type_traits>
 
 #include "activation.h"
 #include "half.h"
 #include "kernels.h"
+#include "quantise.h"
 
 namespace rocm {
 
@@ -19,8 +20,8 @@ constexpr int kPiece = 8;  // values in one load of a thread
 constexpr int kLanes = 32, kBlock = 256;
 
 // One whole product. kPieces: loads of a lane. kPlain: cols is kPieces * 32 * 8, bias and skip are there, and no activation; else cols is any
-// multiple of 8 up to that.
-template <class T, int kPieces, bool kPlain>
+// multiple of 8 up to that. kQuantise: y in 8 bits as well.
+template <class T, int kPieces, bool kPlain, bool kQuantise>
 __global__ void __launch_bounds__(128)
     layer_norm_lanes(T* y,            // (rows, cols)
                      const T* x,      // (rows, cols)
@@ -28,6 +29,8 @@ __global__ void __launch_bounds__(128)
                      const T* skip,   // (rows, cols) or null; may be y
                      const T* gain,   // (cols)
                      const T* shift,  // (cols)
+                     int8_t* numbers,  // (rows, cols) or null
+                     float* scales,    // (rows) or null
                      int rows, int cols, float share, float alpha, nn::Activation activation, float eps) {  // share: 1 / cols
   const int row = blockIdx.x * (blockDim.x / kLanes) + threadIdx.x / kLanes;
   if (row >= rows) return;
@@ -90,6 +93,21 @@ __global__ void __launch_bounds__(128)
 #pragma unroll
     for (int e = 0; e < kPiece; ++e) t[i].x[e] = fmaf(t[i].x[e] * scale, g.x[e], b.x[e]);
     store8(at(y, first + offset), t[i]);
+  }
+  if constexpr (kQuantise) {
+    uint4 halves[kPieces];
+    uint32_t largest = 0;
+#pragma unroll
+    for (int i = 0; i < kPieces; ++i) {
+      if (!inside(i)) continue;
+      halves[i] = halves_of(t[i]);
+      largest = larger(largest, halves[i]);
+    }
+    const RowScale by(largest);
+    if (threadIdx.x % kLanes == 0) scales[row] = by.scale;
+#pragma unroll
+    for (int i = 0; i < kPieces; ++i)
+      if (inside(i)) *reinterpret_cast<uint2*>(at(numbers, first + i * kLanes * kPiece)) = by.numbers(halves[i]);
   }
 }
 
@@ -196,24 +214,32 @@ __global__ void __launch_bounds__(kBlock)
 }
 
 // launcher --------------------------------------------------------------------
-template <class T, int kPieces, bool kPlain>
-void launch_lanes(hipStream_t stream, T* y, const T* x, const T* bias, const T* skip, const T* gain, const T* shift, int rows, int cols,
-                  float alpha, nn::Activation activation, float eps) {
+template <class T, int kPieces, bool kPlain, bool kQuantise>
+void launch_lanes(hipStream_t stream, T* y, const T* x, const T* bias, const T* skip, const T* gain, const T* shift, int8_t* numbers, float* scales,
+                  int rows, int cols, float alpha, nn::Activation activation, float eps) {
   constexpr int kRows = 128 / kLanes;  // of a block
   const int most = ((size_t{1} << 32) / (cols * sizeof(T)) - 1) / kRows * kRows;  // rows a launch: the kernel counts bytes in 32 bits
   for (int done = 0; done < rows; done += most) {
     const int some = std::min(most, rows - done);
     const size_t from = size_t(done) * cols;
-    hipLaunchKernelGGL((layer_norm_lanes<T, kPieces, kPlain>), dim3((some + kRows - 1) / kRows), dim3(128), 0, stream, y + from, x + from,
-                       bias, skip ? skip + from : nullptr, gain, shift, some, cols, 1.0f / cols, alpha, activation, eps);
+    hipLaunchKernelGGL((layer_norm_lanes<T, kPieces, kPlain, kQuantise>), dim3((some + kRows - 1) / kRows), dim3(128), 0, stream, y + from,
+                       x + from, bias, skip ? skip + from : nullptr, gain, shift, kQuantise ? numbers + from : nullptr,
+                       kQuantise ? scales + done : nullptr, some, cols, 1.0f / cols, alpha, activation, eps);
   }
 }
 
 template <class Part, class T>
 void launch_layer_norm(hipStream_t stream, T* y, const Part* x, int parts, int ld, const T* bias, const T* skip, const T* gain,
-                       const T* shift, int rows, int cols, float alpha, nn::Activation activation, float eps) {
+                       const T* shift, int rows, int cols, float alpha, nn::Activation activation, float eps, int8_t* numbers, float* scales) {
   const int pieces = (cols + kLanes * kPiece - 1) / (kLanes * kPiece);  // of each of 32 lanes
   const int block_pieces = (cols + kBlock * kPiece - 1) / (kBlock * kPiece);  // of each thread of a block
+  if constexpr (sizeof(T) == 2) {
+    if (numbers && !(std::is_same_v<Part, T> && parts == 1 && pieces <= 4)) {  // as a pass of its own
+      launch_layer_norm<Part, T>(stream, y, x, parts, ld, bias, skip, gain, shift, rows, cols, alpha, activation, eps, nullptr, nullptr);
+      launch_quantise_rows(stream, numbers, scales, y, rows, cols);
+      return;
+    }
+  }
   if (cols % kPiece != 0 || block_pieces > 4) {
     hipLaunchKernelGGL((layer_norm_any<Part, T>), dim3(rows), dim3(kBlock), 0, stream, y, x, parts, size_t(rows) * ld, bias, skip, gain, shift,
                        cols, ld, alpha, activation, eps);
@@ -223,8 +249,9 @@ void launch_layer_norm(hipStream_t stream, T* y, const Part* x, int parts, int l
     if (parts == 1 && pieces <= 4) {
       const bool plain = bias && skip && activation == nn::Activation::kNone && cols == pieces * kLanes * kPiece;
       const auto run = [&]<int kPieces>(std::integral_constant<int, kPieces>) {
-        (plain ? launch_lanes<T, kPieces, true> : launch_lanes<T, kPieces, false>)(stream, y, x, bias, skip, gain, shift, rows, cols, alpha,
-                                                                                  activation, eps);
+        const auto with = [&](auto* launch) { launch(stream, y, x, bias, skip, gain, shift, numbers, scales, rows, cols, alpha, activation, eps); };
+        if (sizeof(T) == 2 && numbers) with(plain ? launch_lanes<T, kPieces, true, sizeof(T) == 2> : launch_lanes<T, kPieces, false, sizeof(T) == 2>);
+        else with(plain ? launch_lanes<T, kPieces, true, false> : launch_lanes<T, kPieces, false, false>);
       };
       if (pieces == 1) run(std::integral_constant<int, 1>{});
       else if (pieces == 2) run(std::integral_constant<int, 2>{});
@@ -247,10 +274,10 @@ void launch_layer_norm(hipStream_t stream, T* y, const Part* x, int parts, int l
 }
 
 template void launch_layer_norm(hipStream_t, float*, const float*, int, int, const float*, const float*, const float*, const float*, int, int,
-                                float, nn::Activation, float);
+                                float, nn::Activation, float, int8_t*, float*);
 template void launch_layer_norm(hipStream_t, half*, const half*, int, int, const half*, const half*, const half*, const half*, int, int,
-                                float, nn::Activation, float);
+                                float, nn::Activation, float, int8_t*, float*);
 template void launch_layer_norm(hipStream_t, half*, const float*, int, int, const half*, const half*, const half*, const half*, int, int,
-                                float, nn::Activation, float);
+                                float, nn::Activation, float, int8_t*, float*);
 
 }  // namespace rocm

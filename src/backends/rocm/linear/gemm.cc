@@ -25,7 +25,7 @@ GemmShape shape_of(const Product<T>& p) {
   GemmShape s{.rows = p.rows, .cols = p.cols, .depth = p.depth, .batch = p.batch, .half = sizeof(T) == 2, .one_w = p.one_w || p.batch == 1};
   if (p.norm) s.norm = true;
   else s.bias = p.bias, s.activation = p.activation, s.side = p.side_cols;
-  s.int8 = p.int8;
+  s.int8 = p.int8, s.int8_rows = bool(p.x_int8);
   if (s.one_w) s.rows *= s.batch, s.batch = 1;  // the rows of all products lie one behind the other
   return s;
 }
@@ -65,7 +65,7 @@ std::string key_of(Stream& stream, const GemmShape& s) {
   if (s.norm) key += "/norm";
   if (s.bias) key += "/bias";
   if (s.side) key += "/side" + std::to_string(s.side);
-  if (s.int8) key += "/int8";
+  if (s.int8) key += s.int8_rows ? "/int8x8" : "/int8";
   return key + '/' + nn::kActivationNames[static_cast<int>(s.activation)];
 }
 
@@ -137,11 +137,24 @@ std::string untried_int8_way(const Device& device, const GemmShape& s, std::size
   return int8_name(tile, splits);
 }
 
+// And of products of 8-bit rows by 8-bit weights, for which there is one kernel, without parts.
+std::string int8_rows_name(int tile) {
+  return "int8x8:" + std::to_string(kInt8RowsTiles[tile].rows) + 'x' + std::to_string(kInt8RowsTiles[tile].cols);
+}
+
+// The largest tile that leaves no unit without a block, else the smallest.
+std::string untried_int8_rows_way(const Device& device, const GemmShape& s) {
+  int tile = std::size(kInt8RowsTiles) - 1;
+  const auto blocks = [&](GemmTile t) { return ((s.rows - 1) / t.rows + 1) * ((s.cols - 1) / t.cols + 1); };
+  while (tile > 0 && blocks(kInt8RowsTiles[tile]) < device.compute_units) --tile;
+  return int8_rows_name(tile);
+}
+
 std::size_t expanded_bytes(const GemmShape& s) { return std::size_t(s.cols) * s.depth * sizeof(half); }
 
 // plans -----------------------------------------------------------------------
 
-struct Way {  // "own:64x64:k2", "rocblas", "hipblaslt:0", "apart"; by 8-bit weights "int8:64x64:k2", "expanded"
+struct Way {  // "own:64x64:k2", "rocblas", "hipblaslt:0", "apart"; by 8-bit weights "int8:64x64:k2", "expanded"; of 8-bit rows "int8x8:64x64"
   std::unique_ptr<LibraryProduct> library;  // or
   bool apart = false;                       // as two products, each in its own way; or
   bool expanded = false;                    // by weights expanded for it, in the way of such a product; or our own kernel:
@@ -153,6 +166,11 @@ std::optional<Way> make_way(Stream& stream, const GemmShape& s, const std::strin
   if (name == "apart") {
     way.apart = true;
     return way;
+  }
+  if (s.int8_rows) {
+    for (way.tile = 0; way.tile < int(std::size(kInt8RowsTiles)); ++way.tile)
+      if (int8_rows_name(way.tile) == name) return way;
+    return std::nullopt;
   }
   if (s.int8) {
     way.expanded = name == "expanded";
@@ -181,7 +199,7 @@ void finish(Stream& stream, const Product<T>& p, const Part* parts, int splits, 
   const std::size_t rows = std::size_t(p.batch) * p.rows;
   if (p.norm)
     launch_layer_norm<Part, T>(stream, p.y, parts, splits, ld, p.bias, p.norm->skip, p.norm->gain, p.norm->shift, rows, p.cols, p.norm->alpha,
-                               p.activation, p.norm->eps);
+                               p.activation, p.norm->eps, p.norm->int8.numbers, p.norm->int8.scales);
   else
     launch_gemm_finish<Part, T>(stream, p.y, p.side, p.side_cols, parts, splits, p.bias, rows, p.cols, ld, p.activation);
 }
@@ -226,10 +244,14 @@ bool run(Stream& stream, const GemmShape& s, const Way& way, const Product<T>& p
     const std::size_t bytes = parts_bytes(s, way.splits);
     auto* const parts = bytes ? static_cast<float*>(stream.workspace(bytes)) : nullptr;
     const T* const bias = s.bias ? p.bias : nullptr;
-    if constexpr (sizeof(T) == 2)
-      if (s.int8)
+    if constexpr (sizeof(T) == 2) {
+      if (s.int8_rows)
+        launch_gemm_int8_rows(stream, whole, p.side, s.side, p.x_int8.numbers, p.x_int8.scales, p.int8, p.scales, bias, s.rows, s.cols, s.depth,
+                              s.activation, way.tile);
+      else if (s.int8)
         launch_gemm_int8(stream, whole, p.side, s.side, p.x, p.int8, p.scales, bias, s.rows, s.cols, s.depth, s.activation, way.tile, way.splits,
                          parts);
+    }
     if (!s.int8)
       launch_gemm<T>(stream, whole, p.side, s.side, p.x, p.w, bias, s.batch, s.rows, s.cols, s.depth, s.one_w, s.activation, way.tile, way.splits,
                      parts);
@@ -259,6 +281,7 @@ struct Gemm {
 
   static std::vector<std::string> defaults(Stream& stream, const Shape& s) {
     const bool hipblaslt = stream.planner().prefers("hipblaslt"), rocblas = stream.planner().prefers("rocblas") && stream.may_default_to_rocblas();
+    if (s.int8_rows) return {untried_int8_rows_way(stream.device(), s)};
     if (s.int8) {
       if (!s.half) return {"expanded"};
       const std::string ours = untried_int8_way(stream.device(), s, std::min(kMostParts, stream.most_default_workspace()));
@@ -276,6 +299,10 @@ struct Gemm {
   static std::vector<std::string> candidates(Stream& stream, const Shape& s) {
     std::vector<std::string> names;
     names.reserve(kLibraryRanks + 16);  // GCC 16 takes a vector that grows from one element for an array of one
+    if (s.int8_rows) {
+      for (int tile = 0; tile < int(std::size(kInt8RowsTiles)); ++tile) names.push_back(int8_rows_name(tile));
+      return names;
+    }
     if (s.int8) {
       names.push_back("expanded");
       for (int tile = 0; s.half && tile < int(std::size(kInt8Tiles)); ++tile)
@@ -296,6 +323,8 @@ struct Gemm {
 };
 
 }  // namespace
+
+bool fits_int8_rows(int cols, int depth) { return cols % 8 == 0 && depth % 16 == 0 && depth <= kInt8MostDepth; }
 
 std::string untried_own_way(const Device& device, const GemmShape& shape) { return least_own(device, shape).name; }
 

@@ -43,13 +43,19 @@ GemmTrial<T>::GemmTrial(Stream& stream, const GemmShape& shape) : stream_(stream
   w_ = DeviceMemory(copies_ * w_bytes);
   y_ = DeviceMemory(y_size * sizeof(T));
   if (s_.bias || s_.norm) bias_ = DeviceMemory(s_.cols * sizeof(T));
-  for (const DeviceMemory* memory : {&x_, &bias_}) fill(*memory, pattern_);
+  fill(bias_, pattern_);
   if (s_.int8) {
     for (const T& p : pattern_) numbers_.push_back(std::lround(127 * float(p))), scales_.push_back(float(p) / 127);
-    row_scales_ = DeviceMemory((s_.cols + 7) / 8 * 8 * sizeof(float));
-    fill(w_, numbers_), fill(row_scales_, scales_);
+    scales_of_cols_ = DeviceMemory((s_.cols + 7) / 8 * 8 * sizeof(float));
+    fill(w_, numbers_), fill(scales_of_cols_, scales_);
   } else {
     fill(w_, pattern_);
+  }
+  if (s_.int8_rows) {
+    scales_of_rows_ = DeviceMemory(s_.rows * sizeof(float));
+    fill(x_, numbers_), fill(scales_of_rows_, scales_);
+  } else {
+    fill(x_, pattern_);
   }
 }
 
@@ -79,7 +85,8 @@ Product<T> GemmTrial<T>::task() {
   copy_ = (copy_ + 1) % copies_;
   Product<T> p{y_.as<T>(), x_.as<T>(), s_.int8 ? nullptr : w_.as<T>() + at, bias_.as<T>(), s_.rows, s_.cols, s_.depth, s_.batch, s_.one_w, s_.activation};
   if (s_.norm) p.norm = {nullptr, bias_.as<T>(), bias_.as<T>(), 1, 1e-3f};
-  if (s_.int8) p.int8 = w_.as<std::int8_t>() + at, p.scales = row_scales_.as<float>();
+  if (s_.int8) p.int8 = w_.as<std::int8_t>() + at, p.scales = scales_of_cols_.as<float>();
+  if (s_.int8_rows) p.x_int8 = {x_.as<std::int8_t>(), scales_of_rows_.as<float>()};
   if (s_.side) p.side = y_.as<T>() + std::size_t(s_.rows) * (s_.cols - s_.side), p.side_cols = s_.side;
   return p;
 }
@@ -123,6 +130,11 @@ float GemmTrial<T>::value(std::size_t i) const {
 }
 
 template <class T>
+double GemmTrial<T>::row_value(std::size_t i, std::size_t row) const {
+  return s_.int8_rows ? double(numbers_[i % kPattern]) * scales_[row % kPattern] : value(i);
+}
+
+template <class T>
 double GemmTrial<T>::weight(std::size_t i, int col) const {
   return s_.int8 ? double(numbers_[i % kPattern]) * scales_[col % kPattern] : value(i);
 }
@@ -131,7 +143,7 @@ template <class T>
 double GemmTrial<T>::expected(int batch, int row, int col) const {
   const std::size_t line = std::size_t(batch) * s_.rows + row, w = ((s_.one_w ? 0 : std::size_t(batch) * s_.cols) + col) * s_.depth;
   double sum = s_.bias ? value(col) : 0;
-  for (int k = 0; k < s_.depth; ++k) sum += value(line * s_.depth + k) * weight(w + k, col);
+  for (int k = 0; k < s_.depth; ++k) sum += row_value(line * s_.depth + k, line) * weight(w + k, col);
   return activated(s_.activation, sum);
 }
 

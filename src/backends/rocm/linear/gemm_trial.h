@@ -28,6 +28,7 @@ class GemmTrial {
     double expected;
   };
   float value(std::size_t i) const;  // element i of x, w and bias
+  double row_value(std::size_t i, std::size_t row) const;
   double weight(std::size_t i, int col) const;
   template <class N>
   void fill(const DeviceMemory& memory, const std::vector<N>& pattern);
@@ -37,10 +38,10 @@ class GemmTrial {
   const GemmShape s_;
   std::size_t w_step_;  // elements from one copy of w to the next
   std::vector<T> pattern_;
-  std::vector<std::int8_t> numbers_;  // the pattern of 8-bit weights
+  std::vector<std::int8_t> numbers_;  // the pattern of 8-bit weights, and rows
   std::vector<float> scales_;         // and of their scales
   std::vector<Sample> samples_;  // row by row; made at the first check
-  DeviceMemory x_, w_, row_scales_, bias_, y_;  // all but y repeat the patterns
+  DeviceMemory x_, w_, scales_of_rows_, scales_of_cols_, bias_, y_;  // all but y repeat the patterns
   std::size_t copies_, copy_ = 0;
 };
 

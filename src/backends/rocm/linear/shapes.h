@@ -13,6 +13,7 @@ struct GemmShape {
   bool norm = false;  // which does all that follows the sums: bias and activation are not the product's
   int side = 0;       // of the columns, in an array of their own
   bool int8 = false;  // w
+  bool int8_rows = false;  // x, too
   auto operator<=>(const GemmShape&) const = default;
 };
 

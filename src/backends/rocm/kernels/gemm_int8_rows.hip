@@ -1,0 +1,128 @@
+// gemm_int8_rows: y = act((scale x) (scale w)^T + bias), where x and w are numbers of 8 bits, each row of both has a scale, and sums are whole numbers,
+// exact. For many rows: of half the bytes of gemm's, with twice the multiply-adds an instruction.
+//
+// A block makes a tile of y (gemm_tiles.h) in steps of 64 of k: the copies of the next steps, two ahead where they need no registers, else one,
+// run beside the matrix instructions. A barrier a step is enough: what is written was read before the last one.
+//
+// Floor of a tile of 128 x 128: 128 * 128 * depth multiply-adds and 256 * depth bytes, 64 multiply-adds a byte, from the second-level cache. Of LDS each
+// step reads, by shares of 64 x 32, 48 KB for its 2^20 multiply-adds, and by those of 64 x 64, which CUDA's registers hold, 32 KB: on an H100, whose
+// mma.sync does some 2,600 a clock, as long as they take. Its cache, of about 5.5 TB/s, allows 700 * 10^12 operations a second, below that.
+#include <string>
+#include <type_traits>
+
+#include "error.h"
+#include "gemm_tiles.h"
+#include "mma_int8.h"
+
+namespace rocm {
+
+template <int kTile>
+struct Int8RowsShape {
+  static constexpr GemmTile kBlock = kInt8RowsTiles[kTile];
+  static constexpr int kThreads = kTile < 2 ? 128 : 256;
+  static constexpr int kLeast = !kCopiesAlone ? 1 : kTile == 0 ? 5 : kTile == 1 ? 3 : 2;  // blocks of a unit on CUDA, waves of a SIMD on AMD
+  static constexpr int kPieces = 4, kDeep = kPieces * 16;
+  static constexpr int kAhead = kCopiesAlone ? 2 : 1, kStages = kAhead + 1;
+};
+
+// What a wave has of the product, in lanes as FragD, times the scales of its rows and columns.
+template <class L>
+KERNEL_PART void scale_sums(typename L::Sums& z, const typename L::template SumsOf<FragI>& sums, const float* row_scales, unsigned row, unsigned rows,
+                            const float* col_scales, unsigned col, unsigned cols) {
+  float by_row[L::kRowTiles][kColumns];
+#pragma unroll
+  for (int r = 0; r < L::kRowTiles; ++r)
+#pragma unroll
+    for (int t = 0; t < kColumns; ++t) by_row[r][t] = row_scales[min(row + r * 16 + lane_column(t), rows - 1)];
+#pragma unroll
+  for (int c = 0; c < L::kColTiles; ++c) {
+    const Floats8 by_col = load8(col_scales + min(col + c * kRows + lane_row(), cols - 8));
+#pragma unroll
+    for (int r = 0; r < L::kRowTiles; ++r)
+#pragma unroll
+      for (int e = 0; e < 8 * kColumns; ++e) z[c][r].x[e] = float(sums[c][r].x[e]) * (by_row[r][e / 8] * by_col.x[e % 8]);
+  }
+}
+
+template <int kTile>
+__global__ void __launch_bounds__(Int8RowsShape<kTile>::kThreads, Int8RowsShape<kTile>::kLeast)
+    gemm_int8_rows(half* y,                  // (rows, y_cols)
+                   half* side,               // (rows, cols - y_cols): the columns from y_cols, a multiple of the tile's, on
+                   const int8_t* x,          // (rows, depth)
+                   const float* row_scales,  // (rows)
+                   const int8_t* w,          // (cols, depth)
+                   const float* col_scales,  // (cols)
+                   const half* bias,         // (cols) or null
+                   int rows, int cols, int y_cols, int depth, nn::Activation activation) {
+  if constexpr (kInt8Matrix) {
+    using L = TileLayout<Int8RowsShape<kTile>>;
+    __shared__ typename L::Tiles tiles[L::kStages];
+
+    const unsigned row0 = blockIdx.y * L::kBlock.rows, col0 = blockIdx.x * L::kBlock.cols;
+    Copier<L> copier(x + size_t(row0) * depth, w + size_t(col0) * depth, rows - row0, cols - col0, depth);
+    // The first step takes what the whole ones leave, so that only it has to look where k ends.
+    const int steps = (depth + L::kDeep - 1) / L::kDeep, first = depth - (steps - 1) * L::kDeep;
+    const auto begin = [&](int step, uint4* to) __attribute__((always_inline)) {
+      const int k = step == 0 ? 0 : first + (step - 1) * L::kDeep;
+      if constexpr (kCopiesAlone) {
+#pragma unroll
+        for (int i = 0; i < L::kCopies; ++i) copy_alone(to + copier.to[i], copier.place(i, k), step > 0 || copier.piece * 16 < first);
+      } else if (step == 0) {
+        copier.load_first(first);
+      } else {
+        copier.load_step(k);
+      }
+    };
+#pragma unroll
+    for (int step = 0; step < L::kAhead; ++step) {
+      if (step < steps) begin(step, tiles[step]);
+      end_group();
+    }
+
+    const int wave = threadIdx.x / kWave, my_row0 = wave / L::kWaveCols * L::kMyRows, my_col0 = wave % L::kWaveCols * L::kMyCols;
+    typename L::template SumsOf<FragI> sums = {};
+    int now = 0, next = L::kAhead;  // stages
+#pragma unroll 1
+    for (int step = 0; step < steps; ++step) {
+      if constexpr (kCopiesAlone) land<L::kAhead - 1>();
+      else copier.store(tiles[now]);
+      __syncthreads();
+      if (step + L::kAhead < steps) begin(step + L::kAhead, tiles[next]);
+      end_group();
+      multiply<L>(sums, tiles[now], my_row0, my_col0);
+      keep_order();  // the next step's stores wait for the loads
+      now = now + 1 == L::kStages ? 0 : now + 1;
+      next = next + 1 == L::kStages ? 0 : next + 1;
+    }
+
+    typename L::Sums z;
+    scale_sums<L>(z, sums, row_scales, row0 + my_row0, rows, col_scales, col0 + my_col0, cols);
+    activate_sums<L>(z, bias, col0 + my_col0, cols, activation);
+    const TilePlace place(y, side, row0, col0, cols, y_cols);
+    for_each_row<L>(z, my_row0, my_col0, rows - row0, cols - col0, [&](unsigned row, unsigned col, Floats8 values) { place.store(row, col, values); });
+  }
+}
+
+// launcher --------------------------------------------------------------------
+void launch_gemm_int8_rows(hipStream_t stream, half* y, half* side, int side_cols, const int8_t* x, const float* row_scales, const int8_t* w,
+                           const float* col_scales, const half* bias, int rows, int cols, int depth, nn::Activation activation, int tile) {
+  const auto fail = [&](const std::string& why) {
+    throw Error("a matrix product in 8 bits of (" + std::to_string(rows) + ", " + std::to_string(depth) + ") by (" + std::to_string(depth) + ", " +
+                std::to_string(cols) + ") " + why);
+  };
+  if (rows <= 0 || cols <= 0 || depth <= 0 || tile < 0 || tile >= int(std::size(kInt8RowsTiles)) || (rows - 1) / kInt8RowsTiles[tile].rows >= 65535 ||
+      size_t(depth) * 128 > 0xffffffff || size_t(cols) * 128 * sizeof(half) > 0xffffffff)
+    fail("is outside what the kernel can do; use a smaller batch");
+  if (depth % 16 || depth > kInt8MostDepth) fail("has rows that are no multiple of 16, or beyond " + std::to_string(kInt8MostDepth));
+  if (cols % 8) fail("has columns that are no multiple of 8");
+  if (side_cols && (cols - side_cols) % kInt8RowsTiles[tile].cols) fail("cannot be split between two arrays inside of a tile");
+  const auto choose = [&]<int kTile>(std::integral_constant<int, kTile>) {
+    if (kTile != tile) return;
+    const dim3 grid((cols - 1) / kInt8RowsTiles[tile].cols + 1, (rows - 1) / kInt8RowsTiles[tile].rows + 1);
+    hipLaunchKernelGGL(gemm_int8_rows<kTile>, grid, dim3(Int8RowsShape<kTile>::kThreads), 0, stream, y, side, x, row_scales, w, col_scales, bias, rows,
+                       cols, cols - side_cols, depth, activation);
+  };
+  choose(std::integral_constant<int, 0>{}), choose(std::integral_constant<int, 1>{}), choose(std::integral_constant<int, 2>{});
+}
+
+}  // namespace rocm
