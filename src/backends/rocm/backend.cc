@@ -1,10 +1,11 @@
-// The back ends rocm (fp32) and rocm-fp16: one GPU, weights shared by all sessions, a stream a session.
+// The back ends rocm (fp32), rocm-fp16 and rocm-int8 (fp16 with the products of encoders in 8 bits): one GPU, weights shared by all sessions, a stream a session.
 #include "nn/backend.h"
 
 #include <algorithm>
 #include <condition_variable>
 #include <mutex>
 
+#include "backends/rocm/linear/libraries.h"
 #include "backends/rocm/linear/planner.h"
 #include "backends/rocm/session.h"
 
@@ -30,10 +31,17 @@ Device device_of(const nn::Options& options) {
 }
 
 // Whether weights are stored in 8 bits.
-bool in_8_bits(const nn::Options& options) {
+bool weights_in_8_bits(const nn::Options& options) {
   const std::string weights = options.text("weights", "full");
   if (weights != "full" && weights != "int8") throw Error("back-end option weights is " + weights + ", expected full or int8");
   return weights == "int8";
+}
+
+// With products in 8 bits or without; throws Error where the device has none.
+EightBits eight_bits(const Device& device, bool products, const nn::Options& options) {
+  if (products && !has_matrix_instructions(device.architecture))
+    throw Error("rocm-int8 needs matrix instructions, which " + device.name + " (" + device.architecture + ") has not: take rocm-fp16");
+  return {weights_in_8_bits(options), products};
 }
 
 nn::Description described(std::shared_ptr<const nn::Network> network, bool with_moves_left) {
@@ -50,10 +58,10 @@ nn::Description described(std::shared_ptr<const nn::Network> network, bool with_
 template <class T>
 class RocmBackend final : public nn::Backend {
  public:
-  RocmBackend(std::shared_ptr<const nn::Network> network, const nn::Options& options)
+  RocmBackend(std::shared_ptr<const nn::Network> network, const nn::Options& options, bool products_in_8_bits)
       : device_(device_of(options)),
-        gpu_(new Gpu(device_, described(std::move(network), options.flag("mlh", true)), in_8_bits(options), options.text("without", ""),
-                     options.text("plans", "")),
+        gpu_(new Gpu(device_, described(std::move(network), options.flag("mlh", true)), eight_bits(device_, products_in_8_bits, options),
+                     options.text("without", ""), options.text("plans", "")),
              Forsake{device_.index}) {
     const bool graphs = options.flag("graphs", true);
     const double measure_s = options.number("measure", 0);
@@ -77,7 +85,8 @@ class RocmBackend final : public nn::Backend {
     info_.threads = std::min(info_.threads, static_cast<int>(idle_.size()));
     info_.best_batch = std::min(info_.max_batch, 256);
     for (int size = 0; size < info_.max_batch;) info_.sizes.push_back(size = ladder_step(size + 1, info_.max_batch));
-    info_.device = device_.name + " (" + device_.architecture + "), " + (sizeof(T) == 4 ? "fp32" : "fp16") + (in_8_bits(options) ? ", int8 weights" : "") +
+    info_.device = device_.name + " (" + device_.architecture + "), " + (sizeof(T) == 4 ? "fp32" : "fp16") + (products_in_8_bits ? ", int8 products" : "") +
+                   (weights_in_8_bits(options) ? ", int8 weights" : "") +
                    (graphs ? ", graphs" : "") + shrunk;
   }
 
@@ -89,7 +98,7 @@ class RocmBackend final : public nn::Backend {
 
  private:
   struct Gpu {
-    Gpu(const Device& device, nn::Description description, bool int8, const std::string& without, const std::string& plans)
+    Gpu(const Device& device, nn::Description description, EightBits int8, const std::string& without, const std::string& plans)
         : planner(device, without, plans), model(std::move(description), int8) {}
     Planner planner;
     Model<T> model;
@@ -173,14 +182,15 @@ class RocmBackend final : public nn::Backend {
   std::vector<GpuSession<T>*> idle_;
 };
 
-template <class T>
+template <class T, bool kProductsIn8Bits = false>
 std::unique_ptr<nn::Backend> create(std::shared_ptr<const nn::Network> network, const nn::Options& options) {
-  return std::make_unique<RocmBackend<T>>(std::move(network), options);
+  return std::make_unique<RocmBackend<T>>(std::move(network), options, kProductsIn8Bits);
 }
 
 // ROCM_SUFFIX is "" but in the second module of an emulated build.
 const nn::Registration kFloat("rocm" ROCM_SUFFIX, create<float>, why_no_device);
 const nn::Registration kHalf("rocm-fp16" ROCM_SUFFIX, create<half>, why_no_device);
+const nn::Registration kInt8("rocm-int8" ROCM_SUFFIX, create<half, true>, why_no_device);
 
 }  // namespace
 }  // namespace rocm

@@ -44,7 +44,7 @@ void fit(nn::Encoder& e) {
 }
 
 // A word for what layers there are, of which shapes.
-std::string structure_of(const std::vector<nn::Layer>& layers, bool int8) {
+std::string structure_of(const std::vector<nn::Layer>& layers, EightBits int8) {
   std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
   const auto add = [&](std::uint64_t x) { hash = (hash ^ x) * 0x100000001b3; };
   for (const nn::Layer& layer : layers) {
@@ -53,14 +53,14 @@ std::string structure_of(const std::vector<nn::Layer>& layers, bool int8) {
   }
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-  return text + std::string(int8 ? "/int8" : "");
+  return text + std::string(int8.weights ? "/int8" : "") + (int8.products ? "/int8x8" : "");
 }
 
 // The pass of one batch. Activations lie in the stream's arena.
 template <class T>
 class Forward {
  public:
-  Forward(Weights& weights, Stream& stream, bool int8, int batch, bool beside, Probe* probe)
+  Forward(Weights& weights, Stream& stream, EightBits int8, int batch, bool beside, Probe* probe)
       : weights_(weights), stream_(stream), arena_(stream.arena()), int8_(int8), batch_(batch), beside_(beside), probe_(probe) {}
   // The same pass, queued elsewhere.
   Forward(const Forward& main, Stream& stream)
@@ -95,7 +95,8 @@ class Forward {
     }
   }
 
-  void embedding(T* tokens, const T* tower, const nn::Embedding& e, const Input& in) {
+  // Its last layer is a norm of a feed-forward part, or else rows are quantised here.
+  void embedding(T* tokens, Int8Rows int8, const T* tower, const nn::Embedding& e, const Input& in) {
     const int channels = e.dense.out();
     const Arena::Scope scope(arena_);
     const T* x = tower;
@@ -124,11 +125,13 @@ class Forward {
       launch_bias_activation<T>(stream_, tokens, tokens, table(e.dense.b), nullptr, table(e.multiply), table(e.add), kSquares * batch_,
                                 channels, e.activation);
     }
-    if (e.feed_forward) feed_forward(tokens, *e.feed_forward, "embedding");
-    show("embedding", "", tokens, {kSquares, channels});
+    quantise(int8, tokens, channels);
+    if (e.feed_forward) feed_forward(tokens, int8, *e.feed_forward, "embedding");
+    show("embedding", "", tokens, int8, channels);
   }
 
-  void encoder(T* tokens, const nn::Encoder& e, const std::string& name) {
+  // int8: what the tokens are in 8 bits, before and after; or none, for products in halves.
+  void encoder(T* tokens, Int8Rows int8, const nn::Encoder& e, const std::string& name) {
     const int width = e.out.in(), channels = e.out.out();
     {
       const Arena::Scope scope(arena_);
@@ -139,20 +142,22 @@ class Forward {
       if (e.smolgen && beside_) {
         Beside beside(stream_);
         Forward side(*this, beside.stream());
-        side.columns(squeezed, tokens, e.qkv, kSquares, 3 * width, squeezed_channels);
+        side.columns(squeezed, tokens, int8, e.qkv, kSquares, 3 * width, squeezed_channels);
         side.smolgen(bias, squeezed, *e.smolgen, e.heads);
-        columns(qkv, tokens, e.qkv, kSquares, 0, 3 * width);
+        columns(qkv, tokens, int8, e.qkv, kSquares, 0, 3 * width);
       } else {
-        dense(qkv, tokens, e.qkv, kSquares, Activation::kNone, squeezed, squeezed_channels);
+        dense(qkv, tokens, e.qkv, kSquares, Activation::kNone, squeezed, squeezed_channels, int8);
         if (e.smolgen) smolgen(bias, squeezed, *e.smolgen, e.heads);
       }
       if (probe_) shown_attention(mixed, qkv, bias, e, name);
       else attention(mixed, qkv, bias, e);
-      normed(tokens, mixed, e.out, tokens, e.norm, kSquares, e.alpha);
+      const Int8Rows mixed_int8 = int8 ? rows_in_int8(width) : Int8Rows{};
+      quantise(mixed_int8, mixed, width);
+      normed(tokens, mixed, e.out, tokens, e.norm, kSquares, e.alpha, Activation::kNone, false, mixed_int8, int8);
     }
-    show(name, ".ln1", tokens, {kSquares, channels});
-    feed_forward(tokens, e.feed_forward, name);
-    show(name, "", tokens, {kSquares, channels});
+    show(name, ".ln1", tokens, int8, channels);
+    feed_forward(tokens, int8, e.feed_forward, name);
+    show(name, "", tokens, int8, channels);
   }
 
   void attention(T* mixed, const T* qkv, const T* bias, const nn::Encoder& e) {
@@ -181,8 +186,8 @@ class Forward {
     show(name, ".heads", mixed, {kSquares, width, e.heads, depth});
   }
 
-  void encoders(T* tokens, const std::vector<nn::Encoder>& encoders, const char* prefix) {
-    for (std::size_t i = 0; i < encoders.size(); ++i) encoder(tokens, encoders[i], prefix + std::to_string(i));
+  void encoders(T* tokens, Int8Rows int8, const std::vector<nn::Encoder>& encoders, const char* prefix) {
+    for (std::size_t i = 0; i < encoders.size(); ++i) encoder(tokens, int8, encoders[i], prefix + std::to_string(i));
   }
 
   void smolgen(T* bias, const T* squeezed, const nn::Smolgen& s, int heads) {
@@ -193,12 +198,26 @@ class Forward {
     product(bias, b, s.generate, heads);
   }
 
-  void feed_forward(T* tokens, const nn::FeedForward& f, const std::string& name) {
+  void feed_forward(T* tokens, Int8Rows int8, const nn::FeedForward& f, const std::string& name) {
     const Arena::Scope scope(arena_);
-    T* hidden = take(kSquares * f.dense1.out());
-    dense(hidden, tokens, f.dense1, kSquares, f.activation);
-    show(name, ".hidden", hidden, {kSquares, f.dense1.out()});
-    normed(tokens, hidden, f.dense2, tokens, f.norm, kSquares, f.alpha);
+    const int width = f.dense1.out();
+    T* hidden = take(kSquares * width);
+    dense(hidden, tokens, f.dense1, kSquares, f.activation, nullptr, 0, int8);
+    show(name, ".hidden", hidden, {kSquares, width});
+    const Int8Rows hidden_int8 = int8 ? rows_in_int8(width) : Int8Rows{};
+    quantise(hidden_int8, hidden, width);
+    normed(tokens, hidden, f.dense2, tokens, f.norm, kSquares, f.alpha, Activation::kNone, false, hidden_int8, int8);
+  }
+
+  // Room for a position's 64 rows of so many numbers in 8 bits; none where rows are not so, or not of 16-byte pieces.
+  Int8Rows rows_in_int8(int cols) {
+    if (!int8_.products || cols % kInt8Step != 0) return {};
+    return {take<std::int8_t>(kSquares * cols), take<float>(kSquares)};
+  }
+
+  void quantise(Int8Rows to, const T* x, int cols) {
+    if constexpr (sizeof(T) == 2)
+      if (to) launch_quantise_rows(stream_, to.numbers, to.scales, x, kSquares * batch_, cols);
   }
 
   // All but the last layer of the value or moves-left head; the caller's scope has what they wrote.
@@ -236,7 +255,7 @@ class Forward {
     T *tokens = take(kSquares * head.embed.out()), *queries_keys = take(kSquares * head.queries_keys.out());
     dense(tokens, x, head.embed, kSquares, head.activation);
     show("policy", ".embedding", tokens, {kSquares, head.embed.out()});
-    encoders(tokens, head.encoders, "policy.encoder.");
+    encoders(tokens, {}, head.encoders, "policy.encoder.");
     dense(queries_keys, tokens, head.queries_keys, kSquares);
     show("policy", ".q", queries_keys, {kSquares, head.queries_keys.out()});
     show("policy", ".k", queries_keys + head.queries_keys.out() / 2, {kSquares, head.queries_keys.out()});
@@ -252,15 +271,22 @@ class Forward {
     if (probe_ && probe_->wants(name + part)) probe_->show(name + part, x, rows);
   }
 
-  // y = activation(w x + b) for `rows` rows of each position; the last side_cols columns go to `side`.
+  // The tokens, which may come back changed.
+  void show(const std::string& name, const char* part, T* tokens, Int8Rows int8, int channels) {
+    show(name, part, tokens, {kSquares, channels});
+    if (probe_) quantise(int8, tokens, channels);
+  }
+
+  // y = activation(w x + b) for `rows` rows of each position; the last side_cols columns go to `side`. int8: x in 8 bits, or none.
   void dense(T* y, const T* x, const nn::Dense& layer, int rows, Activation activation = Activation::kNone, T* side = nullptr,
-             int side_cols = 0) {
-    multiply({.y = y, .x = x, .bias = table(layer.b), .rows = rows, .activation = activation, .side = side, .side_cols = side_cols}, layer.w);
+             int side_cols = 0, Int8Rows int8 = {}) {
+    multiply({.y = y, .x = x, .bias = table(layer.b), .rows = rows, .activation = activation, .side = side, .side_cols = side_cols, .x_int8 = int8},
+             layer.w);
   }
 
   // `count` columns of it, from the first-th on.
-  void columns(T* y, const T* x, const nn::Dense& layer, int rows, int first, int count) {
-    multiply({.y = y, .x = x, .bias = layer.b ? table(layer.b) + first : nullptr, .rows = rows, .cols = count}, layer.w, false, first);
+  void columns(T* y, const T* x, Int8Rows int8, const nn::Dense& layer, int rows, int first, int count) {
+    multiply({.y = y, .x = x, .bias = layer.b ? table(layer.b) + first : nullptr, .rows = rows, .cols = count, .x_int8 = int8}, layer.w, false, first);
   }
 
   // y = w x
@@ -268,11 +294,11 @@ class Forward {
     multiply({.y = y, .x = x, .rows = rows}, layer.w, full);
   }
 
-  // y = norm(skip + alpha * activation(w x + b)); skip may be null, or y.
+  // y = norm(skip + alpha * activation(w x + b)); skip may be null, or y. x_int8, y_int8: both in 8 bits, or none.
   void normed(T* y, const T* x, const nn::Dense& layer, const T* skip, const nn::Norm& n, int rows, float alpha,
-              Activation activation = Activation::kNone, bool full = false) {
+              Activation activation = Activation::kNone, bool full = false, Int8Rows x_int8 = {}, Int8Rows y_int8 = {}) {
     multiply({.y = y, .x = x, .bias = table(layer.b), .rows = rows, .activation = activation,
-              .norm = RowNorm<T>{skip, table(n.gain), table(n.shift), alpha, n.eps}}, layer.w, full);
+              .norm = RowNorm<T>{skip, table(n.gain), table(n.shift), alpha, n.eps, y_int8}, .x_int8 = x_int8}, layer.w, full);
   }
 
   // The product by a layer's weights as they are stored, or full ones, from their first-th row on; its rows are those of a position, and its
@@ -281,7 +307,8 @@ class Forward {
     p.rows *= batch_, p.depth = w.shape[1];
     if (p.cols == 0) p.cols = w.shape[0];
     const std::size_t before = std::size_t(first) * p.depth;
-    if (int8_ && !full && p.depth % kInt8Step == 0) {
+    if (p.x_int8 && !fits_int8_rows(p.cols, p.depth)) p.x_int8 = {};
+    if (p.x_int8 || (int8_.weights && !full && p.depth % kInt8Step == 0)) {
       const auto [weights, scales] = weights_.int8(w);
       p.int8 = weights + before, p.scales = scales + first;
     } else {
@@ -312,7 +339,7 @@ class Forward {
   Weights& weights_;
   Stream& stream_;
   Arena& arena_;
-  const bool int8_;
+  const EightBits int8_;
   const int batch_;
   const bool beside_;
   Probe* const probe_;  // or null
@@ -321,7 +348,7 @@ class Forward {
 }  // namespace
 
 template <class T>
-Model<T>::Model(nn::Description description, bool int8)
+Model<T>::Model(nn::Description description, EightBits int8)
     : description_(std::move(description)), layers_(nn::layers(description_)), structure_(structure_of(layers_, int8)), int8_(int8) {
   nn::Description& d = description_;
   for (nn::Encoder& e : d.encoders) fit(e);
@@ -345,8 +372,9 @@ void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out
   }
   if (d.embedding) {
     T* tokens = forward.take(kSquares * d.embedding->dense.out());
-    forward.embedding(tokens, x, *d.embedding, in);
-    forward.encoders(tokens, d.encoders, "encoder.");
+    const Int8Rows int8 = forward.rows_in_int8(d.embedding->dense.out());
+    forward.embedding(tokens, int8, x, *d.embedding, in);
+    forward.encoders(tokens, int8, d.encoders, "encoder.");
     x = tokens;
   }
   {

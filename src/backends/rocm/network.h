@@ -22,11 +22,17 @@ struct Output {
   float* policy;  // a logit a move, or (batch, 1858); null: not wanted
 };
 
+// What is in 8 bits.
+struct EightBits {
+  bool weights = false;   // of all products that can have them so
+  bool products = false;  // those of encoders and of an embedding's feed-forward part, rows and weights; of halves, on a device that can
+};
+
 // Its weights come to the device in the first pass, that is when a session is made.
 template <class T>
 class Model {
  public:
-  Model(nn::Description description, bool int8);  // int8: whether the weights of products are stored in 8 bits
+  Model(nn::Description description, EightBits int8);
   const nn::Description& description() const { return description_; }
   const std::vector<nn::Layer>& layers() const { return layers_; }
 
@@ -40,7 +46,7 @@ class Model {
   nn::Description description_;
   std::vector<nn::Layer> layers_;
   const std::string structure_;  // of all nets with these layers, in plans
-  const bool int8_;
+  const EightBits int8_;
   Weights weights_;
 };
 

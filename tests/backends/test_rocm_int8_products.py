@@ -1,0 +1,43 @@
+"""rocm-int8: whole nets whose encoders' products are in 8 bits."""
+import importlib
+
+import numpy as np
+import pytest
+
+from emulated import bars, make_net
+from lc0rocm import _core
+from lc0rocm.netfile import net
+from lc0rocm.positions import varied
+
+SMALL = dict(embedding=64, encoders=2, heads=4, dff=96, value_size=8, head_hidden=16)
+NETS = {"attention": SMALL | dict(smolgen=(16, 32, 32)), "without smolgen": SMALL,
+        "dense embedding": SMALL | dict(embedding=48, heads=3, pe="dense", preprocessing=16, gates=True),
+        "policy encoders": SMALL | dict(policy_encoders=1, policy_heads=2, policy_size=32),
+        "odd smolgen": SMALL | dict(smolgen=(3, 10, 7)),
+        "odd hidden part": SMALL | dict(dff=50),
+        "tower below": dict(body="both", filters=32, blocks=1, embedding=32, encoders=1, heads=2, dff=48)}
+OPTIONS = dict(max_batch=8, streams=1, warm_up=False)
+GAMES = list(varied(8))
+
+
+def open_backend(kind, path, **options):
+    importlib.import_module("lc0rocm._rocm" + "_wave64" * kind.endswith("_wave64"))
+    return _core.Backend(kind, net.load(path).core(), OPTIONS | options)
+
+
+def evaluate(backend, games=GAMES):
+    return backend.evaluate(*(np.stack(part) for part in zip(*(game.planes(backend.info["input_format"]) for game in games))))
+
+
+@pytest.mark.parametrize("wave", ["", "_wave64"])
+@pytest.mark.parametrize("name", NETS)
+def test_little_is_lost(machine, tmp_path, name, wave):
+    """Beside half precision, and something is: the products are other ones. The same whatever else is in the batch, plainly and from a graph."""
+    make_net.write_net(make_net.make_net(**NETS[name]), path := tmp_path / "net.pb")
+    half, int8 = (evaluate(open_backend(kind + wave, path)) for kind in ("rocm-fp16", "rocm-int8"))
+    assert 1e-4 < (np.abs(int8[0] - half[0]) / np.ptp(half[0], 1, keepdims=True)).max() < 0.06 and np.abs(int8[1] - half[1]).max() < 0.03
+    backend = open_backend("rocm-int8" + wave, path)
+    assert "int8 products" in backend.info["device"] and backend.info["half"]
+    for _ in range(3):
+        few = evaluate(backend, GAMES[:3])
+        assert max(bars.shares("rocm-fp16", few, [part[:3] for part in int8]).values()) <= 1
