@@ -15,6 +15,10 @@ NETS = {
 
 def load(name, folder):
     """The core's network, and its architecture."""
-    make_net.write_net(make_net.make_net(encoders=2, seed=3, **NETS[name]), folder / f"{name}.pb")
-    file = net.load(folder / f"{name}.pb")
+    return made(folder, encoders=2, **NETS[name])
+
+
+def made(folder, **sizes):
+    make_net.write_net(make_net.make_net(seed=3, **sizes), folder / "odd.pb")
+    file = net.load(folder / "odd.pb")
     return file.core(), file.architecture()

@@ -1,6 +1,10 @@
 """The CPU back ends against golden outputs, the spec's vectors and the NumPy reference."""
 import json
+import os
+import platform
 import random
+import subprocess
+import sys
 import threading
 
 import network_formulas as formulas
@@ -192,6 +196,23 @@ def test_odd_sizes(tmp_path, name):
     core, architecture = odd_nets.load(name, tmp_path)
     planes = some_planes(3)
     check(_core.Backend("cpu", core, {}).evaluate(*planes), formulas.Reference(core, architecture).evaluate(*planes))
+
+
+def test_wide_tower(tmp_path):
+    """Products in parts, of inputs and of columns that fill no panel."""
+    core, architecture = odd_nets.made(tmp_path, body="tower", filters=150, blocks=1, policy="convolution")
+    planes = some_planes(5)
+    check(_core.Backend("cpu", core, {"threads": 1}).evaluate(*planes), formulas.Reference(core, architecture).evaluate(*planes))
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="its instruction sets")
+@pytest.mark.parametrize("most", ["SSE41", "AVX2", "AVX512_CORE"])
+def test_convolutions_with_fewer_instructions(most):
+    """Each has its own code; a processor without them runs what it has."""
+    tests = [__file__, "-k", "test_golden or test_odd or test_wide"]
+    done = subprocess.run([sys.executable, "-I", "-m", "pytest", "-q", "-p", "no:cacheprovider", *tests],
+                          env=os.environ | {"ONEDNN_MAX_CPU_ISA": most}, capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("name,kind", [("maia-1900", "cpu"), ("ab-pemap-64x2", "cpu"), ("ab-pemap-64x2", "cpu-int8")])

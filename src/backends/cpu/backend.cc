@@ -27,11 +27,6 @@ constexpr int kMaxBatch = 1024;
 constexpr int kBestSlice = 4;
 constexpr int kMaxThreads = 1024;
 
-bool has(dnnl::cpu_isa wanted) {
-  const auto isa = static_cast<int>(dnnl::get_effective_cpu_isa()), bits = static_cast<int>(wanted);
-  return (isa & bits) == bits;  // a later instruction set has the bits of the earlier
-}
-
 std::string where(int count, const char* unit) {
   const auto* version = dnnl::version();
   return "CPU, " + std::to_string(count) + " " + unit + (count == 1 ? "" : "s") + ", " + kCompiledFor + ", oneDNN " +
@@ -213,11 +208,11 @@ std::unique_ptr<nn::Backend> create_int8(std::shared_ptr<const nn::Network> netw
 }
 
 std::string why_no_bf16() {
-  return has(dnnl::cpu_isa::avx512_core_bf16) ? "" : "this processor has no bfloat16 instructions (AMX or AVX512-BF16); use the back end cpu";
+  return have(dnnl::cpu_isa::avx512_core_bf16) ? "" : "this processor has no bfloat16 instructions (AMX or AVX512-BF16); use the back end cpu";
 }
 
 std::string why_no_int8() {
-  return has(dnnl::cpu_isa::avx512_core_vnni) || has(dnnl::cpu_isa::avx2_vnni)
+  return have(dnnl::cpu_isa::avx512_core_vnni) || have(dnnl::cpu_isa::avx2_vnni)
              ? "" : "this processor has no instructions for sums of 8-bit products (AVX-VNNI, AVX512-VNNI or AMX); use the back end cpu";
 }
 

@@ -162,31 +162,25 @@ void Plan::conv3x3(Tensor dst, Tensor src, const nn::Convolution& convolution, n
 
 // fp32: the direct convolution of oneDNN reaches the processor's peak, so only fewer products make it faster.
 void Plan::winograd(Tensor dst, Tensor src, const nn::Convolution& convolution, nn::Activation activation, bool accumulate) {
-  const int in = convolution.in(), out = convolution.out();
-  const int positions = positions_at_once(batch_, sizeof(float) * kWinogradPoints * kWinogradTiles * (in + out));
-  const Memory::dim points = kWinogradPoints, tiles = Memory::dim{kWinogradTiles} * positions;
-  const Memory::desc from({points, tiles, in}, Type::f32, Tag::abc), to({points, tiles, out}, Type::f32, Tag::abc);
-  const Memory::desc any({points, in, out}, Type::f32, Tag::any), plain({points, in, out}, Type::f32, Tag::abc);
-  const dnnl::matmul::primitive_desc description(weights_.engine(), from, any, to,
-                                                 attributes(nn::Activation::kNone, false));
-  const nn::Weight transformed{convolution.w.key + " transformed", {kWinogradPoints, in, out}, [make = convolution.w.make, in, out] {
+  const int in = convolution.in(), out = convolution.out(), columns = winograd_columns(out);
+  const int positions = positions_at_once(batch_, sizeof(float) * kWinogradPoints * kWinogradTiles * (in + columns));
+  const int tiles = kWinogradTiles * positions;
+  const auto flat = [](std::size_t numbers) { return Memory::desc({Memory::dim(numbers)}, Type::f32, Tag::a); };
+  const Memory::desc from = flat(kWinogradPoints * winograd_stride(tiles, in)), to = flat(kWinogradPoints * winograd_stride(tiles, columns));
+  const Memory::desc weights = flat(std::size_t{kWinogradPoints} * in * columns);
+  const nn::Weight transformed{convolution.w.key + " transformed", {kWinogradPoints, in, columns}, [make = convolution.w.make, in, out] {
                                  return winograd_weights(make(), out, in);
                                }};
-  const auto packed = weights_.packed(transformed, description.weights_desc(), plain);
+  const Memory packed = weights_.packed(transformed, weights, weights);  // aligned to lines of the cache
   const float* const biases = weights_.table(convolution.b);
   const Memory v = scratch(from), m = scratch(to, from.get_size());
-  const std::unordered_map<int, Memory> arguments{
-      {DNNL_ARG_SRC, v},
-      {DNNL_ARG_WEIGHTS, packed},
-      {DNNL_ARG_DST, m},
-      {DNNL_ARG_SCRATCHPAD, scratch(description.scratchpad_desc(), from.get_size() + to.get_size())}};
-  steps_.push_back([=, this, product = dnnl::matmul(description)] {
+  steps_.push_back([=, this] {
     auto* inputs = static_cast<float*>(v.get_data_handle());
     auto* products = static_cast<float*>(m.get_data_handle());
     for (int p = 0; p < batch_; p += positions) {
       float* y = dst.as<float>() + std::size_t{64} * p * out;
       winograd_input(inputs, src.as<float>() + std::size_t{64} * p * in, positions, in);
-      product.execute(stream_, arguments);
+      winograd_products(products, inputs, static_cast<const float*>(packed.get_data_handle()), tiles, in, out);
       winograd_output(y, products, biases, accumulate ? y : nullptr, activation, positions, out);
     }
   });

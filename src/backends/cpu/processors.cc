@@ -47,4 +47,9 @@ int processors() {
   return std::max(1, count);
 }
 
+bool have(dnnl::cpu_isa wanted) {
+  const auto isa = static_cast<int>(dnnl::get_effective_cpu_isa()), bits = static_cast<int>(wanted);
+  return (isa & bits) == bits;  // a later instruction set has the bits of the earlier
+}
+
 }  // namespace cpu

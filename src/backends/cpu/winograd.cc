@@ -98,7 +98,8 @@ std::vector<float> winograd_weights(const std::vector<float>& weights, int out, 
                               {1. / 24, 1. / 12, 1. / 6},
                               {1. / 24, -1. / 12, 1. / 6},
                               {0, 0, 1}};
-  std::vector<float> u(std::size_t{kWinogradPoints} * in * out);
+  const int panel = winograd_panel(), columns = winograd_columns(out);
+  std::vector<float> u(std::size_t{kWinogradPoints} * in * columns);
   for (int o = 0; o < out; ++o)
     for (int i = 0; i < in; ++i) {
       const float* w = &weights[(std::size_t(o) * in + i) * 9];
@@ -107,14 +108,14 @@ std::vector<float> winograd_weights(const std::vector<float>& weights, int out, 
           double sum = 0;
           for (int ky = 0; ky < 3; ++ky)
             for (int kx = 0; kx < 3; ++kx) sum += g[r][ky] * w[3 * ky + kx] * g[f][kx];
-          u[(std::size_t(6 * r + f) * in + i) * out + o] = static_cast<float>(sum);
+          u[std::size_t(6 * r + f) * in * columns + std::size_t(o / panel) * panel * in + i * panel + o % panel] = static_cast<float>(sum);
         }
     }
   return u;
 }
 
 void winograd_input(float* v, const float* x, int positions, int channels) {
-  const std::size_t stride = std::size_t{kWinogradTiles} * positions * channels;
+  const std::size_t stride = winograd_stride(kWinogradTiles * positions, channels);
   for (int p = 0; p < positions; ++p, x += 64 * channels)
     for (int tile = 0; tile < kWinogradTiles; ++tile, v += channels) {
       const int rank = tile / 2 * 4, file = tile % 2 * 4;
@@ -126,9 +127,10 @@ void winograd_input(float* v, const float* x, int positions, int channels) {
 
 void winograd_output(float* y, const float* m, const float* biases, const float* residual, nn::Activation activation,
                      int positions, int channels) {
-  const std::size_t stride = std::size_t{kWinogradTiles} * positions * channels;
+  const int columns = winograd_columns(channels);
+  const std::size_t stride = winograd_stride(kWinogradTiles * positions, columns);
   for (int p = 0; p < positions; ++p) {
-    for (int tile = 0; tile < kWinogradTiles; ++tile, m += channels) {
+    for (int tile = 0; tile < kWinogradTiles; ++tile, m += columns) {
       const int rank = tile / 2 * 4, file = tile % 2 * 4;
       int c = 0;
       for (; c + kInner <= channels; c += kInner)
