@@ -9,6 +9,7 @@ from lc0rocm._core import Error
 from lc0rocm._version import VERSION
 from lc0rocm.gpu import auto, child, machine, rocm
 from lc0rocm.gpu.problems import Problem, diagnose
+from lc0rocm.netfile import net
 from lc0rocm.options import Settings
 
 _PATIENCE_S = 45.0
@@ -49,7 +50,8 @@ def inspect(wish: dict) -> dict:
         path, found["network"] = loading.find_network(wish["WeightsFile"], unplayable=True, may_fetch=False)
         options = backend_options.parse(wish["BackendOptions"])
         heads = [str(options.get("policy_head", "vanilla")), str(options.get("value_head", "winner"))]
-        for subject, verdict in auto.known("rocm-auto", options, path, heads) if loaded.module and loaded.devices else ():
+        for subject, verdict in (auto.known("rocm-auto", options, path, heads, net.load(path).attention_body)
+                                 if loaded.module and loaded.devices else ()):
             found["checks"].append({"backend": subject.title, "gpu": subject.device.index,
                                     "extra": subject.options.get("weights") != options.get("weights"), **(verdict._asdict() if verdict else {})})
     except (Error, OSError) as error:

@@ -169,7 +169,8 @@ class _Request:
         """Makes the GPU back ends that are named, also those that another one combines, into what this machine runs."""
         if name in gpu.NAMES:
             from lc0rocm.gpu import auto
-            return auto.prepare(name, options, str(self.network()[0].path), self.heads, self.tell, self.stop)
+            file = self.network()[0]
+            return auto.prepare(name, options, str(file.path), self.heads, file.attention_body, self.tell, self.stop)
         notes: list[str] = []
         for key, part in options.items():
             if isinstance(part, dict):

@@ -26,7 +26,7 @@ class Cost(NamedTuple):
         return all(got <= limit for got, limit in zip(self, most))
 
 
-INT8_WEIGHTS = Cost(0.001, np.inf, 0.05, 0.01, np.inf)  # what is let pass
+INT8 = Cost(0.001, np.inf, 0.05, 0.01, np.inf)  # what is let pass of 8-bit weights and products
 
 
 class Tally:

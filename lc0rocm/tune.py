@@ -7,6 +7,7 @@ from concurrent.futures import Future
 
 from lc0rocm import backend_options, gpu, loading, report
 from lc0rocm.gpu import auto, child, probe, remember, rocm
+from lc0rocm.netfile import net
 from lc0rocm._core import Error
 from lc0rocm.options import Settings
 
@@ -25,7 +26,7 @@ def tune(settings: Settings) -> int:
             remember.write(file, "")
     before, stop = _plans(), threading.Event()
     with report.stages(not settings["json"]) as tell:
-        work = functools.partial(auto.tune, name, options, path, heads, settings["max-batch-size"], tell, stop)
+        work = functools.partial(auto.tune, name, options, path, heads, net.load(path).attention_body, settings["max-batch-size"], tell, stop)
         verdicts, interrupted = _until_interrupted(work, stop)
     plans = _plans()
     rows = [[subject.device.index, subject.title, int(size), speed, 1000 * int(size) / speed]

@@ -74,7 +74,9 @@ def main():
         cells = []
         for weights, (name, time) in ("int8", (way, us)), ("full", found["full"].get(shape, ("", 0.0))):
             speed = BYTES[weights][options.kind] * cols * depth / time / 1e3 if time else 0.0
-            cells.append(f"{weights} {time:7.2f} {2e-6 * rows * cols * depth / time if time else 0:6.1f} {speed:7.1f}" + (f" {100 * speed / options.bandwidth:5.1f} %" if options.bandwidth else "") + f"  {name:<16}")
+            operations = 2e-6 * rows * cols * depth / time if time else 0.0
+            share = f" {100 * speed / options.bandwidth:5.1f} %" if options.bandwidth else ""
+            cells.append(f"{weights} {time:7.2f} {operations:6.1f} {speed:7.1f}{share}  {name:<16}")
         print(f"{rows:6} {cols:6} {depth:6}  {'  '.join(cells)} {rest.strip('/')}")
 
 

@@ -301,7 +301,7 @@ def test_what_one_back_end_may_not_call_another_may(weights, monkeypatch):
     rocm.module()  # by a child of its own
     answers = [(None, "it crashed"), PASSED, PASSED]
     monkeypatch.setattr(child, "call", lambda *_: answers.pop(0))
-    options = [auto.prepare("rocm", {"probe": True, "streams": streams}, weights, ["vanilla", "winner"], print).options for streams in (1, 2)]
+    options = [auto.prepare("rocm", {"probe": True, "streams": streams}, weights, ["vanilla", "winner"], True, print).options for streams in (1, 2)]
     assert not answers and [of_one.get("without") for of_one in options] == ["hipblaslt", None]
 
 
@@ -317,9 +317,9 @@ def test_neither_true_nor_false(weights, key):
 
 
 def test_an_emulated_gpu_is_not_warmed_up(weights):
-    prepared = auto.prepare("rocm", {}, weights, ["vanilla", "winner"], print)
+    prepared = auto.prepare("rocm", {}, weights, ["vanilla", "winner"], True, print)
     assert prepared.options == {"gpu": 0, "warm_up": False}
-    assert auto.prepare("rocm", {"warm_up": True}, weights, ["vanilla", "winner"], print).options["warm_up"]
+    assert auto.prepare("rocm", {"warm_up": True}, weights, ["vanilla", "winner"], True, print).options["warm_up"]
 
 
 def test_batches_above_the_largest_are_timed_in_parts(weights):

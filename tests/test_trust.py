@@ -107,18 +107,28 @@ def cost_of(path, kind, **options):
 @pytest.mark.parametrize("outliers", ["", "rows"])
 def test_8_bit_weights_pass_where_each_output_channel_is_even(emulated_gpu, path, outliers):
     found = cost_of(path(outliers), "rocm", weights="int8")
-    assert found.passes(trust.INT8_WEIGHTS) and 1e-5 < found.policy < 5e-4 and found.policy_99 < 0.005
+    assert found.passes(trust.INT8) and 1e-5 < found.policy < 5e-4 and found.policy_99 < 0.005
 
 
 def test_a_net_with_outliers_is_refused_by_its_numbers(emulated_gpu, path):
     """And nothing is tried without libraries, which are not to blame."""
     file, options, said = path("columns"), "max_batch=2,streams=1,warm_up=false,probe=true,weights=int8", []
-    assert cost_of(file, "rocm-fp16").passes(trust.INT8_WEIGHTS)
+    assert cost_of(file, "rocm-fp16").passes(trust.INT8)
     with pytest.raises(Error, match=r"weights=int8 costs it too much, leave that out: policy KL 0\.\d+ in the mean .* best move the same in [\d.]+ %, "
                                     r"Q off by 0\.\d+, moves left by [\d.]+ over 64 positions, where KL may be 0.001"):
         loading.load_backend(file, "rocm-fp16", options, tell=said.append)
     assert sum("first use" in news.stage and news.done == 0 for news in said) == 1
     assert loading.load_backend(file, "rocm-fp16", options.replace("probe=true", "probe=false")).backend
+
+
+@pytest.mark.parametrize("outliers, passes", [("", True), ("rows", True), ("columns", False)])
+def test_8_bit_products_likewise(emulated_gpu, path, outliers, passes):
+    """A refused network falls back: by hand to the CPU with the reason, by rocm-auto to half precision."""
+    file = path(outliers)
+    assert cost_of(file, "rocm-int8").passes(trust.INT8) == passes
+    if not passes:
+        with pytest.raises(Error, match=r"8 bits cost it too much, take rocm-fp16: policy KL 0\.\d+ in the mean .* over 64 positions, where KL may be 0.001"):
+            loading.load_backend(file, "rocm-int8", "max_batch=2,streams=1,warm_up=false,probe=true")
 
 
 def test_something_else_is_to_blame_where_full_weights_are_wrong_too(emulated_gpu, path, monkeypatch):
@@ -127,7 +137,7 @@ def test_something_else_is_to_blame_where_full_weights_are_wrong_too(emulated_gp
     network, options = net.load(path()).core(), dict(max_batch=1, streams=1, warm_up=False, weights="int8")
     costs = {True: trust.Cost(0.5, 1, 0.5, 0.5, 0.5), False: trust.Cost(0.4, 1, 0.4, 0.4, 0.4)}
     monkeypatch.setattr(trust, "cost", lambda backend, *_: costs["int8" in backend.info["device"]])
-    with pytest.raises(Error, match="^with full weights too, answers are wrong: policy KL 0.40000"):
+    with pytest.raises(Error, match="^without 8 bits too, answers are wrong: policy KL 0.40000"):
         examine._trust(_core.Backend("rocm-fp16", network, options), network, options)
     costs[False] = trust.Cost(0, 0, 0, 0, 0)
     assert "leave that out: policy KL 0.50000" in examine._trust(_core.Backend("rocm-fp16", network, options), network, options)[1]
@@ -137,4 +147,4 @@ def test_check_says_what_it_costs(emulated_gpu, path):
     done = subprocess.run([sys.executable, "-m", "lc0rocm", "check", path("columns"), "--backend=rocm-fp16", "--against=cpu", "--positions=40", "--json",
                            "--backend-opts=max_batch=2,streams=1,warm_up=false,probe=false,weights=int8"], capture_output=True, text=True, timeout=300, cwd="/")
     play = json.loads(done.stdout)["play"]
-    assert set(play) == set(trust.Cost._fields) and not trust.Cost(**play).passes(trust.INT8_WEIGHTS), done.stderr
+    assert set(play) == set(trust.Cost._fields) and not trust.Cost(**play).passes(trust.INT8), done.stderr

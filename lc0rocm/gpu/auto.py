@@ -1,7 +1,7 @@
 """How the GPU back ends are used: what `rocm-auto` means on this machine, and what rocm and rocm-fp16 may call.
 
-rocm-auto takes all discrete GPUs, or the best integrated one where there is none; on each the precision that is right and reaches full speed
-in the smallest batches, and as few threads as reach it; and the CPU where nothing passes its check."""
+rocm-auto takes all discrete GPUs, or the best integrated one where there is none; on each the precision that is right, 8 bits among them, and reaches
+full speed in the smallest batches, and as few threads as reach it; and the CPU where nothing passes its check."""
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Callable, NamedTuple
@@ -12,7 +12,8 @@ from lc0rocm._core import Error
 
 _NEARLY = 0.95  # of the best speed is as good: smaller batches and fewer threads make a better search
 _PRECISIONS: tuple[tuple[str, dict], ...] = (("rocm-fp16", {}), ("rocm", {}))
-_SHORT_WEIGHTS = "rocm-fp16", {"weights": "int8"}  # where memory is slow beside the units: on integrated GPUs
+_INT8: tuple[str, dict] = (rocm.INT8, {})  # where the GPU has matrix instructions and the network encoders; emulated it only takes longer
+_SHORT_WEIGHTS: tuple[str, dict] = (rocm.HALF, {"weights": "int8"})  # where memory is slow beside the units: on integrated GPUs
 _LARGEST = 256  # batch of rocm-auto; in a search larger ones gain nothing
 AGAIN = "`lc0rocm tune --again` checks it anew"
 
@@ -28,11 +29,12 @@ class _Request(NamedTuple):
     options: dict
     weights: str
     heads: list[str]
+    encoders: bool  # whether the network's body has some
     tell: Callable[[Progress], None]
     stop: threading.Event
 
 
-def prepare(name: str, options: dict, weights: str, heads: list[str], tell: Callable[[Progress], None],
+def prepare(name: str, options: dict, weights: str, heads: list[str], encoders: bool, tell: Callable[[Progress], None],
             stop: threading.Event | None = None) -> Prepared:
     """What a GPU back end becomes: for rocm-auto the choice; for the others themselves, checked once a device and net.
 
@@ -43,7 +45,7 @@ def prepare(name: str, options: dict, weights: str, heads: list[str], tell: Call
     for key in ("probe", "tune"):
         if not isinstance(options.get(key, True), bool):
             raise Error(f"back-end option {key} must be true or false")
-    request = _Request(options, weights, heads, tell, stop or threading.Event())
+    request = _Request(options, weights, heads, encoders, tell, stop or threading.Event())
     if name == "rocm-auto":
         return _combine(devices, request)
     subject, wish = _subject(name, devices[0], request), _wish(devices[0], request, False)
@@ -57,17 +59,18 @@ def prepare(name: str, options: dict, weights: str, heads: list[str], tell: Call
     return Prepared(name, _playing(subject, verdict), verdict.notes)
 
 
-def tune(name: str, options: dict, weights: str, heads: list[str], most: int, tell: Callable[[Progress], None],
+def tune(name: str, options: dict, weights: str, heads: list[str], encoders: bool, most: int, tell: Callable[[Progress], None],
          stop: threading.Event) -> list[tuple[probe.Subject, probe.Verdict]]:
     """Measures whatever prepare() would ask, for batches of up to `most`, however long it takes. Raises as prepare() does."""
-    request = _Request(options, weights, heads, tell, stop)
+    request = _Request(options, weights, heads, encoders, tell, stop)
     wish = probe.Wish(True, None, most)
     return [(subject, probe.probe(subject, wish, tell, stop)) for subject in _subjects(name, request)]
 
 
-def known(name: str, options: dict, weights: str, heads: list[str]) -> list[tuple[probe.Subject, probe.Verdict | None]]:
+def known(name: str, options: dict, weights: str, heads: list[str], encoders: bool) -> list[tuple[probe.Subject, probe.Verdict | None]]:
     """What prepare() would ask, with what is known of it; nothing is measured."""
-    return [(subject, probe.known(subject)) for subject in _subjects(name, _Request(options, weights, heads, lambda _: None, threading.Event()))]
+    request = _Request(options, weights, heads, encoders, lambda _: None, threading.Event())
+    return [(subject, probe.known(subject)) for subject in _subjects(name, request)]
 
 
 def _subjects(name: str, request: _Request) -> list[probe.Subject]:
@@ -78,7 +81,8 @@ def _subjects(name: str, request: _Request) -> list[probe.Subject]:
     if name != "rocm-auto":
         return [_subject(name, device, request) for device in devices]
     return [_subject(kind, device, request._replace(options=request.options | more)) for device in devices
-            for kind, more in (*_PRECISIONS, *([_SHORT_WEIGHTS] if device.integrated and "weights" not in request.options else []))]
+            for kind, more in (*_PRECISIONS, *([_INT8] if device.matrix and request.encoders and not device.emulated else []),
+                               *([_SHORT_WEIGHTS] if device.integrated and "weights" not in request.options else []))]
 
 
 def _devices(devices: tuple[rocm.Device, ...], options: dict, several: bool) -> list[rocm.Device]:

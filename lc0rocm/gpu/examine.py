@@ -21,7 +21,7 @@ MOVES = range(32)  # policy indices that a position asks for while speed is meas
 
 
 def examine(request: dict) -> dict | str:
-    """What the request asks for: {"errors": the worst of each output, or with 8-bit weights what they cost in terms of play, "speed":
+    """What the request asks for: {"errors": the worst of each output, or with 8-bit weights or products what they cost in terms of play, "speed":
     positions a second by batch size on one thread, "threads": the same at the best of these sizes by number of threads}, the last two
     empty unless it asks; or why this net cannot be used so whatever the libraries do. Raises Error for wrong results, or does not come
     back at all.
@@ -41,7 +41,7 @@ def examine(request: dict) -> dict | str:
     sizes = backend.info["sizes"]
     errors = request["errors"]
     if not errors:
-        int8 = options.get("weights") == "int8"
+        int8 = options.get("weights") == "int8" or name.startswith(rocm.INT8)
         errors = _check(backend, None if int8 else _cpu(network), planes, sizes)
         if int8:
             cost, why_not = _trust(backend, network, options)
@@ -66,22 +66,24 @@ def _cpu(network: _core.Network) -> _core.Backend | None:
 
 
 def _trust(backend: _core.Backend, network: _core.Network, options: dict) -> tuple[dict[str, float], str]:
-    """What 8-bit weights cost, in terms of play, and why that is too much for this network, or "". Raises Error where full weights are
-    wrong as well: then something else is to blame."""
+    """What 8 bits cost, in terms of play, and why that is too much for this network, or "". Raises Error where it is without them as well:
+    then something else is to blame."""
     cpu, games = _cpu(network), list(varied(trust.POSITIONS))
     if cpu is None:
         return {}, ""
-    child.progress({"stage": "checking 8-bit weights", "done": 0, "total": 1})
+    stage = {"stage": "checking what 8 bits cost", "total": 1}
+    child.progress(stage | {"done": 0})
     cost = trust.cost(backend, cpu, games)
-    child.progress({"stage": "checking 8-bit weights", "done": 1, "total": 1})
-    if cost.passes(trust.INT8_WEIGHTS):
+    child.progress(stage | {"done": 1})
+    if cost.passes(trust.INT8):
         return {"policy KL": cost.policy, "other best moves": cost.moves, "mean q": cost.q, "mean m": cost.m}, ""
-    full = trust.cost(_core.Backend(backend.name, network, options | {"weights": "full", "max_batch": 8}), cpu, games)
-    if not full.passes(trust.INT8_WEIGHTS):
-        raise Error(f"with full weights too, answers are wrong: {full}")
-    most = trust.INT8_WEIGHTS
-    return {}, (f"weights=int8 costs it too much, leave that out: {cost} over {len(games)} positions, where KL may be {most.policy}, the best move "
-                f"another in {most.moves:.0%}, Q off by {most.q}")
+    full = trust.cost(_core.Backend(backend.name.replace(rocm.INT8, rocm.HALF), network, options | {"weights": "full", "max_batch": 8}), cpu, games)
+    if not full.passes(trust.INT8):
+        raise Error(f"without 8 bits too, answers are wrong: {full}")
+    most = trust.INT8
+    what = "weights=int8 costs it too much, leave that out" if options.get("weights") == "int8" else f"8 bits cost it too much, take {rocm.HALF}"
+    return {}, (f"{what}: {cost} over {len(games)} positions, where KL may be {most.policy}, the best move another in {most.moves:.0%}, "
+                f"Q off by {most.q}")
 
 
 def _check(backend: _core.Backend, cpu: _core.Backend | None, planes, sizes: list[int]) -> dict[str, float]:

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from lc0rocm.gpu import child, libraries, remember
 from lc0rocm._core import Error
 
+HALF, INT8 = "rocm-fp16", "rocm-int8"  # back ends
 LIBRARIES = ("hipblaslt", "rocblas", "miopen")  # that the back end can do without
 _PATIENCE_S = 60  # for a driver that wakes up; one that hangs takes longer
 _MODULE = "lc0rocm._rocm"
@@ -29,6 +30,7 @@ class Device(NamedTuple):
     compute_units: int
     wave: int  # lanes
     integrated: bool
+    matrix: bool = True  # has matrix instructions, so that products can be in 8 bits
 
     @property
     def emulated(self) -> bool:

@@ -1,4 +1,5 @@
-// The back ends rocm (fp32), rocm-fp16 and rocm-int8 (fp16 with the products of encoders in 8 bits): one GPU, weights shared by all sessions, a stream a session.
+// The back ends rocm (fp32), rocm-fp16 and rocm-int8 (fp16 with the products of encoders in 8 bits): one GPU, weights shared by all sessions, a
+// stream a session.
 #include "nn/backend.h"
 
 #include <algorithm>
@@ -37,11 +38,12 @@ bool weights_in_8_bits(const nn::Options& options) {
   return weights == "int8";
 }
 
-// With products in 8 bits or without; throws Error where the device has none.
-EightBits eight_bits(const Device& device, bool products, const nn::Options& options) {
-  if (products && !has_matrix_instructions(device.architecture))
+// Throws Error where there is nothing that rocm-int8 could compute in 8 bits.
+void check_int8_products(const Device& device, const nn::Description& description) {
+  if (!has_matrix_instructions(device.architecture))
     throw Error("rocm-int8 needs matrix instructions, which " + device.name + " (" + device.architecture + ") has not: take rocm-fp16");
-  return {weights_in_8_bits(options), products};
+  if (description.encoders.empty())
+    throw Error("rocm-int8 computes the products of encoders in 8 bits, and this network has no encoders: take rocm-fp16");
 }
 
 nn::Description described(std::shared_ptr<const nn::Network> network, bool with_moves_left) {
@@ -60,9 +62,10 @@ class RocmBackend final : public nn::Backend {
  public:
   RocmBackend(std::shared_ptr<const nn::Network> network, const nn::Options& options, bool products_in_8_bits)
       : device_(device_of(options)),
-        gpu_(new Gpu(device_, described(std::move(network), options.flag("mlh", true)), eight_bits(device_, products_in_8_bits, options),
+        gpu_(new Gpu(device_, described(std::move(network), options.flag("mlh", true)), {weights_in_8_bits(options), products_in_8_bits},
                      options.text("without", ""), options.text("plans", "")),
              Forsake{device_.index}) {
+    if (products_in_8_bits) check_int8_products(device_, gpu_->model.description());
     const bool graphs = options.flag("graphs", true);
     const double measure_s = options.number("measure", 0);
     if (!(measure_s >= 0 && measure_s <= kMostMeasureS))

@@ -18,7 +18,8 @@ Quantised quantised(const nn::Floats& matrix, int rows, int cols, const std::str
       largest = std::max(largest, std::abs(from[i]));
       finite = finite && std::isfinite(from[i]);
     }
-    if (!finite) throw Error("a weight of " + key + " is no finite number: leave out weights=int8 to see what that makes of this network");
+    if (!finite) throw Error("a weight of " + key + " is no finite number: leave out weights=int8, or take rocm-fp16 in place of rocm-int8, to see what "
+                             "that makes of this network");
     const float scale = largest / kMost;
     q.scales[row] = scale;
     if (scale == 0) continue;
