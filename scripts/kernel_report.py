@@ -68,7 +68,7 @@ def gemm_int8(target, tile):
     return tile_rows * tile_cols // (rows * 16) * (2 * rows) // 128 * 64 // rows * target.instructions
 
 
-INT8_ROWS_TILES = [(64, 64, 128), (128, 64, 128), (128, 128, 256)]  # of gemm_int8_rows: rows, cols, threads; its steps have 64 bytes of a row
+INT8_ROWS_TILES = [(64, 64, 128), (128, 64, 128), (128, 128, 256), (256, 128, 512)]  # of gemm_int8_rows: rows, cols, threads; its steps have 64 bytes of a row
 
 
 def gemm_int8_rows(target, tile):

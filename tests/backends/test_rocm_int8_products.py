@@ -41,3 +41,9 @@ def test_little_is_lost(machine, tmp_path, name, wave):
     for _ in range(3):
         few = evaluate(backend, GAMES[:3])
         assert max(bars.shares("rocm-fp16", few, [part[:3] for part in int8]).values()) <= 1
+
+
+def test_a_network_without_encoders_is_refused(machine, tmp_path):
+    make_net.write_net(make_net.make_net(body="tower", filters=16, blocks=1, policy="classical", policy_size=8), path := tmp_path / "net.pb")
+    with pytest.raises(_core.Error, match="^rocm-int8 computes the products of encoders in 8 bits, and this network has no encoders: take rocm-fp16$"):
+        open_backend("rocm-int8", path)

@@ -6,10 +6,10 @@ from hypothesis import given, settings, strategies as st
 import reference
 from device import Output
 
-TILES = ['64x64', '128x64', '128x128']
+TILES = ['64x64', '128x64', '128x128', '256x128']
 CASES = [  # rows, cols, depth, bias, activation
     (1, 8, 16, True, 'none'), (64, 64, 64, True, 'relu'), (65, 72, 48, True, 'mish'), (17, 136, 32, False, 'swish'),
-    (130, 200, 144, True, 'relu_2'), (1, 40, 112, True, 'selu'), (129, 128, 208, False, 'tanh'), (4, 16, 1040, False, 'none')]
+    (130, 200, 144, True, 'relu_2'), (1, 40, 112, True, 'selu'), (259, 128, 208, False, 'tanh'), (4, 16, 1040, False, 'none')]
 
 
 def quantise(device, x):
@@ -81,7 +81,7 @@ def test_each_number_meets_its_own(device, depth, tile):
     np.testing.assert_array_equal(product(device, w, ones(136), one, ones(depth), tile=tile), w)
 
 
-@pytest.mark.parametrize('tile, side', [(0, 8), (1, 64), (2, 40)])
+@pytest.mark.parametrize('tile, side', [(0, 8), (1, 64), (2, 40), (3, 8)])
 def test_a_side(device, tile, side):
     arrays = make((5, 256 + side, 272, True, 'mish'))
     close(product(device, **arrays, tile=tile, side=side), arrays)

@@ -4,9 +4,10 @@
 // A block makes a tile of y (gemm_tiles.h) in steps of 64 of k: the copies of the next steps, two ahead where they need no registers, else one,
 // run beside the matrix instructions. A barrier a step is enough: what is written was read before the last one.
 //
-// Floor of a tile of 128 x 128: 128 * 128 * depth multiply-adds and 256 * depth bytes, 64 multiply-adds a byte, from the second-level cache. Of LDS each
-// step reads, by shares of 64 x 32, 48 KB for its 2^20 multiply-adds, and by those of 64 x 64, which CUDA's registers hold, 32 KB: on an H100, whose
-// mma.sync does some 2,600 a clock, as long as they take. Its cache, of about 5.5 TB/s, allows 700 * 10^12 operations a second, below that.
+// Floor of a tile of 128 x 128: 128 * 128 * depth multiply-adds and 256 * depth bytes of the second-level cache, 64 multiply-adds a byte (85 for
+// 256 x 128). A wave's 64 x 32 share reads 6 KB of LDS a step for its 2^17 multiply-adds. On an H100, whose mma.sync does some 2,600 a clock of a unit, LDS
+// (128 bytes a clock) allows three quarters of that, 1,000 * 10^12 operations a second, and the cache, of about 5.5 TB/s, 700 of 128 x 128 and 930 of
+// 256 x 128. y itself is half of a product's bytes at a depth of 768.
 #include <string>
 #include <type_traits>
 
@@ -19,10 +20,10 @@ namespace rocm {
 template <int kTile>
 struct Int8RowsShape {
   static constexpr GemmTile kBlock = kInt8RowsTiles[kTile];
-  static constexpr int kThreads = kTile < 2 ? 128 : 256;
-  static constexpr int kLeast = !kCopiesAlone ? 1 : kTile == 0 ? 5 : kTile == 1 ? 3 : 2;  // blocks of a unit on CUDA, waves of a SIMD on AMD
+  static constexpr int kThreads = kTile < 2 ? 128 : kBlock.rows * kBlock.cols / 64;
+  static constexpr int kLeast = !kCopiesAlone || kTile == 3 ? 1 : kTile == 0 ? 5 : kTile == 1 ? 3 : 2;  // blocks of a unit on CUDA, waves of a SIMD on AMD
   static constexpr int kPieces = 4, kDeep = kPieces * 16;
-  static constexpr int kAhead = kCopiesAlone ? 2 : 1, kStages = kAhead + 1;
+  static constexpr int kAhead = kCopiesAlone && kTile < 3 ? 2 : 1, kStages = kAhead + 1;  // which 48 KB hold
 };
 
 // What a wave has of the product, in lanes as FragD, times the scales of its rows and columns.
@@ -123,6 +124,7 @@ void launch_gemm_int8_rows(hipStream_t stream, half* y, half* side, int side_col
                        cols, cols - side_cols, depth, activation);
   };
   choose(std::integral_constant<int, 0>{}), choose(std::integral_constant<int, 1>{}), choose(std::integral_constant<int, 2>{});
+  choose(std::integral_constant<int, 3>{});
 }
 
 }  // namespace rocm

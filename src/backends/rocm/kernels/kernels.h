@@ -68,7 +68,7 @@ void launch_gemm_int8(hipStream_t stream, half* y, half* side, int side_cols, co
 
 // gemm_int8_rows.hip: the same where x, too, are numbers of 8 bits, of which each row has a scale. depth is a multiple of 16, cols of 8. On targets
 // without matrix instructions it computes nothing: libraries.h knows them.
-inline constexpr GemmTile kInt8RowsTiles[] = {{64, 64}, {128, 64}, {128, 128}};
+inline constexpr GemmTile kInt8RowsTiles[] = {{64, 64}, {128, 64}, {128, 128}, {256, 128}};
 inline constexpr int kInt8MostDepth = 133120;  // of which sums of 127 * 127 fit into 32 bits
 void launch_gemm_int8_rows(hipStream_t stream, half* y, half* side, int side_cols, const int8_t* x,
                            const float* row_scales,  // (rows)
