@@ -107,8 +107,8 @@ class _Builder(chess.pgn.GameBuilder[chess.pgn.Game]):
 
 
 _RESULT = re.compile(r"1-0|0-1|1/2-1/2|\*")
-# A move as python-chess reads it, and what may stand before and behind it.
-_MOVE = re.compile(r"(?:\d+\.+)?P?(?:[NBKRQ]?[a-h]?[1-8]?[-x]?[a-h][1-8](?:=?[nbrqkNBRQK])?)(?:=|e\.?p\.?|[-+#!?/±∓⩲⩱∞]|\$\d+)*")
+# A move as python-chess reads it, and what may stand before and behind it, signs of old encodings too.
+_MOVE = re.compile(r"(?:\d+[.…\udc85]+)?P?(?:[NBKRQ]?[a-h]?[1-8]?[-x]?[a-h][1-8](?:=?[nbrqkNBRQK])?)(?:=|e\.?p\.?|[-+#!?/±∓⩲⩱∞\udc80-\udcff]|\$\d+)*")
 _TOKEN = re.compile(r"[^\s()]*[a-h][1-8][^\s()]*")
 
 

@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 MOST = 4_000_000  # characters of a game
-_HEADER = re.compile(r'\s*\[\s*[A-Za-z0-9_]\S*\s+"')
+_HEADER = re.compile(r'\s*\[\s*([A-Za-z0-9_][^\s"]*)\s*"')
+_WHOLE = re.compile(_HEADER.pattern + r'((?:[^"\\]|\\.)*)"\s*\]')
 _EVENT = re.compile(r'\[Event\s+"')  # ends even a comment: one that was never closed
 _RESULT = re.compile(r"(?:^|[\s.)])(?:1-0|0-1|1/2-1/2|\*)\s*$")
 _FIRST = re.compile(r"\s*1\s*\.(?!\s*\.)")  # move 1 of White
@@ -41,6 +42,7 @@ def split(lines: Iterable[str]) -> Iterator[Text]:
 class _Game:
     def __init__(self) -> None:
         self.headers: list[str] = []
+        self.tags: set[str] = set()  # their names
         self.body: list[str] = []
         self.bare: list[str] = []  # the body without comments
         self.size = 0
@@ -51,8 +53,8 @@ class _Game:
     def ends_before(self, line: str) -> bool:
         if self.inside:
             return bool(_EVENT.match(line))
-        if _HEADER.match(line):
-            return any(map(str.strip, self.bare))
+        if header := _HEADER.match(line):  # also after a game without moves: its headers alone, or with a comment
+            return any(map(str.strip, self.bare)) or self.blank and (header[1] in self.tags or bool(self.headers and self.body))
         if self.ended:
             return not line.lstrip().startswith(("{", ";")) or self.blank
         return self.blank and bool(_FIRST.match(line)) and any(map(str.strip, self.bare))
@@ -62,14 +64,22 @@ class _Game:
         self.blank = False
         if self.size > MOST:
             return
-        if not self.inside and not self.bare and _HEADER.match(line):
-            self.headers.append(line.strip())
+        if not self.inside and not self.bare and (line := self._without_headers(line)).isspace():
             return
         bare, self.inside = _without_comments(line, self.inside)
         self.body.append(line.rstrip("\n"))
         if bare.strip():
             self.bare.append(bare)
             self.ended = not self.inside and bool(_RESULT.search(bare))
+
+    def _without_headers(self, line: str) -> str:
+        """What is left of a line when those that it begins with are taken: mostly it is one, and is taken whole, whatever it looks like inside."""
+        while header := _HEADER.match(line):
+            whole = _WHOLE.match(line)
+            self.headers.append(f'[{whole[1]} "{whole[2]}"]' if whole else line.strip())
+            self.tags.add(header[1])
+            line = line[whole.end():] if whole else ""
+        return line or "\n"
 
     def text(self) -> Text:
         problem = f"it is longer than {MOST} characters" if self.size > MOST else "a comment that begins with { is never closed" if self.inside else ""

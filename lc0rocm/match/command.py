@@ -37,6 +37,9 @@ def run(settings: Settings) -> int:
     both = _both(settings, backs)
     openings = Openings(settings["openings"], settings["shuffle"], settings["seed"], settings["plies"], settings["UCI_Chess960"],
                         (settings["games"] + 1) // 2)
+    for side in both:
+        if openings.have_chess960 and not side.plays_chess960:
+            raise Error(f"{side.name} does not play Chess960, of which there are openings: it has no option UCI_Chess960")
     identity = {"sides": [side.identity for side in both], "openings": openings.identity, "rules": [settings[key] for key in _RULES]}
     record = Record(goal, hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16], settings["again"])
     try:
@@ -85,9 +88,6 @@ def _both(settings: Settings, backs: sides.BackEnds) -> tuple[Side, Side]:
         options = sides.pairs(settings[f"{which}-options"], f"--{which}-options")
         limit = parse(settings[f"{which}-limit"] or settings["limit"])
         made.append(sides.side(settings[which], settings[f"{which}-name"], options, limit, settings, backs, settings["silence"]))
-    for side in made:
-        if settings["UCI_Chess960"] and not side.plays_chess960:
-            raise Error(f"{side.name} does not play Chess960: it has no option UCI_Chess960")
     first, second = made
     if first.name == second.name:
         first, second = first._replace(name=f"{first.name} 1"), second._replace(name=f"{second.name} 2")

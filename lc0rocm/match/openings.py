@@ -40,6 +40,10 @@ class Openings:
         """0: any number."""
         return len(self._lines)
 
+    @property
+    def have_chess960(self) -> bool:
+        return self._chess960 or any(line.chess960 for line in self._lines)
+
     def __getitem__(self, pair: int) -> Start:
         if self._lines:
             return self._lines[pair % len(self._lines)]
@@ -96,21 +100,23 @@ def _epd(path: str, chess960: bool) -> Iterator[Start]:
                 report.say(f"{path}: line {number} is left out: {report.printable(str(error))[:200]}")
 
 
+# Of an EPD four fields, of a FEN two more; what follows is an EPD's operations, of which most say what somebody thinks of the position.
+_POSITION = re.compile(r"(\S+\s+\S+\s+\S+\s+[^\s;]+)(?:\s+(\d+)\s+(\d+)\b)?")
+_OPERATION = re.compile(r"""(?:^|[\s;])(id|hmvc|fmvn)\s+(?:"([^"]*)"|([^\s;"]+))""")
+
+
 def _position(line: str, chess960: bool) -> Start:
-    """Of an EPD, or of a FEN. Raises Error, ValueError."""
-    words = line.split()
-    if len(words) < 4:
+    """Of an EPD, or of a FEN. Chess960, too, where nothing else lets a side castle. Raises Error, ValueError."""
+    found = _POSITION.match(line.strip())
+    if not found:
         raise ValueError("an EPD has four fields at least")
-    if len(words) >= 6 and words[4].isdigit() and words[5].isdigit():
-        fen, name = " ".join(words[:6]), ""
-    else:
-        board = chess.Board(chess960=chess960)
-        operations = board.set_epd(line.strip())
-        fen, name = board.fen(en_passant="fen"), str(operations.get("id", ""))
+    said = {name: quoted or plain for name, quoted, plain in _OPERATION.findall(line.strip()[found.end():])}
+    fen = f"{found[1]} {found[2] or said.get('hmvc', 0)} {found[3] or said.get('fmvn', 1)}"
+    chess960 = chess960 or _core.Game(fen, chess960=False).fen().split()[2] != _core.Game(fen).fen().split()[2]
     game = _core.Game(fen, chess960=chess960)
     if end := on_the_board(game):
         raise Error(f"the game is over there ({end.reason})")
-    return Start(game.fen(), (), chess960, report.printable(name))
+    return Start(game.fen(), (), chess960, report.printable(said.get("id", "")))
 
 
 def _digest(path: str) -> str:

@@ -1,4 +1,5 @@
 """Games out of files as ChessBase, lichess, chess.com, TWIC and people write them."""
+import io
 import random
 
 import chess
@@ -39,6 +40,11 @@ CASES = {
                   " 1... d5 $146 1-0\n\n", ["a", "d4 d5"]),
     "forfeited": ('[White "a"]\n[Result "1-0"]\n\n1-0\n\n[White "c"]\n\n1. e4 *\n', ["a", ""], ["c", "e4"]),
     "headers alone": ('[White "a"]\n[Result "*"]\n', ["a", ""]),
+    "headers alone, and another game": ('[White "a"]\n[Result "*"]\n\n[White "c"]\n\n1. e4 *\n', ["a", ""], ["c", "e4"]),
+    "headers and a comment alone": ('[White "a"]\n\n{not played}\n\n[Event "x"]\n[White "c"]\n\n1. e4 *\n', ["a", ""], ["c", "e4"]),
+    "a blank line within the headers": ('[White "a"]\n\n[Black "x"]\n\n1. d4 d5 *\n\n[White "c"]\n\n1. e4 *\n', *TWO),
+    "headers in one line, and moves behind them": ('[Event "x"][White "a"] [Black "b"] 1. d4 d5 *\n[Event"y"] [ White "c" ]\n1. e4 *\n', *TWO),
+    "points as one sign": ('[White "a"]\n\n1\u2026 d4 1\u2026d5 *\n', ["a", "d4 d5"]),
     "German": ("1. e4 e5 2. Sf3 *\n", "'Sf3' is no move in standard notation"),
     "figurines": ("1. e4 e5 2. \u2658f3 *\n", "is no move in standard notation"),
     "UCI moves, zeros, en passant, signs": ("1. e2e4 e7e5 2. Ng1-f3 Nf6!? 3. Bc4 Be7+/= 4. 0-0 d5!? 5. exd5 c5?! 6. dxc6ep $6 *\n",
@@ -76,6 +82,88 @@ def test_a_game_without_an_end_takes_no_memory():
     lines = (line for part in (['[White "a"]\n'], ("x" * 999 + "\n" for _ in range(20_000)), ['[White "b"]\n', "1. e4 *\n"]) for line in part)
     long, short = split.split(lines)
     assert "longer than" in long.problem and len(long.pgn) <= split.MOST and not short.problem
+
+
+def test_signs_of_an_old_encoding(tmp_path):
+    (tmp_path / "games.pgn").write_bytes('[White "a"]\n\n1. d4\u00b1 1\u2026d5\u00b1 *\n'.encode("cp1252"))
+    game, = games.read_games(str(tmp_path / "games.pgn"))
+    assert not game.problem and len(list(game.game.mainline_moves())) == 2
+
+
+# What people and programs write in PGN files, with no end of combinations -----------------------------------------------
+
+COMMENTS = ["a comment", "[%clk 0:01:30]", "[%eval -3.00,20]", "[%csl Ge4]", "1. e4 e5", "1-0", '[White "x"]', ";", "(", ")", "{", "\\", "%", "$4", "\u00e9", "*", "--",
+            '"', "\0", "word " * 300, "\n", "\n\n"]
+HEADERS = ['Event "x"', 'Date "2024.??.??"', 'Black "O\'Neil \\\\"x\\\\" \\\\\\\\"', 'Annotator "[a]"', 'Opening "a; b {c"', 'Event  "two  blanks"', 'EventType "swiss" ', 'FOO_bar-1 "x"']
+
+
+def comment(rng):
+    return "{" + " ".join(rng.choices(COMMENTS, k=rng.randrange(4))) + "}"
+
+
+def written(rng, board, move):
+    san, parts = board.san(move), [chess.square_name(move.from_square), chess.square_name(move.to_square)]
+    promotes = "=" + chess.piece_symbol(move.promotion).upper() if move.promotion else ""
+    piece = board.piece_at(move.from_square).symbol().upper().replace("P", "")
+    forms = [san, san.rstrip("+#"), move.uci()]
+    if san.startswith("O"):
+        forms.append(san.replace("O", "0"))
+    else:
+        forms += [san.replace("=", ""), piece + ("x" if board.is_capture(move) else "-").join(parts) + promotes]
+    number = [f"{board.fullmove_number}{dots}" for dots in ([". ", ".", ".\n"] if board.turn else ["... ", "...", ". ... ", "\u2026"])]
+    return rng.choice(number if board.turn else ["", *number]) + rng.choice(forms) + rng.choice(["", "", "", "!", "?!", "+-", " $14", " $255", " =", "\u00b1"])
+
+
+def line(rng, board, plies, depth=0):
+    """Text, and the moves of it that are played."""
+    words, moves = [], []
+    for _ in range(plies):
+        if not (legal := list(board.legal_moves)):
+            break
+        rare = [move for move in legal if move.promotion or board.is_castling(move) or board.is_en_passant(move)]
+        move = rng.choice(rare if rare and rng.random() < 0.3 else legal)
+        words.append(written(rng, board, move))
+        if rng.random() < 0.2:
+            words.append(rng.choice([comment(rng), f"; {rng.choice(COMMENTS[:-2])} }} (\n"]))
+        if depth < 4 and rng.random() < 0.12:
+            words.append(f"({line(rng, board.copy(), rng.randrange(1, 5), depth + 1)[0]})")
+        board.push(move)
+        moves.append(move)
+    return "".join(word + rng.choice([" ", " ", "\n", "\t", "\n\n"]) for word in words), moves
+
+
+def game(rng, name):
+    """Text, and what is in it."""
+    headers, board = [f'White "{name}"', *rng.sample(HEADERS, rng.randrange(4))], chess.Board()
+    if rng.random() < 0.15:
+        board = chess.Board.from_chess960_pos(rng.randrange(960))
+        headers += [f'FEN "{rng.choice([board.fen(), board.shredder_fen()])}"', f'Variant "{rng.choice(["Chess960", "chess 960", "Fischerandom"])}"']
+    elif rng.random() < 0.2:
+        line(rng, board, rng.randrange(60))
+        board = chess.Board(board.fen())
+        headers += [f'FEN "{board.fen()}"', *rng.sample(['SetUp "1"', 'Variant "From Position"'], rng.randrange(3))]
+    rng.shuffle(headers)
+    start = board.copy()
+    moves, played = line(rng, board, rng.choice([0, 1, 2, 5, 20, 60]))
+    text = "".join(f"[{header}]" + rng.choice(["\n", "\n", " \n"]) for header in headers) + rng.choice(["\n", "\n\n", ""]) + moves
+    return text + rng.choice(["*", "1-0", "1/2-1/2"]) + rng.choice(["\n", "\n\n", "\n \n"]), (name, start.board_fen(), [start.uci(move, chess960=True) for move in played])
+
+
+@given(st.integers(0, 2**32))
+def test_all_is_read_however_it_is_written(seed):
+    rng, wanted, text = random.Random(seed), [], ""
+    for name in "abcd"[:rng.randrange(1, 5)]:
+        more, what = game(rng, name)
+        wanted.append(what)
+        text += more
+    text = rng.choice(["", "\ufeff"]) + text.replace("\n", rng.choice(["\n", "\r\n"]))
+    found = [games.entry(games.Raw(1, part, 0)) for part in split.split(io.StringIO(text, newline=None))]
+    assert not any(entry.problem for entry in found), (text, found)
+    assert len(found) == len(wanted)
+    for entry, (name, start, moves) in zip(found, wanted):
+        board = entry.game.board()
+        assert entry.game.headers["White"] == name and board.board_fen() == start
+        assert [board.uci(move, chess960=True) for move in entry.game.mainline_moves()] == moves
 
 
 @given(st.integers(0, 2**32), st.lists(st.sampled_from(["\n", "\n\n", "\n\n\n"]), min_size=1, max_size=6))

@@ -25,8 +25,8 @@ def main():
     for line in sys.stdin:
         words = line.split()
         if words[:1] == ["uci"]:
-            print("id name Fake\nid author nobody\noption name Level type spin default 1 min 1 max 9\n"
-                  "option name UCI_Chess960 type check default false\nuciok", flush=True)
+            print("id name Fake\nid author nobody\noption name Level type spin default 1 min 1 max 9\n" +
+                  ("" if kind == "classical" else "option name UCI_Chess960 type check default false\n") + "uciok", flush=True)
         elif words[:1] == ["isready"]:
             print("readyok", flush=True)
         elif words[:1] == ["ucinewgame"]:

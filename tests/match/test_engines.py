@@ -73,6 +73,12 @@ def test_what_is_no_engine(monkeypatch):
         Foreign(command("dumb"), {})
 
 
+def test_an_engine_that_does_not_play_the_openings_loses_no_game(tmp_path):
+    (tmp_path / "book.epd").write_text("bqnbnrkr/pppppppp/8/8/8/8/PPPPPPPP/BQNBNRKR w HFhf -\n")
+    told = match(tmp_path / "m.pgn", f"--second={shlex.join(command('classical'))}", f"--openings={tmp_path}/book.epd", code=2)
+    assert "Fake does not play Chess960, of which there are openings" in told.stderr and not (tmp_path / "m.pgn").exists()
+
+
 def test_faults_are_counted_and_attributed(tmp_path):
     goal = tmp_path / "m.pgn"
     bad = shlex.join(command("crash:2"))

@@ -36,6 +36,22 @@ def test_epd(tmp_path, packed, capsys):
     assert "line 4 is left out: an EPD has four fields" in said and "line 5 is left out: the game is over there (stalemate)" in said
 
 
+@pytest.mark.parametrize("line, fen, name", [
+    ('{start} w KQkq - bm Zz9; acd 12; id "a; b"; c0 "x', "w KQkq - 0 1", "a; b"), ("{start} w KQkq - id plain; hmvc 3; fmvn 7;", "w KQkq - 3 7", "plain"),
+    ('{start} w KQkq - 3 7; ce 23; id "a"', "w KQkq - 3 7", "a"), ("{start} w KQkq -;", "w KQkq - 0 1", ""), ("  {start}\tw  HAha - 0 1 ; words", "w KQkq - 0 1", "")])
+def test_operations_that_say_nothing_of_the_position(tmp_path, line, fen, name):
+    (tmp_path / "book.epd").write_text(line.format(start=chess.STARTING_FEN.split()[0]) + "\n")
+    start = openings(tmp_path / "book.epd")[0]
+    assert (start.fen, start.name, start.chess960) == (f"{chess.STARTING_FEN.split()[0]} {fen}", name, False)
+
+
+@pytest.mark.parametrize("castling", ["HFhf", "KQkq"])
+def test_positions_of_chess960_are_played_as_what_they_are(tmp_path, castling):
+    (tmp_path / "book.epd").write_text(f"{chess.STARTING_FEN}\nbqnbnrkr/pppppppp/8/8/8/8/PPPPPPPP/BQNBNRKR w {castling} - id x\n")
+    book = openings(tmp_path / "book.epd")
+    assert [(book[i].chess960, book[i].fen.split()[2]) for i in range(2)] == [(False, "KQkq"), (True, "KQkq")] and book.have_chess960
+
+
 def test_pgn(tmp_path, capsys):
     path = tmp_path / "book.pgn"
     path.write_text(PGN)
