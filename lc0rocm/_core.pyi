@@ -251,6 +251,10 @@ class Search:
         not settled; bank_force_ms, bank_trend_ms, bank_best_optimism, bank_overtaker_optimism: see docs/spec/engine.md 5.2). lend: no
         threads are started, and whoever asks for the result first does the work, in one thread that looks at the clock between batches. Raises
         Error for an unknown key."""
+    def begin(self, backend: Backend, history_fill: str, policy_temperature: float, cache: Cache, tables: "Tables | None", fen: str,
+              moves: Sequence[str], parameters: Mapping[str, Any], limits: Mapping[str, Any], lend: bool = False) -> None:
+        """set_backend, set_tables, set_position without keep, and start. One call, since each gives up the interpreter's lock, and takes long
+        to get it back where hundreds of threads want it."""
     def stop(self) -> None: ...
     def set_option(self, name: str, value: Any) -> None:
         """Those that act mid-search: MultiPV, PerPVCounters, ScoreType, MaxPrefetch, Temperature and its group. Raises Error for
@@ -263,6 +267,8 @@ class Search:
         """The state now, whatever has been reported."""
     def result(self, chess960: bool = True) -> Result:
         """Blocks until the search has ended. Raises Error if a back end failed."""
+    def finish(self, chess960: bool = True) -> tuple[Result, Update]:
+        """result and, after it, update, in one call as begin."""
     def move_stats(self) -> list[MoveStats]:
         """Every legal root move, ascending by (visits, Q + U), then the root."""
     @property

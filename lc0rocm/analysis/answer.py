@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from lc0rocm._core import MoveStats, PvInfo
+    from lc0rocm._core import MoveStats, PvInfo, Result, Update
 
 Answer = dict[str, Any]
 
@@ -33,23 +33,22 @@ class Report:
         line = query.line
         self.game = line.game if ply == len(line.moves) else line.game.at(ply)
         self._sign = -1 if query.white_view and self.game.black_to_move else 1
-        self._chess960 = query.setup.values["UCI_Chess960"]
+        self.chess960 = query.setup.values["UCI_Chess960"]
 
-    def searched(self, search: _core.Search, stopped_by: str | None) -> Answer:
-        """Of a search that runs or, with what has stopped it, has ended."""
+    def searched(self, search: _core.Search, update: "Update", ended: "Result | None" = None) -> Answer:
+        """Of a search that runs or has ended."""
         include = self.query.include
-        answer = self._head(stopped_by is not None)
-        update = search.update(self._chess960)
+        answer = self._head(ended is not None)
         lines = [self._line(pv) for pv in update["pvs"]]
         answer |= {"best_move": lines[0]["move"]} | {key: value for key, value in lines[0].items() if key in ("q", "wdl", "moves_left", "score")}
-        if stopped_by is not None:
-            answer |= {"ponder": search.result(self._chess960)["ponder"] or None, "stopped_by": stopped_by}
+        if ended:
+            answer |= {"ponder": ended["ponder"] or None, "stopped_by": ended["stopped_by"]}
         answer |= {"lines": lines, "nodes": update["nodes"], "depth": update["depth"], "seldepth": update["seldepth"],
                    "time": update["time_ms"] / 1000, "evaluations": update["evaluations"], "tbhits": update["tbhits"]}
         if "policy" in include or "tree" in include:
             *moves, _ = search.move_stats()
             if "policy" in include:
-                shares = {self.game.uci(move["move"], self._chess960): _share(move["p"]) for move in moves}
+                shares = {self.game.uci(move["move"], self.chess960): _share(move["p"]) for move in moves}
                 answer["policy"] = dict(sorted(shares.items(), key=lambda item: -item[1]))
             if "tree" in include:
                 answer["tree"] = [self._branch(move) for move in reversed(moves)]
@@ -57,7 +56,7 @@ class Report:
 
     def evaluated(self, shares: "NDArray[np.float32]", q: float, d: float, moves_left: float) -> Answer:
         """By the network alone. shares: of the legal moves, in the core's order."""
-        policy = self.game.policy(shares, self._chess960)
+        policy = self.game.policy(shares, self.chess960)
         score = "cp", int(scores.centipawns(self._sign * q))
         return self._head(True) | {"best_move": next(iter(policy))} | self._value(q, d, moves_left, score) | {
             "policy": policy, "nodes": 1} | self._remarks()
@@ -111,7 +110,7 @@ class Report:
         return value
 
     def _branch(self, move: "MoveStats") -> Answer:
-        branch: Answer = {"move": self.game.uci(move["move"], self._chess960), "visits": move["visits"], "policy": _share(move["p"]),
+        branch: Answer = {"move": self.game.uci(move["move"], self.chess960), "visits": move["visits"], "policy": _share(move["p"]),
                           "q": _round(self._sign * move["q"]), "u": _round(move["u"]), "proven": move["flag"] == "T"}
         if move["visits"] and move["wl"] is not None and move["d"] is not None:
             if "wdl" in self.query.include:

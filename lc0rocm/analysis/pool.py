@@ -218,9 +218,6 @@ class Pool:
         if not report.game.legal_moves():
             return report.over()
         setup = query.setup
-        search.set_backend(self._backend, *setup.evaluation, self._cache(setup.evaluation))
-        search.set_tables(tables.open_tables(setup.values["SyzygyPath"]))
-        search.set_position(query.line.fen, query.line.moves[:job.ply], keep=False)
         job.search = search
         parameters = setup.parameters[report.game.black_to_move] | {"RamLimitMb": 0}
         if not parameters["MinibatchSize"]:
@@ -231,17 +228,20 @@ class Pool:
         if query.searchmoves:
             limits["searchmoves"] = query.searchmoves
         # A small search takes less time than to start its threads; what must watch the clock needs them.
-        search.start(parameters, limits, lend=not query.report_every and "time_ms" not in limits and parameters["Threads"] == 1)
+        lend = not query.report_every and "time_ms" not in limits and parameters["Threads"] == 1
+        search.begin(self._backend, *setup.evaluation, self._cache(setup.evaluation), tables.open_tables(setup.values["SyzygyPath"]),
+                     query.line.fen, query.line.moves[:job.ply], parameters, limits, lend)
         if job.terminated:  # before there was a search to stop
             search.stop()
         if query.report_every:
             self._report(query.report_every, search, report)
-        result = search.result()
-        stopped_by = "terminate" if job.terminated else result["stopped_by"]
-        if stopped_by == "nodes" and limits["nodes"] < query.limits.get("nodes", most + 1):
-            stopped_by = "ram"
-        found = report.searched(search, stopped_by)
-        if search.root_visits > _KEPT_NODES:
+        result, update = search.finish(report.chess960)
+        if job.terminated:
+            result["stopped_by"] = "terminate"
+        elif result["stopped_by"] == "nodes" and limits["nodes"] < query.limits.get("nodes", most + 1):
+            result["stopped_by"] = "ram"
+        found = report.searched(search, update, result)
+        if update["nodes"] > _KEPT_NODES:
             search.clear(keep_cache=True)
         return found
 
@@ -251,7 +251,7 @@ class Pool:
             search.wait(max(0.0, due - time.monotonic()))  # which ends with any news
             if time.monotonic() >= due and search.root_visits and search.running:
                 if not self._closed:
-                    self._emit(report.searched(search, None))
+                    self._emit(report.searched(search, search.update(report.chess960)))
                 due = max(due + every, time.monotonic())
 
     def _evaluate(self, jobs: list[Job]) -> None:

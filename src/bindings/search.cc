@@ -106,6 +106,11 @@ py::dict dict_of(const search::Update& update) {
                   "tbhits"_a = update.tb_hits, "tables_chose"_a = update.tables_chose, "pvs"_a = pvs, "messages"_a = update.messages);
 }
 
+py::dict dict_of(const search::Result& result) {
+  return py::dict("best_move"_a = result.best_move, "ponder"_a = result.ponder, "playouts"_a = result.playouts,
+                  "stopped_by"_a = name_of(result.reason));
+}
+
 py::dict dict_of(const search::MoveStats& stats) {
   return py::dict("move"_a = stats.move, "index"_a = stats.index, "visits"_a = stats.visits, "in_flight"_a = stats.in_flight,
                   "p"_a = stats.p, "wl"_a = stats.wl, "d"_a = stats.d, "m"_a = stats.m, "q"_a = stats.q, "u"_a = stats.u,
@@ -173,6 +178,22 @@ void bind_search(py::module_& m) {
             self.start(params, parsed, lend);
           },
           arg("parameters"), arg("limits"), arg("lend") = false)
+      .def(
+          "begin",
+          [](Search& self, const BackendHandle& backend, const std::string& fill, float policy_temperature, std::shared_ptr<nn::Cache> cache,
+             std::shared_ptr<syzygy::Tables> tables, const std::string& fen, const std::vector<std::string>& moves,
+             const py::dict& parameters, const py::dict& limits, bool lend) {
+            const chess::HistoryFill parsed_fill = history_fill(fill);
+            const search::Params params = params_of(parameters);
+            const search::Limits parsed = limits_of(limits);
+            const Release release;
+            self.set_backend(backend.evaluator, parsed_fill, policy_temperature, std::move(cache));
+            self.set_tables(std::move(tables));
+            self.set_position(fen, moves, false);
+            self.start(params, parsed, lend);
+          },
+          arg("backend"), arg("history_fill"), arg("policy_temperature"), arg("cache"), arg("tables").none(true), arg("fen"),
+          arg("moves"), arg("parameters"), arg("limits"), arg("lend") = false)
       .def("stop", &Search::stop, Released())
       .def(
           "set_option",
@@ -197,9 +218,18 @@ void bind_search(py::module_& m) {
       .def(
           "result",
           [](const Search& self, bool chess960) {
-            const search::Result result = released([&] { return self.result(castling_of(chess960)); });
-            return py::dict("best_move"_a = result.best_move, "ponder"_a = result.ponder, "playouts"_a = result.playouts,
-                            "stopped_by"_a = name_of(result.reason));
+            return dict_of(released([&] { return self.result(castling_of(chess960)); }));
+          },
+          arg("chess960") = true)
+      .def(
+          "finish",
+          [](const Search& self, bool chess960) {
+            const search::Castling castling = castling_of(chess960);
+            const auto [result, update] = released([&] {
+              search::Result found = self.result(castling);
+              return std::pair(std::move(found), self.update(castling));
+            });
+            return py::make_tuple(dict_of(result), dict_of(update));
           },
           arg("chess960") = true)
       .def("move_stats",

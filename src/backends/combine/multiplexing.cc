@@ -122,7 +122,7 @@ class Multiplexing final : public nn::Backend {
       if (!std::exchange(is_active_, false)) return;
       const std::lock_guard lock(owner_.mutex_);
       --owner_.clients_;
-      owner_.arrived_.notify_all();  // nobody need wait for it any more
+      owner_.tell_workers(false);  // nobody need wait for it any more
     }
     void evaluate(const nn::Batch& batch) override {
       ask(batch);
@@ -138,7 +138,7 @@ class Multiplexing final : public nn::Backend {
       if (!std::exchange(is_active_, true)) ++owner_.clients_;
       owner_.queue_.push_back(&request);
       owner_.queued_ += batch.size;
-      owner_.arrived_.notify_all();
+      owner_.tell_workers(owner_.queue_.size() == 1);
       request.finished.wait(lock, [&] { return request.done; });
       if (!request.error.empty()) throw Error(request.error);
     }
@@ -146,6 +146,14 @@ class Multiplexing final : public nn::Backend {
     Multiplexing& owner_;
     bool is_active_ = false;  // has asked, and will again
   };
+
+  // With the lock. Wakes them where there is something to do, not for each request of a batch that is being gathered.
+  void tell_workers(bool is_first) {
+    if (is_first || (!queue_.empty() && is_enough(info_.max_batch))) arrived_.notify_all();
+  }
+
+  // With the lock: a batch is full, or whoever may ask has asked.
+  bool is_enough(int most) const { return closing_ || queued_ >= most || static_cast<int>(queue_.size()) + working_ >= clients_; }
 
   void close() {
     {
@@ -165,8 +173,7 @@ class Multiplexing final : public nn::Backend {
     while (true) {
       arrived_.wait(lock, [&] { return closing_ || !queue_.empty(); });
       if (closing_) return;  // sessions do not outlive their back end: nobody waits
-      const auto enough = [&] { return closing_ || queued_ >= most || static_cast<int>(queue_.size()) + working_ >= clients_; };
-      arrived_.wait_until(lock, Clock::now() + std::chrono::duration_cast<Clock::duration>(patience_), enough);
+      arrived_.wait_until(lock, Clock::now() + std::chrono::duration_cast<Clock::duration>(patience_), [&] { return is_enough(most); });
       const std::vector<Request*> requests = take(most);
       if (requests.empty()) continue;  // another worker was faster
       working_ += static_cast<int>(requests.size());
