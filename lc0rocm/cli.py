@@ -93,6 +93,7 @@ _ANNOTATE = _own(
     spin("", "searches", 0, 0, 4096, "Searches at once; 0 for as many as fill the back end's batches."),
     string("", "human", "", "What people would have played: their rating (a Maia net), or a net by name or file."),
     path("", "book", "", "An opening book in Polyglot's format (.bin), whose moves are marked."),
+    spin("", "processes", -1, -1, 64, "Processes that read and write games while this one searches; -1 for as many as help, 0 for none."),
     *_RAY,
     check("", "again", False, "Begin anew: replace what is there, finished or not.")
 ) + tuple(option._replace(short="") for option in _ANALYSE if option.group != "This command")

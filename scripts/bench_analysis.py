@@ -15,7 +15,8 @@ import lc0rocm
 from lc0rocm import _core
 from lc0rocm.analysis.iterate import Analysis
 from lc0rocm.analysis.query import Reader
-from lc0rocm.annotation import command, forms, games
+from lc0rocm.annotation import command, games
+from lc0rocm.annotation.clerks import Clerks
 from lc0rocm.options import ANALYSIS
 
 
@@ -26,6 +27,7 @@ def main():
     parser.add_argument("--backend-opts", default="")
     parser.add_argument("--queries", type=int, default=100, help="of a round")
     parser.add_argument("--games", metavar="FILE", help="PGN to annotate in each round")
+    parser.add_argument("--processes", type=int, default=0, help="that read and write these games; their time is not in that of the processor")
     parser.add_argument("--nodes", type=int, default=100, help="of a query; 0 for policy_only")
     parser.add_argument("--searches", type=int, default=0)
     parser.add_argument("--option", action="append", default=[], metavar="NAME=VALUE", help="of the searches")
@@ -40,10 +42,10 @@ def main():
     search_options = dict(option.split("=", 1) for option in options.option)
     rng = random.Random(1)
     print(backend.info["device"])
-    rows = []
+    rows, clerks = [], Clerks(options.processes, "out.pgn", "", "")
     for number in range(options.rounds + 1):
         if options.games:
-            ours, (asked_for, evaluations) = timed(annotation, options.games, network, search_options, options)
+            ours, (asked_for, evaluations) = timed(annotation, options.games, network, search_options, options, clerks)
         else:
             queries = [{"id": i, **random_game(rng), **asked} for i in range(options.queries)]
             ours, answers = timed(lambda queries: list(lc0rocm.analyse(queries, network, options=search_options, searches=options.searches)), queries)
@@ -58,17 +60,17 @@ def main():
           f"processor: {1e6 / cpu:.1f} us a position, back end alone {1e6 / alone_cpu:.1f}: {share_cpu:.1f} %")
 
 
-def annotation(path: str, network: lc0rocm.Network, search_options: dict[str, str], options: argparse.Namespace) -> tuple[int, int]:
+def annotation(path: str, network: lc0rocm.Network, search_options: dict[str, str], options: argparse.Namespace, clerks: Clerks) -> tuple[int, int]:
     """How many positions were searched, and evaluated."""
-    reader, form, counts = Reader({**ANALYSIS, **search_options, "UCI_Chess960": True}, {"nodes": options.nodes}), forms.of_name("out.pgn", ""), []
+    reader, counts = Reader({**ANALYSIS, **search_options, "UCI_Chess960": True}, {"nodes": options.nodes}), []
 
     def analyse(queries: Iterable[dict]):
         for answer in Analysis(queries, network.backend, reader, options.searches):
             counts.append(answer.get("evaluations", 0))
             yield answer
 
-    for _, game in command.annotated(games.read_games(path), analyse, command.Beside()):
-        form.text(game)
+    for _ in command.annotated(games.read_texts(path), clerks, analyse, command.Beside()):
+        pass
     return len(counts), sum(counts)
 
 

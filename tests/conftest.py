@@ -45,7 +45,8 @@ def pytest_generate_tests(metafunc):
 
 
 # What `make quick` leaves out: whole games, builds and training, fault by fault and net by net. By the start of a test's name.
-SLOW = ("tests/analysis/test_lines.py", "tests/annotation/test_annotate.py", "tests/annotation/test_beside.py", "tests/annotation/test_pages.py",
+SLOW = ("tests/analysis/test_lines.py", "tests/annotation/test_annotate.py", "tests/annotation/test_beside.py", "tests/annotation/test_clerks.py",
+        "tests/annotation/test_pages.py",
         "tests/backends/test_rocm.py::test_batches",
         "tests/backends/test_rocm.py::test_golden", "tests/backends/test_rocm.py::test_graphs_repeat_plain_runs",
         "tests/backends/test_rocm.py::test_no_allocation_after_warm_up", "tests/backends/test_rocm.py::test_odd_sizes",

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from concurrent.futures import Future
 from typing import Any, NamedTuple
 
 from lc0rocm import _core, files, loading, report, tables
@@ -15,20 +16,19 @@ from lc0rocm._version import VERSION
 from lc0rocm.analysis.iterate import Analysis
 from lc0rocm.analysis.lines import options_of
 from lc0rocm.analysis.query import Reader
-from lc0rocm.annotation import forms, games, known, people
-from lc0rocm.annotation.annotate import Annotated
-from lc0rocm.annotation.games import Entry, Raw, read_texts
+from lc0rocm.annotation import forms, known, people
+from lc0rocm.annotation.clerks import Clerks, Findings, Moves, result
+from lc0rocm.annotation.games import Raw, read_texts
 from lc0rocm.annotation.known import Book
 from lc0rocm.annotation.output import Output
-from lc0rocm.annotation.people import Choice, People
+from lc0rocm.annotation.people import People
 from lc0rocm.cluster import workers
 from lc0rocm.options import Settings
 
 
 class Beside(NamedTuple):
-    """What is told of the moves beside the search of their positions, each if it is wanted."""
+    """What the positions are asked beside the search, each if it is wanted."""
     tables: _core.Tables | None = None
-    book: Book | None = None
     people: People | None = None
 
 
@@ -116,7 +116,14 @@ def _here(settings: Settings, setup: Setup, texts: Iterable[Raw]) -> Generator[D
     found = tables.open_tables(settings["SyzygyPath"])
     for message in [*loaded.messages, *(tables.messages(found) if found else [])]:
         report.say(message)
-    yield from annotator(loaded.backend, settings["RamLimitMb"], setup)(texts)
+    with contextlib.closing(Clerks(_processes(settings["processes"], loaded.backend), setup.goal, setup.annotator, setup.book)) as clerks:
+        yield from annotator(loaded.backend, settings["RamLimitMb"], setup, clerks)(texts)
+
+
+def _processes(asked: int, backend: _core.Backend) -> int:
+    """That read and write games: none where the network needs all processors, or there are few."""
+    processors = len(os.sched_getaffinity(0))
+    return asked if asked >= 0 else 0 if backend.info["cpu"] or processors < 4 else min(8, processors // 4)
 
 
 # A block is long enough to fill batches for a while, and short enough that the last ones end at about the same time. So many blocks may be done
@@ -149,57 +156,47 @@ def _over_cluster(settings: Settings, setup: Setup, texts: Iterable[Raw]) -> Gen
 def worker(loaded: loading.Loaded, ram_mb: int, sent: Mapping[str, str], setup: Setup) -> Callable[[list[Raw]], list[Done]]:
     """What a worker does with a block."""
     backend = _core.Backend("multiplexing", None, {"shared": loaded.backend})  # of the blocks that it has at once
-    work = annotator(backend, ram_mb // 2, setup._replace(human=sent.get("human", ""), book=sent.get("book", "")))
+    clerks = Clerks(0, setup.goal, setup.annotator, sent.get("book", ""))
+    work = annotator(backend, ram_mb // 2, setup._replace(human=sent.get("human", "")), clerks)
     return lambda block: list(work(block))
 
 
-def annotator(backend: _core.Backend, ram_mb: int, setup: Setup) -> Callable[[Iterable[Raw]], Iterator[Done]]:
+def annotator(backend: _core.Backend, ram_mb: int, setup: Setup, clerks: Clerks) -> Callable[[Iterable[Raw]], Iterator[Done]]:
     """Makes of games what is written of them, in their order."""
-    reader, form = Reader(setup.options, {"nodes": setup.nodes}), forms.of_name(setup.goal, setup.annotator)
-    beside = Beside(tables.open_tables(setup.options["SyzygyPath"]), Book(setup.book) if setup.book else None,
+    reader = Reader(setup.options, {"nodes": setup.nodes})
+    beside = Beside(tables.open_tables(setup.options["SyzygyPath"]),
                     People(setup.human, setup.backend, setup.backend_options, setup.options["HistoryFill"]) if setup.human else None)
 
     def analyse(queries: Iterable[Any]) -> Analysis:
         return Analysis(queries, backend, reader, setup.searches, ram_mb)
 
-    def work(texts: Iterable[Raw]) -> Iterator[Done]:
-        for entry, game in annotated(map(games.entry, texts), analyse, beside):
-            yield Done(entry.number, form.text(game) if game else "", entry.problem, entry.read)
-
-    return work
+    return lambda texts: annotated(texts, clerks, analyse, beside)
 
 
 class _Begun:
     """A game whose positions are being analysed."""
 
-    def __init__(self, entry: Entry, beside: Beside):
-        self.entry, self.answers, self.due = entry, list[dict[str, Any]](), 0
-        self.choices: list[Choice] = []  # of people, before each move
+    def __init__(self, raw: Raw, game: Moves, beside: Beside):
+        self.raw, self.game, self.due = raw, game, 0
+        self.answers: list[dict[str, Any]] = []
+        self.choices = beside.people.choices(game.fen, game.moves) if beside.people and not game.problem else []  # before each move
         self.instead: dict[int, dict[str, Any]] = {}  # answers about the positions after those, by ply
-        if entry.game:
-            self._fen, board = entry.game.board().fen(en_passant="fen"), entry.game.board()
-            self._moves = []
-            for move in entry.game.mainline_moves():
-                self._moves.append(board.uci(move, chess960=True))
-                board.push(move)
-            if beside.people:
-                self.choices = beside.people.choices(self._fen, self._moves)
 
     def queries(self) -> Iterator[dict[str, Any]]:
         """An id is the game's number, or that and the ply of the move that people would have played instead."""
-        if not self.entry.game:
+        if self.game.problem:
             return
-        number, moves = self.entry.number, self._moves
+        number, moves = self.raw.number, self.game.moves
         others = [(ply, choice.move) for ply, (move, choice) in enumerate(zip(moves, self.choices)) if choice.move != move]
         self.due = len(moves) + 1 + len(others)
-        query = {"fen": self._fen, "perspective": "white"}
+        query = {"fen": self.game.fen, "perspective": "white"}
         yield query | {"id": [number], "moves": moves, "plies": "all"}
         for ply, move in others:
             yield query | {"id": [number, ply], "moves": [*moves[:ply], move]}
 
     def take(self, answer: dict[str, Any], of: Beside) -> None:
         if "error" in answer:
-            raise Error(f"game {self.entry.number}: {answer['error']}")
+            raise Error(f"game {self.raw.number}: {answer['error']}")
         if of.tables:
             answer = known.by_tables(of.tables, answer)
         self.due -= 1
@@ -208,29 +205,30 @@ class _Begun:
         else:
             self.answers.append(answer)
 
-    def end(self, of: Beside) -> Annotated | None:
-        if not self.entry.game:
-            return None
-        self.answers.sort(key=lambda answer: answer["ply"])
-        return Annotated(self.entry.number, self.entry.game, self.answers, self.choices, self.instead, of.book)
+    def findings(self) -> Findings:
+        return Findings(sorted(self.answers, key=lambda answer: answer["ply"]), self.choices, self.instead)
 
 
-def annotated(entries: Iterable[Entry], analyse: Callable[[Iterable[Any]], Iterable[Any]],
-              beside: Beside) -> Iterator[tuple[Entry, Annotated | None]]:
+def annotated(texts: Iterable[Raw], clerks: Clerks, analyse: Callable[[Iterable[Any]], Iterable[Any]], beside: Beside) -> Iterator[Done]:
     """Games in their order, the positions of many of them being analysed at once."""
     begun: collections.OrderedDict[int, _Begun] = collections.OrderedDict()
+    writing: collections.deque[tuple[_Begun, Future[str] | None]] = collections.deque()
 
     def queries() -> Iterator[dict[str, Any]]:
-        for entry in entries:
-            begun[entry.number] = game = _Begun(entry, beside)
+        for raw, moves in clerks.read(texts):
+            begun[raw.number] = game = _Begun(raw, moves, beside)
             yield from game.queries()
 
-    def ready() -> Iterator[tuple[Entry, Annotated | None]]:
+    def ready(most: int) -> Iterator[Done]:
+        """What is written, and in its turn; of what is not, no more than so many stay behind."""
         while begun and not (first := next(iter(begun.values()))).due:
-            del begun[first.entry.number]
-            yield first.entry, first.end(beside)
+            del begun[first.raw.number]
+            writing.append((first, None if first.game.problem else clerks.write(first.raw, first.findings())))
+        while writing and (len(writing) > most or not (text := writing[0][1]) or text.done()):
+            game, text = writing.popleft()
+            yield Done(game.raw.number, result(text) if text else "", game.game.problem, game.raw.read)
 
     for answer in analyse(queries()):
         begun[answer["id"][0]].take(answer, beside)
-        yield from ready()
-    yield from ready()
+        yield from ready(clerks.ahead)
+    yield from ready(0)

@@ -38,7 +38,8 @@ def test_epd(tmp_path, packed, capsys):
 
 @pytest.mark.parametrize("line, fen, name", [
     ('{start} w KQkq - bm Zz9; acd 12; id "a; b"; c0 "x', "w KQkq - 0 1", "a; b"), ("{start} w KQkq - id plain; hmvc 3; fmvn 7;", "w KQkq - 3 7", "plain"),
-    ('{start} w KQkq - 3 7; ce 23; id "a"', "w KQkq - 3 7", "a"), ("{start} w KQkq -;", "w KQkq - 0 1", ""), ("  {start}\tw  HAha - 0 1 ; words", "w KQkq - 0 1", "")])
+    ('{start} w KQkq - 3 7; ce 23; id "a"', "w KQkq - 3 7", "a"), ("{start} w KQkq -;", "w KQkq - 0 1", ""),
+    ("  {start}\tw  HAha - 0 1 ; words", "w KQkq - 0 1", "")])
 def test_operations_that_say_nothing_of_the_position(tmp_path, line, fen, name):
     (tmp_path / "book.epd").write_text(line.format(start=chess.STARTING_FEN.split()[0]) + "\n")
     start = openings(tmp_path / "book.epd")[0]
