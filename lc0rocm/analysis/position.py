@@ -1,5 +1,6 @@
 """The game of a query, given as FEN, moves or PGN."""
 import io
+import itertools
 import re
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,6 +10,7 @@ import chess.pgn
 
 from lc0rocm import _core, positions
 from lc0rocm._core import Error
+from lc0rocm.analysis import split
 
 
 class Line(NamedTuple):
@@ -67,12 +69,15 @@ def move_of(board: chess.Board, word: str) -> str:
 
 def line_of_pgn(text: str) -> Line:
     """The moves that were played. Raises Error for text that is not one game."""
-    stream = io.StringIO(text)
-    line = chess.pgn.read_game(stream, Visitor=_MainLine)
+    found = list(itertools.islice(split.split(io.StringIO(text, newline=None)), 2))
+    if len(found) > 1:
+        raise Error("pgn holds more than one game: a query is about one; `lc0rocm annotate` takes files of many")
+    problem = found[0].problem or found[0].misread() if found else "there is no game in pgn"
+    if problem:
+        raise Error(problem)
+    line = chess.pgn.read_game(io.StringIO(found[0].pgn), Visitor=_MainLine)
     if line is None:
         raise Error("there is no game in pgn")
-    if chess.pgn.skip_game(stream):
-        raise Error("pgn holds more than one game: a query is about one; `lc0rocm annotate` takes files of many")
     return line
 
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lc0rocm import contempt
+from lc0rocm import contempt, report
 from lc0rocm._core import Error
 from lc0rocm.analysis.position import Line, board_of, line_of_fen, line_of_pgn, move_of, with_moves
 from lc0rocm.options import core_parameters, search_settings
@@ -88,7 +88,7 @@ class Reader:
         except UnicodeEncodeError:  # JSON allows it
             raise Refused("half a surrogate pair is no text", id, taken.last) from None
         except Error as error:
-            raise Refused(str(error), id, taken.last) from None
+            raise Refused(report.printable(str(error)), id, taken.last) from None
         except Exception as error:  # a mistake of ours must not harm other queries
             raise Refused(f"internal error: {type(error).__name__}: {error}", id, taken.last) from error
 
@@ -96,7 +96,10 @@ class Reader:
         action = fields.choice("action", ACTIONS)
         target = None
         if action == "terminate" and fields.has("terminate_id"):
-            target = key_of(fields.take("terminate_id"))
+            try:
+                target = key_of(fields.take("terminate_id"))
+            except ValueError:
+                raise Error("terminate_id is an id, and so a JSON value") from None
         fields.end()
         return Action(id, action, target)
 

@@ -18,7 +18,7 @@ import chess.pgn
 
 from lc0rocm import _core
 from lc0rocm._core import Error
-from lc0rocm.annotation import split
+from lc0rocm.analysis import split
 
 
 class Entry(NamedTuple):
@@ -68,7 +68,7 @@ def opened(path: str) -> Iterator[tuple[TextIO, IO[bytes]]]:
 def entry(raw: Raw) -> Entry:
     found = raw.text
     game = None if found.problem else chess.pgn.read_game(io.StringIO(found.pgn), Visitor=_Builder)
-    problem = found.problem or _problem(game, found.pgn.startswith("["), found.moves)
+    problem = found.problem or _problem(game, found)
     return Entry(raw.number, None if problem else game, problem, raw.read)
 
 
@@ -107,23 +107,19 @@ class _Builder(chess.pgn.GameBuilder[chess.pgn.Game]):
 
 
 _RESULT = re.compile(r"1-0|0-1|1/2-1/2|\*")
-# A move as python-chess reads it, and what may stand before and behind it, signs of old encodings too.
-_MOVE = re.compile(r"(?:\d+[.…\udc85]+)?P?(?:[NBKRQ]?[a-h]?[1-8]?[-x]?[a-h][1-8](?:=?[nbrqkNBRQK])?)(?:=|e\.?p\.?|[-+#!?/±∓⩲⩱∞\udc80-\udcff]|\$\d+)*")
-_TOKEN = re.compile(r"[^\s()]*[a-h][1-8][^\s()]*")
 
 
-def _problem(game: chess.pgn.Game | None, has_headers: bool, moves: str) -> str:
-    """Why a game cannot be annotated: "" if it can. moves: its text without comments."""
-    if game is None or not game.variations and not has_headers and not _RESULT.search(moves):
+def _problem(game: chess.pgn.Game | None, text: split.Text) -> str:
+    """Why a game cannot be annotated: "" if it can."""
+    if game is None or not game.variations and not text.pgn.startswith("[") and not _RESULT.search(text.moves):
         return "there is no game in this text"
     if game.errors:
         return str(game.errors[0])
     board = game.board()
     if board.uci_variant != "chess":
         return f"lc0rocm plays chess and Chess960, not {board.uci_variant}"
-    for token in _TOKEN.findall(moves):
-        if not _MOVE.fullmatch(token):  # of which python-chess would take a part: "Sf3" is no pawn's move
-            return f"'{token[:20]}' is no move in standard notation, whose pieces are K, Q, R, B and N"
+    if misread := text.misread():
+        return misread
     played = list(game.mainline_moves())
     if not all(played):
         return "there are null moves"

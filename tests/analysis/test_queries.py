@@ -17,7 +17,8 @@ GOOD = {
     "fen": st.sampled_from(["startpos", "8/8/8/4k3/8/8/4P3/4K3 w - - 0 1"]), "moves": st.sampled_from([[], "", ["e2e4"], "e3"]),
     "pgn": st.just("1. e4 e5 *"), "plies": st.sampled_from(["all", [0]]), "nodes": st.integers(1, 100), "time": st.floats(0.01, 10),
     "depth": st.integers(1, 9), "policy_only": st.booleans(), "multipv": st.integers(1, 500), "searchmoves": st.sampled_from([[], ["e2e4"]]),
-    "options": st.sampled_from([{}, {"CPuct": 1}, {"cpuct": "1.5"}, {"UCI_Chess960": True}]), "priority": st.integers(-9, 9),
+    "options": st.sampled_from([{}, {"CPuct": 1}, {"cpuct": "1.5"}, {"UCI_Chess960": True}])
+    | st.dictionaries(st.sampled_from(["CPuct", "MultiPV", "ScoreType", "OwnBook", "SyzygyPath"]), JSON), "priority": st.integers(-9, 9),
     "include": st.lists(st.sampled_from(["policy", "wdl", "tree"])), "report_every": st.floats(0.01, 5), "perspective": st.just("white"),
     "action": st.sampled_from(["terminate", "version"]), "terminate_id": JSON, "fem": JSON,
 }
@@ -65,6 +66,10 @@ def test_what_is_no_object_is_refused(value):
     ({"id": 1, "fen": "startpos", "plies": [1]}, "plies", "from 0 to 0"),
     ({"id": 1, "fen": "startpos", "searchmoves": "e5"}, "searchmoves", "'e5' is no legal move"),
     ({"id": 1, "action": "stop"}, "action", "one of terminate"),
+    ({"id": 1, "action": "terminate", "terminate_id": [float("nan")]}, "terminate_id", "is an id"),
+    ({"id": 1, "fen": "startpos", "options": {"CPuct": "1\n2"}}, "options", "not '1.2'"),
+    ({"id": 1, "pgn": "1. e4 e5 2. Sf3 *"}, "pgn", "'Sf3' is no move in standard notation"),
+    ({"id": 1, "pgn": "1. e4 {a comment"}, "pgn", "never closed"),
 ])
 def test_the_sentence_names_the_mistake_and_the_field_that_has_it(fields, field, words):
     with pytest.raises(Refused, match=words) as refused:
@@ -79,6 +84,8 @@ def test_moves_are_read_in_either_notation():
         assert (*line.moves[:-1], "e1h1") == expected and line.moves[-1] in ("e1g1", "e1h1")
     pgn = '[White "x"]\n\n1. e4 {best} e5 (1... c5 2. Nf3 (2. c3)) 2. Nf3 $1 Nc6 3. Bc4 Bc5 4. O-O *'
     assert READER.read({"id": 1, "pgn": pgn}).line.moves[:6] == expected[:6]
+    spread = pgn.replace("\n", "\r\n").replace(" (", "\r\n\r\n(").replace(" Nc6", "\r\n\r\nNc6")
+    assert READER.read({"id": 1, "pgn": spread}).line.moves[:6] == expected[:6]
 
 
 def test_chess960_castles_by_king_takes_rook():

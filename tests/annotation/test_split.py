@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lc0rocm.annotation import games, split
+from lc0rocm.analysis import split
+from lc0rocm.annotation import games
 
 TWO = ["a", "d4 d5"], ["c", "e4"]
 CASES = {

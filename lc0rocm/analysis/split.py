@@ -14,6 +14,9 @@ _WHOLE = re.compile(_HEADER.pattern + r'((?:[^"\\]|\\.)*)"\s*\]')
 _EVENT = re.compile(r'\[Event\s+"')  # ends even a comment: one that was never closed
 _RESULT = re.compile(r"(?:^|[\s.)])(?:1-0|0-1|1/2-1/2|\*)\s*$")
 _FIRST = re.compile(r"\s*1\s*\.(?!\s*\.)")  # move 1 of White
+# A move as python-chess reads it, and what may stand before and behind it, signs of old encodings too.
+_MOVE = re.compile(r"(?:\d+[.…\udc85]+)?P?(?:[NBKRQ]?[a-h]?[1-8]?[-x]?[a-h][1-8](?:=?[nbrqkNBRQK])?)(?:=|e\.?p\.?|[-+#!?/±∓⩲⩱∞\udc80-\udcff]|\$\d+)*")
+_TOKEN = re.compile(r"[^\s()]*[a-h][1-8][^\s()]*")
 
 
 class Text(NamedTuple):
@@ -21,6 +24,11 @@ class Text(NamedTuple):
     pgn: str
     moves: str
     problem: str
+
+    def misread(self) -> str:
+        """What python-chess would take a part of for a move, as a sentence: "Sf3" is no pawn's move. "" without such."""
+        token = next((token for token in _TOKEN.findall(self.moves) if not _MOVE.fullmatch(token)), None)
+        return f"'{token[:20]}' is no move in standard notation, whose pieces are K, Q, R, B and N" if token else ""
 
 
 def split(lines: Iterable[str]) -> Iterator[Text]:
