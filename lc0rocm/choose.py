@@ -5,7 +5,7 @@ from typing import NamedTuple
 from lc0rocm import _core, gpu
 from lc0rocm._core import Error
 from lc0rocm.gpu import rocm
-from lc0rocm.options import ONNX, backend_names
+from lc0rocm.options import CPU_AUTO, ONNX, backend_names
 
 
 class BackendChoice(NamedTuple):
@@ -28,9 +28,9 @@ def find(name: str) -> BackendChoice:
         here = importlib.util.find_spec("onnxruntime")
         return BackendChoice(name, "" if here else "the Python package onnxruntime is missing: pip install onnxruntime", True, "onnxruntime" if here else "")
     for entry in _core.registered_backends():
-        if entry[0] == name:
-            return BackendChoice(*entry)
-    if name == "cpu":
+        if entry[0] == ("cpu" if name == CPU_AUTO else name):
+            return BackendChoice(*entry)._replace(name=name)
+    if name in ("cpu", CPU_AUTO):
         return BackendChoice(name, "this package was built without it", True, "")
     raise Error(f"there is no back end '{name}'; there are {', '.join(backend_names())}")
 
@@ -43,15 +43,15 @@ def choose(name: str) -> tuple[BackendChoice, str]:
         if choice.why_not:
             raise Error(f"back end {name} cannot run here: {choice.why_not}")
         return choice, f"back end {name}, as set"
-    gpu, cpu = find("rocm-auto"), find("cpu")
-    reason = gpu.why_not
+    on_gpu, on_cpu = find("rocm-auto"), find(CPU_AUTO)
+    reason = on_gpu.why_not
     if not reason and all(device.emulated for device in rocm.load().devices):
         reason = "its GPU is emulated, which is for tests"
     if not reason:
-        return gpu, "back end rocm-auto, chosen by auto: a GPU that it supports is here"
-    if cpu.why_not:
-        raise Error(f"no back end can evaluate networks here: rocm-auto: {reason}; cpu: {cpu.why_not}")
-    return cpu, f"back end cpu, chosen by auto: rocm-auto cannot run: {reason}"
+        return on_gpu, "back end rocm-auto, chosen by auto: a GPU that it supports is here"
+    if on_cpu.why_not:
+        raise Error(f"no back end can evaluate networks here: rocm-auto: {reason}; cpu: {on_cpu.why_not}")
+    return on_cpu, f"back end {CPU_AUTO}, chosen by auto: rocm-auto cannot run: {reason}"
 
 
 def backends_report() -> tuple[list[str], list[list]]:

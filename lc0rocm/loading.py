@@ -8,9 +8,9 @@ import os
 import threading
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
-from lc0rocm import _core, backend_options, choose, config, gpu, report
+from lc0rocm import _core, backend_options, choose, config, cpu, gpu, report
 from lc0rocm._core import Error
-from lc0rocm.options import ONNX, Settings, backend_names
+from lc0rocm.options import CPU_AUTO, ONNX, Settings, backend_names
 from lc0rocm.report import Progress
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class _Request:
         if self._wrong:
             raise self._wrong
         choice, reason = choose.choose(self.backend)
-        self.chose_cpu = choice.name == "cpu"
+        self.chose_cpu = choice.name in (CPU_AUTO, "cpu")
         if not _needs_network(choice.name, self.options):
             core_backend = _core.Backend(choice.name, None, self.options)
             return Loaded(core_backend, None, None, [reason, *_without_effect(core_backend, set())])
@@ -133,7 +133,7 @@ class _Request:
         if choice.name == ONNX or network is None:
             return self._by_onnxruntime(reason)
         name, options, notes = self._prepare(choice.name, self.options)
-        if name == "cpu" and name != choice.name:
+        if name == "cpu" and choice.name in gpu.NAMES:
             if choose.find("cpu").why_not:
                 raise Error("; ".join(notes))
             return self._with(self.on_cpu(reason), notes)
@@ -166,11 +166,15 @@ class _Request:
         return loaded._replace(messages=[first, *notes, *rest])
 
     def _prepare(self, name: str, options: dict) -> tuple[str, dict, list[str]]:
-        """Makes the GPU back ends that are named, also those that another one combines, into what this machine runs."""
+        """Makes what is named, also what another back end combines, into what this machine runs."""
         if name in gpu.NAMES:
             from lc0rocm.gpu import auto
             file = self.network()[0]
             return auto.prepare(name, options, str(file.path), self.heads, file.attention_body, self.tell, self.stop)
+        if name in cpu.NAMES:
+            file, network, _ = self.network()
+            assert network
+            return cpu.prepare(name, options, file, network)
         notes: list[str] = []
         for key, part in options.items():
             if isinstance(part, dict):

@@ -10,11 +10,12 @@ from lc0rocm.option import ALWAYS, GO, HIDDEN, NEVER, NOW, POSITION, START, Alia
 
 
 ONNX = "onnx"  # the back end that is Python's own: onnx_backend.py
+CPU_AUTO = "cpu-auto"  # what cpu.py makes one of the core's
 
 
 def backend_names() -> tuple[str, ...]:
     """What the option Backend takes. Asks no GPU: GUIs want the list at once."""
-    return ("auto", *sorted({entry[0] for entry in registered_backends()} | {*gpu.NAMES, ONNX}))
+    return ("auto", *sorted({entry[0] for entry in registered_backends()} | {*gpu.NAMES, CPU_AUTO, ONNX}))
 
 
 def check(name: str, flag: str, default: bool, help: str, **more) -> Option:

@@ -7,7 +7,7 @@ import numpy as np
 from lc0rocm import _core, paths
 
 POSITIONS = 64  # of positions.varied()
-_BATCH = 8  # of them at once
+_BATCH = 8  # of them at once on a GPU, where larger ones may be computed in other ways
 
 
 class Cost(NamedTuple):
@@ -24,6 +24,10 @@ class Cost(NamedTuple):
 
     def passes(self, most: "Cost") -> bool:
         return all(got <= limit for got, limit in zip(self, most))
+
+    def let_pass(self) -> str:
+        """As a limit."""
+        return f"KL {self.policy}, the best move another in {self.moves:.0%}, Q off by {self.q}"
 
 
 INT8 = Cost(0.001, np.inf, 0.05, 0.01, np.inf)  # what is let pass of 8-bit weights and products
@@ -55,7 +59,8 @@ class Tally:
 def cost(backend: _core.Backend, other: _core.Backend, games: Sequence[_core.Game]) -> Cost:
     """Of `backend` beside `other`, in some positions of which one at least has a legal move."""
     tally = Tally()
-    got, wanted = (paths.evaluate(of, paths.planes(of, games), min(_BATCH, of.info["max_batch"])) for of in (backend, other))
+    sizes = (of.info["best_batch"] if of.info["cpu"] else min(_BATCH, of.info["max_batch"]) for of in (backend, other))
+    got, wanted = (paths.evaluate(of, paths.planes(of, games), size) for of, size in zip((backend, other), sizes))
     tally.add(got, wanted, [game.policy_indices(other.info["input_format"]) for game in games])
     found = tally.cost()
     assert found

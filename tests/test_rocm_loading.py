@@ -46,10 +46,10 @@ def lc0rocm(*arguments, settings="", text="", package=None):
 
 
 def rows(done):
-    """What `backends` says of each GPU back end, and of cpu."""
+    """What `backends` says of each GPU back end, and of cpu-auto."""
     assert done.returncode == 0, done.stderr
     lines = {line.split()[0]: line for line in done.stdout.splitlines()}
-    return [lines[name] for name in gpu.NAMES], lines["cpu"]
+    return [lines[name] for name in gpu.NAMES], lines["cpu-auto"]
 
 
 def test_no_device():
@@ -104,7 +104,7 @@ def test_what_loaded_once_is_loaded_at_once(monkeypatch):
 
 def test_auto_takes_no_emulated_gpu_but_rocm_does(weights):
     choice, reason = choose.choose("auto")
-    assert choice.name == "cpu" and "emulated" in reason
+    assert choice.name == "cpu-auto" and "emulated" in reason
     loaded = loading.load_backend(weights, "rocm", SMALL)
     assert loaded.backend.name == "rocm" and "emulated" in loaded.backend.info["device"]
 

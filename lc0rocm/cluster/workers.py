@@ -22,6 +22,7 @@ from lc0rocm._commit import COMMIT
 from lc0rocm._core import Error
 from lc0rocm._version import VERSION
 from lc0rocm.option import Settings
+from lc0rocm.options import CPU_AUTO
 
 _ANSWER_S = 5.0  # of an address
 _QUIET_S = 0.05  # between looks whether there is a new block, where the next one is yet to come
@@ -68,7 +69,7 @@ class _Crew:
         needs, self._place = _needs(ray, work)
         self._actor = ray.remote(Worker).options(max_concurrency=_MOST_AT_ONCE, **needs)
         contents = {use: (os.path.basename(path), _bytes(path)) for use, path in work.files.items()}
-        backend = "cpu" if work.backend == "auto" and not needs["num_gpus"] else work.backend  # a GPU that Ray was not told of is not shared out
+        backend = CPU_AUTO if work.backend == "auto" and not needs["num_gpus"] else work.backend  # a GPU that Ray was not told of is not shared out
         # The files once to each node, whatever its workers.
         self._arguments = ray.put(contents), work._replace(files={}, backend=backend, cpus=needs["num_cpus"])
         self._begins: dict[Any, tuple[str, Any]] = {}  # reference -> what is awaited of an actor, "place" or "load"
@@ -223,7 +224,7 @@ def _bytes(path: str) -> bytes:
 def _with_threads(work: Job) -> str:
     """The CPU's back end would take every processor that it sees."""
     given = backend_options.parse(work.backend_options)
-    if work.backend in ("cpu", "cpu-bf16") and "threads" not in given:
+    if work.backend.partition("-")[0] == "cpu" and "threads" not in given:
         return ",".join(filter(None, [work.backend_options, f"threads={work.cpus}"]))
     return work.backend_options
 

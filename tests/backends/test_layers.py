@@ -26,7 +26,7 @@ def backend(name, core):
     why_not = {entry[0]: entry[1] for entry in _core.registered_backends()}[name]
     if why_not:
         pytest.skip(why_not)
-    return made(name, core, {"check": False} if name == "cpu-int8" else {})
+    return made(name, core, {})
 
 
 def made(name, core, options):

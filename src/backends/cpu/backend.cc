@@ -6,10 +6,8 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cstdio>
 #include <deque>
 
-#include "backends/cpu/agreement.h"
 #include "backends/cpu/network.h"
 #include "backends/cpu/processors.h"
 #include "backends/cpu/team.h"
@@ -183,28 +181,11 @@ std::unique_ptr<nn::Backend> create(std::shared_ptr<const nn::Network> network, 
   return explained([&] { return std::make_unique<CpuBackend>(std::move(network), options, Precision{type}); });
 }
 
-// What 8 bits may change.
-constexpr Agreement kWorst{0.001, 0.01, 0.95};
-
 std::unique_ptr<nn::Backend> create_int8(std::shared_ptr<const nn::Network> network, const nn::Options& options) {
   prove_room();
-  return explained([&] {
-    auto made = std::make_unique<CpuBackend>(network, options, Precision{Type::f32, true});
-    if (!made->has_encoders()) throw Error("cpu-int8 multiplies in the encoders of a network, and this one has none; use the back end cpu");
-    if (options.flag("check", true)) {
-      CpuBackend exact(network, options, Precision{Type::f32});
-      const Agreement found = agreement(exact, *made);
-      if (!(found.divergence <= kWorst.divergence && found.q <= kWorst.q && found.best_moves >= kWorst.best_moves)) {
-        char numbers[200];
-        std::snprintf(numbers, sizeof numbers,
-                      "policies differ by %.4f (mean KL; at most %.3f), q by %.4f (%.2f), the best move is the same in %.0f %% (%.0f)",
-                      found.divergence, kWorst.divergence, found.q, kWorst.q, 100 * found.best_moves, 100 * kWorst.best_moves);
-        throw Error(std::string("cpu-int8 is too far from cpu with this network: over 64 positions ") + numbers +
-                    "; use the back end cpu, or the back-end option check=false");
-      }
-    }
-    return made;
-  });
+  auto made = explained([&] { return std::make_unique<CpuBackend>(std::move(network), options, Precision{Type::f32, true}); });
+  if (!made->has_encoders()) throw Error("cpu-int8 multiplies in the encoders of a network, and this one has none; use the back end cpu");
+  return made;
 }
 
 std::string why_no_bf16() {
