@@ -136,7 +136,7 @@ class _Request:
         if name == "cpu" and choice.name in gpu.NAMES:
             if choose.find("cpu").why_not:
                 raise Error("; ".join(notes))
-            return self._with(self.on_cpu(reason), notes)
+            return self._without_gpu(reason, notes)
         made: _core.Backend | None
         try:
             made = _core.Backend(name, network, options)
@@ -146,8 +146,16 @@ class _Request:
             made, problems = self._without_failing_parts(name, network, options)
             notes += problems
             if made is None:
-                return self._with(self.on_cpu(reason), [*notes, f"{name} failed although its check had passed: {error}"])
+                return self._without_gpu(reason, [*notes, f"{name} failed although its check had passed: {error}"])
         return Loaded(made, file, network, [message, *notes, *_without_effect(made, _READ_HERE), f"{reason}; runs on {made.info['device']}"])
+
+    def _without_gpu(self, reason: str, notes: list[str]) -> Loaded:
+        """The CPU for good, as fast as this network lets it be."""
+        file, network, message = self.network()
+        name, options, more = self._prepare(CPU_AUTO, {})
+        with self._one:
+            made = self._cpu if name == "cpu" else _core.Backend(name, network, options)
+        return Loaded(made, file, network, [message, *notes, *more, f"{reason}; runs on {made.info['device']}"])
 
     def _by_onnxruntime(self, reason: str) -> Loaded:
         file, network, message = self.network()
@@ -159,11 +167,6 @@ class _Request:
         from lc0rocm import onnx_backend
         made = onnx_backend.make(file, self.heads, self.options)
         return Loaded(made, file, network, [message, *_without_effect(made, _READ_HERE), f"{reason}; runs on {made.info['device']}"])
-
-    @staticmethod
-    def _with(loaded: Loaded, notes: list[str]) -> Loaded:
-        first, *rest = loaded.messages
-        return loaded._replace(messages=[first, *notes, *rest])
 
     def _prepare(self, name: str, options: dict) -> tuple[str, dict, list[str]]:
         """Makes what is named, also what another back end combines, into what this machine runs."""
@@ -289,7 +292,7 @@ class Loading:
             told = [self._error] if self._error else self._final.messages if self._final else []
             if not any(map(_lacks_memory, told)):
                 return False
-            on_gpu = self._final and self._final.backend.name != "cpu"
+            on_gpu = self._final and not self._final.backend.info["cpu"]
         return not on_gpu or any(now > _MORE * then for now, then in zip(_free_memory(), self._free))
 
     def close(self) -> None:
@@ -323,16 +326,16 @@ class Loading:
             if self._stop.is_set():  # whoever waits hears that
                 loaded, failure, instead = None, Error("what was being loaded is not wanted any more"), None
             self._final, self._error = loaded, failure
-            late = self._stand_in is not None
+            stand_in = self._stand_in
             self._stand_in = self._stand_in or instead
             self._changed.notify_all()
-        if late and failure:
+        if stand_in and failure:
             self._tell(f"error: {failure}; the CPU goes on")
-        elif late and loaded and loaded.backend.name == "cpu":  # rocm-auto's choice
-            self._tell("no GPU can be used; the CPU goes on")
-        elif late:
-            self._tell("the GPU is ready; it takes over at the next go, and in an infinite search at once")
-            self._better()
+        elif stand_in and loaded:
+            self._tell("no GPU can be used; the CPU goes on" if loaded.backend.info["cpu"] else  # rocm-auto's choice
+                       "the GPU is ready; it takes over at the next go, and in an infinite search at once")
+            if loaded.backend is not stand_in.backend:
+                self._better()
 
     def _instead_of_gpu(self, failure: Error) -> Loaded | None:
         if not _names_gpu(self._request.backend, self._request.options):

@@ -8,6 +8,7 @@ import pytest
 
 from lc0rocm import _core, choose, loading
 from lc0rocm._core import Error
+from lc0rocm.gpu import auto
 
 EIGHT = next(why_not for name, why_not, *_ in _core.registered_backends() if name == "cpu-int8")
 needs_int8 = pytest.mark.skipif(bool(EIGHT), reason=EIGHT)
@@ -79,3 +80,11 @@ def test_a_processor_without_8_bit_products():
 def test_auto_takes_it_where_no_gpu_is():
     choice, line = choose.choose("auto")
     assert choice.name == "cpu-auto" and choice.needs_network and line.startswith("back end cpu-auto, chosen by auto: rocm-auto cannot run: ")
+
+
+@needs_int8
+def test_it_plays_where_no_gpu_passes(monkeypatch, emulated_gpu):
+    """The CPU for good, and so at its fastest, in place of rocm-auto."""
+    monkeypatch.setattr(auto, "prepare", lambda *_, **__: auto.Prepared("cpu", {}, ["the GPU fails its check"]))
+    loaded = loading.load_backend("", "rocm-auto")
+    assert loaded.backend.name == "cpu-int8" and "the GPU fails its check" in loaded.messages

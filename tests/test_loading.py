@@ -16,7 +16,7 @@ def gpu(monkeypatch):
     class Gpu:
         measures = threading.Event()  # something takes long
         ends = threading.Event()
-        outcome = loading.Loaded(_core.Backend("random", None, {}), None, None, ["the GPU"])
+        outcome = loading.Loaded(SimpleNamespace(info={"cpu": False}), None, None, ["the GPU"])
         stand_in = loading.Loaded(_core.Backend("trivial", None, {}), None, None, ["the CPU"])
 
     def load(request):
@@ -80,18 +80,23 @@ def test_the_cpu_stands_in(gpu):
     assert heard.better.wait(60) and heard.use() == ["the GPU"] and "takes over at the next go" in heard.lines[-1]
 
 
-def test_the_cpu_goes_on_where_nothing_else_can(gpu):
-    gpu.outcome = gpu.outcome._replace(backend=SimpleNamespace(name="cpu"), messages=["the GPU is wrong"])
+@pytest.mark.parametrize("faster", [False, True])
+def test_the_cpu_goes_on_where_nothing_else_can(gpu, faster):
+    """As what it was, or in 8 bits, which a search takes over at once."""
+    cpu, other = (SimpleNamespace(info={"cpu": True}) for _ in range(2))
+    gpu.stand_in = gpu.stand_in._replace(backend=cpu)
+    gpu.outcome = gpu.outcome._replace(backend=other if faster else cpu, messages=["the GPU is wrong"])
     heard = Heard()
     gpu.measures.set()
     assert heard.use() == ["the CPU"]
     gpu.ends.set()
     assert soon(lambda: heard.lines[-1] == "no GPU can be used; the CPU goes on")
-    assert heard.use() == ["the GPU is wrong"] and not heard.better.is_set() and not heard.loading.lacked_memory
+    assert heard.use() == ["the GPU is wrong"] and not heard.loading.lacked_memory
+    assert heard.better.wait(60 if faster else 0) == faster
 
 
 @pytest.mark.parametrize("outcome", [Error("allocating: hipErrorOutOfMemory"), loading.Loaded(
-    SimpleNamespace(name="cpu"), None, None, ["rocm fails its check: hipErrorOutOfMemory"])], ids=["rocm", "rocm-auto"])
+    SimpleNamespace(info={"cpu": True}), None, None, ["rocm fails its check: hipErrorOutOfMemory"])], ids=["rocm", "rocm-auto"])
 def test_memory_that_was_lacking_is_known(gpu, outcome):
     gpu.outcome = outcome
     heard = Heard()
