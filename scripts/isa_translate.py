@@ -113,7 +113,9 @@ MENDED = {
     '_compile_mfma': [  # infinities and NaN in half were numbers to gfx9's matrix instruction, subnormal halves 0
         ('return exp.eq(_c(0)).where(_c(0), f32_bits)',
          'small = (mant.cast(dtypes.float32) * UOp.const(2.0 ** -24, dtypes.float32)).bitcast(dtypes.uint32) | (sign << _c(31)); '
-         'return exp.eq(_c(0)).where(small, exp.eq(_c(31)).where(f32_bits | _c(0x7F800000), f32_bits))')],
+         'return exp.eq(_c(0)).where(small, exp.eq(_c(31)).where(f32_bits | _c(0x7F800000), f32_bits))'),
+        ('return (byte.cast(dtypes.int32) ^ UOp.const(0x80, dtypes.int32)) - UOp.const(0x80, dtypes.int32)',  # C that takes no int for an unsigned
+         'return ((byte.cast(dtypes.int32) ^ UOp.const(0x80, dtypes.int32)) - UOp.const(0x80, dtypes.int32)).bitcast(dtypes.uint32)')],
     # registers from 128 on of gfx9's instructions on halves were taken for upper halves, which they are from gfx11 on
     '_load_vsrc0': [("if bits['s0'] == 16:", "if bits['s0'] == 16 and 'cdna' not in type(inst).__module__:")],
     '_compile_vop12': [("bits['d'] == 16 and (", "bits['d'] == 16 and 'cdna' not in type(inst).__module__ and ("),
@@ -121,9 +123,14 @@ MENDED = {
     '_compile_vopc': [("if bits['s0'] == 16:", "if bits['s0'] == 16 and 'cdna' not in type(inst).__module__:")],
 }
 
-
 # ds_bpermute_b32 and ds_permute_b32 did not ignore the high bits of a lane's number, which an inactive lane has: in their C.
 PERMUTED = r'(unsigned int alu\d+ = )(\(\(val\d+\[\d\]\+alu\d+\)>>2u\));'
+
+
+def fma(a, b, c):
+    """With one rounding, where the emulator's rounds the product too: a double holds that, and is off by a bit of its own at most before the rounding."""
+    from tinygrad.dtype import dtypes
+    return (a.cast(dtypes.double) * b.cast(dtypes.double) + c.cast(dtypes.double)).cast(a.dtype) if a.dtype == dtypes.float else a * b + c
 
 
 @functools.cache
@@ -133,7 +140,7 @@ def emulator():
     if not os.path.isdir(source):
         raise Failure('$TINYGRAD_SRC names no folder; --help says what the emulator is and where it comes from')
     sys.path.insert(0, source)
-    from test.mockgpu.amd import emu
+    from test.mockgpu.amd import emu, pcode
     context, parse, plain = [], emu.parse_pcode, emu._compile_mem_op
 
     def parse_pcode(pcode, sources, *rest):
@@ -146,6 +153,7 @@ def emulator():
         return plain(inst, ctx)
 
     emu.parse_pcode = parse_pcode
+    pcode._FUNCS['fma'] = fma
     for function, pairs in MENDED.items():
         text = inspect.getsource(getattr(emu, function))
         for old, new in pairs:
@@ -255,7 +263,7 @@ def translate(target, out, root=ROOT, more=()):
     """Makes out/TARGET.so of a checkout's kernels, with more flags for hipcc; returns its path."""
     arch, folder = family_of(target), out / target
     objects = [CodeObject(path) for path in compile_kernels(target, folder, root, more)]
-    mended = hashlib.sha256(repr((MENDED, PERMUTED)).encode()).hexdigest()[:8]
+    mended = hashlib.sha256(repr((MENDED, inspect.getsource(fma), PERMUTED)).encode()).hexdigest()[:8]
     family = Family(arch, ROOT / 'build/isa' / f'{arch}-{mended}')
     image, words, kernels, table = bytearray(), [], [], {('no instruction', None, False): 0}
     for code in objects:

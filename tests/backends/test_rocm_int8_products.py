@@ -47,3 +47,13 @@ def test_a_network_without_encoders_is_refused(machine, tmp_path):
     make_net.write_net(make_net.make_net(body="tower", filters=16, blocks=1, policy="classical", policy_size=8), path := tmp_path / "net.pb")
     with pytest.raises(_core.Error, match="^rocm-int8 computes the products of encoders in 8 bits, and this network has no encoders: take rocm-fp16$"):
         open_backend("rocm-int8", path)
+
+
+def test_small_batches_are_in_half_precision_where_that_is_asked_for(machine, tmp_path):
+    make_net.write_net(make_net.make_net(**SMALL), path := tmp_path / "net.pb")
+    half, int8, both = (open_backend(kind, path, **options) for kind, options in
+                        (("rocm-fp16", {}), ("rocm-int8", {}), ("rocm-int8", dict(int8_batch=8))))
+    for games, like in (GAMES[:4], half), (GAMES, int8):
+        np.testing.assert_array_equal(evaluate(both, games)[0], evaluate(like, games)[0])
+    with pytest.raises(_core.Error, match="^back-end option int8_batch is 0, expected 1 to 8192$"):
+        open_backend("rocm-int8", path, int8_batch=0)

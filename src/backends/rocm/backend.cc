@@ -1,5 +1,5 @@
-// The back ends rocm (fp32), rocm-fp16 and rocm-int8 (fp16 with the products of encoders in 8 bits): one GPU, weights shared by all sessions, a
-// stream a session.
+// The back ends rocm (fp32), rocm-fp16 and rocm-int8 (fp16 with the products of encoders in 8 bits): one GPU, weights shared by all sessions,
+// a stream a session.
 #include "nn/backend.h"
 
 #include <algorithm>
@@ -53,7 +53,8 @@ nn::Description described(std::shared_ptr<const nn::Network> network, bool with_
 }
 
 // Options: gpu (index), max_batch, streams (search threads that keep the GPU busy), mlh (moves left), graphs (capture passes), warm_up
-// (run all batch sizes at start), weights (full, int8), without, plans, measure (seconds; see planner.h).
+// (run all batch sizes at start), weights (full, int8), int8_batch (of rocm-int8: the smallest that is computed so), without, plans, measure
+// (seconds; see planner.h).
 //
 // All sessions on the GPU are made at the start, one more than `streams`: while they are at work, another thread gathers. Each batch
 // borrows one, so that threads may be as many as they like and nothing has to be made in a game.
@@ -62,7 +63,8 @@ class RocmBackend final : public nn::Backend {
  public:
   RocmBackend(std::shared_ptr<const nn::Network> network, const nn::Options& options, bool products_in_8_bits)
       : device_(device_of(options)),
-        gpu_(new Gpu(device_, described(std::move(network), options.flag("mlh", true)), {weights_in_8_bits(options), products_in_8_bits},
+        gpu_(new Gpu(device_, described(std::move(network), options.flag("mlh", true)),
+                     {weights_in_8_bits(options), products_in_8_bits ? count(options, "int8_batch", 1, 1, kMaxBatch) : 0},
                      options.text("without", ""), options.text("plans", "")),
              Forsake{device_.index}) {
     if (products_in_8_bits) check_int8_products(device_, gpu_->model.description());
@@ -88,8 +90,8 @@ class RocmBackend final : public nn::Backend {
     info_.threads = std::min(info_.threads, static_cast<int>(idle_.size()));
     info_.best_batch = std::min(info_.max_batch, 256);
     for (int size = 0; size < info_.max_batch;) info_.sizes.push_back(size = ladder_step(size + 1, info_.max_batch));
-    info_.device = device_.name + " (" + device_.architecture + "), " + (sizeof(T) == 4 ? "fp32" : "fp16") + (products_in_8_bits ? ", int8 products" : "") +
-                   (weights_in_8_bits(options) ? ", int8 weights" : "") +
+    info_.device = device_.name + " (" + device_.architecture + "), " + (sizeof(T) == 4 ? "fp32" : "fp16") +
+                   (products_in_8_bits ? ", int8 products" : "") + (weights_in_8_bits(options) ? ", int8 weights" : "") +
                    (graphs ? ", graphs" : "") + shrunk;
   }
 

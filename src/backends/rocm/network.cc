@@ -44,7 +44,7 @@ void fit(nn::Encoder& e) {
 }
 
 // A word for what layers there are, of which shapes.
-std::string structure_of(const std::vector<nn::Layer>& layers, EightBits int8) {
+std::string structure_of(const std::vector<nn::Layer>& layers, bool int8_weights) {
   std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
   const auto add = [&](std::uint64_t x) { hash = (hash ^ x) * 0x100000001b3; };
   for (const nn::Layer& layer : layers) {
@@ -53,7 +53,7 @@ std::string structure_of(const std::vector<nn::Layer>& layers, EightBits int8) {
   }
   char text[17];
   std::snprintf(text, sizeof text, "%016llx", static_cast<unsigned long long>(hash));
-  return text + std::string(int8.weights ? "/int8" : "") + (int8.products ? "/int8x8" : "");
+  return text + std::string(int8_weights ? "/int8" : "");
 }
 
 // The pass of one batch. Activations lie in the stream's arena.
@@ -211,7 +211,7 @@ class Forward {
 
   // Room for a position's 64 rows of so many numbers in 8 bits; none where rows are not so, or not of 16-byte pieces.
   Int8Rows rows_in_int8(int cols) {
-    if (!int8_.products || cols % kInt8Step != 0) return {};
+    if (!int8_.products(batch_) || cols % kInt8Step != 0) return {};
     return {take<std::int8_t>(kSquares * cols), take<float>(kSquares)};
   }
 
@@ -349,7 +349,7 @@ class Forward {
 
 template <class T>
 Model<T>::Model(nn::Description description, EightBits int8)
-    : description_(std::move(description)), layers_(nn::layers(description_)), structure_(structure_of(layers_, int8)), int8_(int8) {
+    : description_(std::move(description)), layers_(nn::layers(description_)), structure_(structure_of(layers_, int8.weights)), int8_(int8) {
   nn::Description& d = description_;
   for (nn::Encoder& e : d.encoders) fit(e);
   if (auto* attention = std::get_if<nn::AttentionPolicy>(&d.policy))

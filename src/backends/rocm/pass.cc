@@ -91,7 +91,7 @@ struct Passes {
 
 template <class T>
 void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out) {
-  Choices<Passes<T>>::queue(stream, {structure_, batch, sizeof(T) == 2}, {this, in, out});
+  Choices<Passes<T>>::queue(stream, {structure_ + (int8_.products(batch) ? "/int8x8" : ""), batch, sizeof(T) == 2}, {this, in, out});
 }
 
 template void Model<float>::run(Stream&, int, const Input&, const Output&);
