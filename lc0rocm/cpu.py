@@ -8,6 +8,8 @@ from lc0rocm.positions import varied
 
 EXACT, EIGHT_BITS = "cpu", "cpu-int8"
 NAMES = (CPU_AUTO, EIGHT_BITS)  # that prepare() knows
+# Loading should not take seconds more. The package's network, 0.4e6 in this measure, takes 0.65 s of processor time; 768x15, 9e6, 0.2 s a position.
+_LARGE, _OF_LARGE = 2e6, 20  # positions: the fewest of which one may have another best move
 
 
 def prepare(name: str, options: dict, file: NetFile, network: _core.Network) -> tuple[str, dict, list[str]]:
@@ -35,5 +37,5 @@ def prepare(name: str, options: dict, file: NetFile, network: _core.Network) -> 
 def _cost(options: dict, file: NetFile, network: _core.Network) -> trust.Cost:
     eight, exact = (_core.Backend(name, network, options) for name in (EIGHT_BITS, EXACT))
     sizes = file.architecture()
-    large = sizes["encoders"] * sizes["embedding"] ** 2 > 2e6  # half a second of two processors is spent on the package's network, 0.4e6
-    return trust.cost(eight, exact, list(varied(trust.POSITIONS // 2 if large else trust.POSITIONS)))
+    large = sizes["encoders"] * sizes["embedding"] ** 2 > _LARGE
+    return trust.cost(eight, exact, list(varied(_OF_LARGE if large else trust.POSITIONS)))
