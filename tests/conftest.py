@@ -69,7 +69,22 @@ SLOW = ("tests/analysis/test_lines.py", "tests/annotation/test_annotate.py", "te
         "tests/uci/test_stateful.py::test_an_emulated_gpu_that_fails")
 
 
+# The files that take longest, first: one that begins last would keep one process busy after the others have ended.
+FIRST = ("tests/backends/test_rocm_faults.py", "tests/backends/test_rocm_pass.py", "tests/cluster/test_workers.py", "tests/test_trust.py",
+         "tests/backends/test_rocm_tower.py", "tests/backends/test_rocm.py", "tests/search/test_golden.py", "tests/uci/test_transcript.py",
+         "tests/uci/test_stateful.py", "tests/uci/test_gpu.py", "tests/backends/test_rocm_launches.py", "tests/uci/test_gpu_life.py",
+         "tests/cluster/test_selfplay.py", "tests/backends/test_rocm_memory.py", "tests/test_api_state.py", "tests/cluster/test_annotate.py",
+         "tests/test_rocm_loading.py", "tests/uci/test_strength.py", "tests/selfplay/test_records.py", "tests/annotation/test_annotate.py")
+
+
+def pytest_configure(config):
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False  # pytest-xdist's own order is that of the number of tests, which says nothing of their time
+
+
 def pytest_collection_modifyitems(items):
     for item in items:
         if item.nodeid.startswith(SLOW):
             item.add_marker("slow")
+    rank = {file: number for number, file in enumerate(FIRST)}
+    items.sort(key=lambda item: rank.get(item.nodeid.partition("::")[0], len(FIRST)))

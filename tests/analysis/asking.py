@@ -113,7 +113,7 @@ SPOILED = [{"nodes": 0}, {"nodes": "many"}, {"nodes": 1.5}, {"time": -1}, {"fen"
 
 def check_answer(answer, query, board):
     """board: the position that is asked for."""
-    legal = {move.uci() for move in board.legal_moves} | {board.uci(move, chess960=True) for move in board.legal_moves}
+    legal = {board.uci(move, chess960=chess960) for move in board.legal_moves for chess960 in (False, True)}
     assert answer["fen"].split()[0] == board.fen().split()[0]
     if not legal:
         assert answer["best_move"] is None and answer["game_over"] == ("checkmate" if board.is_check() else "stalemate")

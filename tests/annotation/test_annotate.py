@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
+from lc0rocm import cli
 from lc0rocm.annotation import forms, output, parquet
 
 PATIENCE_S = 120
@@ -315,12 +316,12 @@ def test_odd_files(tmp_path):
              "windows": (b'[White "x"]\r\n\r\n1. e4 e5\r\n2. Nf3 *\r\n\r\n[White "y"]\r\n\r\n1. d4 *\r\n', 2)}
     for name, (data, count) in files.items():
         (tmp_path / f"{name}.pgn").write_bytes(data)
-        annotate(tmp_path / f"{name}.pgn", tmp_path / f"{name}.out.pgn")
+        assert cli.main(["annotate", str(tmp_path / f"{name}.pgn"), "-o", str(tmp_path / f"{name}.out.pgn"), *FLAGS]) == 0
         out = (tmp_path / f"{name}.out.pgn").read_bytes()
         assert out.count(b"[%eval") >= count and len(games_of(out.decode("latin-1"))) == count
         if name == "latin":
             assert "Müller".encode("latin-1") in out
-            annotate(tmp_path / "latin.pgn", tmp_path / "latin.jsonl")
+            assert cli.main(["annotate", str(tmp_path / "latin.pgn"), "-o", str(tmp_path / "latin.jsonl"), *FLAGS]) == 0
             assert json.loads((tmp_path / "latin.jsonl").read_text())["headers"]["White"] == "Müller"
 
 

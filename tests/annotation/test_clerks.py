@@ -14,7 +14,7 @@ from .test_annotate import FLAGS, PATIENCE_S, annotate, collection, contents
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     path = tmp_path_factory.mktemp("games") / "games.pgn"
-    path.write_text(collection(60, 3)[0])
+    path.write_text(collection(30, 3)[0])
     return path
 
 

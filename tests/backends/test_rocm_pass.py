@@ -1,4 +1,6 @@
 """A pass whose independent parts run beside each other on two streams, against the same one behind the other."""
+import functools
+
 import numpy as np
 import pytest
 
@@ -13,11 +15,15 @@ def opened(kind, network, **more):
     return _core.Backend(kind, network, ONE | more)
 
 
-def measured(kind, network, planes):
-    """The plans of passes: {key: way}."""
-    backend = opened(kind, network, measure=100)
-    backend.evaluate(*planes)
-    return {line.split()[0]: line.split()[1] for line in backend.plans.splitlines() if "/pass/" in line}
+@pytest.fixture(scope="module")
+def measured(case):
+    """By kind, the plans of passes: {key: way}. Measuring them is what takes the time of these tests."""
+    @functools.cache
+    def measure(kind):
+        backend = opened(kind, case[0], measure=100)
+        backend.evaluate(*(part[:1] for part in case[1]))
+        return {line.split()[0]: line.split()[1] for line in backend.plans.splitlines() if "/pass/" in line}
+    return measure
 
 
 def evaluated(backend, planes):
@@ -26,9 +32,9 @@ def evaluated(backend, planes):
 
 
 @KINDS
-def test_both_ways_agree_in_any_order_of_the_streams(machine, case, kind):
+def test_both_ways_agree_in_any_order_of_the_streams(machine, case, measured, kind):
     network, planes, expected = case[0], *([part[:1] for part in parts] for parts in case[1:])
-    ways = measured(kind, network, planes)
+    ways = measured(kind)
     assert ways and set(ways.values()) <= {"behind", "beside"}
     objects, outputs = {}, {}
     for way in ("behind", "beside"):
@@ -42,10 +48,10 @@ def test_both_ways_agree_in_any_order_of_the_streams(machine, case, kind):
     assert objects["beside"] > objects["behind"], "the plan was not obeyed"
 
 
-def test_without_memory_for_a_second_stream_there_is_one(machine, case):
+def test_without_memory_for_a_second_stream_there_is_one(machine, case, measured):
     kind = "rocm-fp16"
     network, planes, expected = case[0], *([part[:1] for part in parts] for parts in case[1:])
-    plans = "".join(f"{key} beside 1\n" for key in measured(kind, network, planes))
+    plans = "".join(f"{key} beside 1\n" for key in measured(kind))
     objects = set()  # that a back end holds
     for number in range(1, 60):
         before = machine.live_objects()
