@@ -99,7 +99,7 @@ def check(settings: Settings) -> int:
                            "between_sizes": [dict(zip(("backend", "output", "worst", "percent", "size"), row)) for row in size_rows]})
     else:
         in_play = f"\n\nin terms of play: {cost}" if cost else ""
-        verdict = "within the tolerance" if good else "NOT within the tolerance; 16 bits need about --tolerance=100"
+        verdict = "within the tolerance" if good else "NOT within the tolerance; 16 bits need about --tolerance=100, 8 bits 500"
         tables = [report.table(_COLUMNS, rows), *([report.table(_SIZE_COLUMNS, size_rows)] if size_rows else [])]
         print(f"{names[0]}\nagainst {names[1]}\n{compared} positions{', interrupted' if interrupted else ''}; "
               "policy means logits of legal moves, and between batch sizes a share of their range\n\n" + "\n\n".join(tables) +

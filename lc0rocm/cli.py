@@ -71,7 +71,7 @@ _CHECK = _own(
     spin("", "positions", 100, 1, 1000000, "How many positions."),
     spin("", "batch", 16, 1, 1024, "Positions evaluated together."),
     real("", "tolerance", 1.0, 1e-9, 1e9,
-         "Allowed difference in units of what two 32-bit back ends may differ; 16 bits need about 100.")
+         "Allowed difference in units of what two 32-bit back ends may differ; 16 bits need about 100, 8 bits 500.")
 ) + NETWORK
 
 _RAY = (

@@ -147,6 +147,12 @@ def test_what_a_worker_needs(capsys):
     assert workers._needs(Nodes(with_gpus, without), job(echo, backend="cpu"))[0] == {"num_gpus": 0, "num_cpus": 8}
 
 
+@pytest.mark.parametrize("backend,options,given", [
+    ("cpu", "", "threads=3"), ("cpu-auto", "mlh=false", "mlh=false,threads=3"), ("cpu-int8", "threads=1", "threads=1"), ("rocm", "", "")])
+def test_a_processor_s_back_end_takes_its_share(backend, options, given):
+    assert workers._with_threads(job(echo, backend=backend, cpus=3)._replace(backend_options=options)) == given
+
+
 def analyse(address):
     """The sentence that comes, and after how long."""
     begin = time.monotonic()
