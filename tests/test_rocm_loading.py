@@ -156,9 +156,9 @@ def test_rocm_auto_takes_single_precision_where_half_overflows(make_net, tmp_pat
 
 
 def test_rocm_auto_plays_on_the_cpu_where_nothing_works(weights):
-    done = lc0rocm("check", weights, "--backend=rocm-auto", f"--backend-opts={SMALL}", "--positions=2", settings="fail=launch:1+")
+    done = lc0rocm("check", weights, "--backend=rocm-auto", f"--backend-opts={SMALL}", "--positions=2", "--tolerance=500", settings="fail=launch:1+")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("cpu on CPU")
+    assert done.stdout.startswith("cpu") and " on CPU, " in done.stdout.splitlines()[0]
 
 
 def test_a_library_that_ends_processes_is_left_out(weights):
