@@ -73,6 +73,7 @@ PARTS = {
 OTHERWISE = {  # nets with other options
     'odd attention with rocblas': ('odd attention', KINDS, {'without': 'hipblaslt miopen'}),  # which leaves the ends of products to our kernels
     'attention with int8 weights': ('attention', ['rocm-fp16'], {'weights': 'int8'}),
+    'attention in 8 bits': ('attention', ['rocm-int8'], {}),
 }
 
 
@@ -176,7 +177,7 @@ def run_parts(machine, target, kinds):
             yield from run_passes(machine, target, name, path, [k for k in of if k in kinds], [batch], blocks=3)
         for name, (family, of, options) in OTHERWISE.items():
             make_net.write_net(make_net.make_net(seed=1, **NETS[family]), path)
-            yield from run_passes(machine, target, name, path, [k for k in of if k in kinds], [1], OURS | options)
+            yield from run_passes(machine, target, name, path, [k for k in of if k.replace('int8', 'fp16') in kinds], [1], OURS | options)
 
 
 def summary(record):

@@ -16,8 +16,8 @@ NETS = {"attention": SMALL | dict(smolgen=(16, 32, 32)), "without smolgen": SMAL
         "odd smolgen": SMALL | dict(smolgen=(3, 10, 7)),
         "odd hidden part": SMALL | dict(dff=50),
         "tower below": dict(body="both", filters=32, blocks=1, embedding=32, encoders=1, heads=2, dff=48)}
-OPTIONS = dict(max_batch=8, streams=1, warm_up=False)
-GAMES = list(varied(8))
+OPTIONS = dict(max_batch=6, streams=1, warm_up=False)
+GAMES = list(varied(6))
 
 
 def open_backend(kind, path, **options):
@@ -34,11 +34,11 @@ def evaluate(backend, games=GAMES):
 def test_little_is_lost(machine, tmp_path, name, wave):
     """Beside half precision, and something is: the products are other ones. The same whatever else is in the batch, plainly and from a graph."""
     make_net.write_net(make_net.make_net(**NETS[name]), path := tmp_path / "net.pb")
-    half, int8 = (evaluate(open_backend(kind + wave, path)) for kind in ("rocm-fp16", "rocm-int8"))
-    assert 1e-4 < (np.abs(int8[0] - half[0]) / np.ptp(half[0], 1, keepdims=True)).max() < 0.06 and np.abs(int8[1] - half[1]).max() < 0.03
-    backend = open_backend("rocm-int8" + wave, path)
+    half, backend = (open_backend(kind + wave, path) for kind in ("rocm-fp16", "rocm-int8"))
     assert "int8 products" in backend.info["device"] and backend.info["half"]
-    for _ in range(3):
+    int8 = evaluate(backend)
+    assert 1e-3 < max(bars.shares("rocm-int8", int8, evaluate(half)).values()) <= 1
+    for _ in range(2):
         few = evaluate(backend, GAMES[:3])
         assert max(bars.shares("rocm-fp16", few, [part[:3] for part in int8]).values()) <= 1
 
@@ -52,7 +52,7 @@ def test_a_network_without_encoders_is_refused(machine, tmp_path):
 def test_small_batches_are_in_half_precision_where_that_is_asked_for(machine, tmp_path):
     make_net.write_net(make_net.make_net(**SMALL), path := tmp_path / "net.pb")
     half, int8, both = (open_backend(kind, path, **options) for kind, options in
-                        (("rocm-fp16", {}), ("rocm-int8", {}), ("rocm-int8", dict(int8_batch=8))))
+                        (("rocm-fp16", {}), ("rocm-int8", {}), ("rocm-int8", dict(int8_batch=6))))
     for games, like in (GAMES[:4], half), (GAMES, int8):
         np.testing.assert_array_equal(evaluate(both, games)[0], evaluate(like, games)[0])
     with pytest.raises(_core.Error, match="^back-end option int8_batch is 0, expected 1 to 8192$"):

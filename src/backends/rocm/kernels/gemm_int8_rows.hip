@@ -20,11 +20,34 @@ namespace rocm {
 template <int kTile>
 struct Int8RowsShape {
   static constexpr GemmTile kBlock = kInt8RowsTiles[kTile];
-  static constexpr int kThreads = kTile < 2 ? 128 : kBlock.rows * kBlock.cols / 64;
+  static constexpr bool kWide = kCopiesAlone && kTile == 3;  // shares of 64 x 64
+  static constexpr int kThreads = kTile < 2 ? 128 : kBlock.rows * kBlock.cols / (kWide ? 128 : 64);
   static constexpr int kLeast = !kCopiesAlone || kTile == 3 ? 1 : kTile == 0 ? 5 : kTile == 1 ? 3 : 2;  // blocks of a unit on CUDA, waves of a SIMD on AMD
-  static constexpr int kPieces = 4, kDeep = kPieces * 16;
-  static constexpr int kAhead = kCopiesAlone && kTile < 3 ? 2 : 1, kStages = kAhead + 1;  // which 48 KB hold
+  static constexpr int kPieces = 4, kDeep = kPieces * 16, kStage = (kBlock.rows + kBlock.cols) * kPieces;  // kStage: pieces of a step's tiles
+  static constexpr int kAhead = !kCopiesAlone ? 1 : kTile < 2 ? 2 : 3, kStages = kAhead + 1;
+  static constexpr size_t kLds = kStages * kStage * sizeof(uint4), kDynamicLds = kLds > 48 << 10 ? kLds : 0;  // CUDA has no more in arrays of known size
 };
+
+template <class L>
+KERNEL_PART uint4* tiles_in_lds() {
+  if constexpr (L::kDynamicLds > 0) {
+    HIP_DYNAMIC_SHARED(uint4, tiles);
+    return tiles;
+  } else {
+    __shared__ uint4 tiles[L::kStages * L::kStage];
+    return tiles;
+  }
+}
+
+// Where in its block's tile a wave's share begins.
+struct Share {
+  int row, col;
+};
+template <class L>
+KERNEL_PART Share my_share() {
+  const int wave = wave_number();
+  return {wave / L::kWaveCols * L::kMyRows, wave % L::kWaveCols * L::kMyCols};
+}
 
 // What a wave has of the product, in lanes as FragD, times the scales of its rows and columns.
 template <class L>
@@ -57,7 +80,7 @@ __global__ void __launch_bounds__(Int8RowsShape<kTile>::kThreads, Int8RowsShape<
                    int rows, int cols, int y_cols, int depth, nn::Activation activation) {
   if constexpr (kInt8Matrix) {
     using L = TileLayout<Int8RowsShape<kTile>>;
-    __shared__ typename L::Tiles tiles[L::kStages];
+    uint4* const tiles = tiles_in_lds<L>();
 
     const unsigned row0 = blockIdx.y * L::kBlock.rows, col0 = blockIdx.x * L::kBlock.cols;
     Copier<L> copier(x + size_t(row0) * depth, w + size_t(col0) * depth, rows - row0, cols - col0, depth);
@@ -76,31 +99,33 @@ __global__ void __launch_bounds__(Int8RowsShape<kTile>::kThreads, Int8RowsShape<
     };
 #pragma unroll
     for (int step = 0; step < L::kAhead; ++step) {
-      if (step < steps) begin(step, tiles[step]);
+      if (step < steps) begin(step, tiles + step * L::kStage);
       end_group();
     }
 
-    const int wave = threadIdx.x / kWave, my_row0 = wave / L::kWaveCols * L::kMyRows, my_col0 = wave % L::kWaveCols * L::kMyCols;
+    const Share mine = my_share<L>();
     typename L::template SumsOf<FragI> sums = {};
-    int now = 0, next = L::kAhead;  // stages
+    uint4 *now = tiles, *next = tiles + L::kAhead * L::kStage;
+    const auto turn = [&](uint4* stage) { return stage == tiles + L::kAhead * L::kStage ? tiles : stage + L::kStage; };
 #pragma unroll 1
     for (int step = 0; step < steps; ++step) {
       if constexpr (kCopiesAlone) land<L::kAhead - 1>();
-      else copier.store(tiles[now]);
+      else copier.store(now);
       __syncthreads();
-      if (step + L::kAhead < steps) begin(step + L::kAhead, tiles[next]);
+      if (step + L::kAhead < steps) begin(step + L::kAhead, next);
       end_group();
-      multiply<L>(sums, tiles[now], my_row0, my_col0);
+      multiply<L>(sums, now, mine.row, mine.col);
       keep_order();  // the next step's stores wait for the loads
-      now = now + 1 == L::kStages ? 0 : now + 1;
-      next = next + 1 == L::kStages ? 0 : next + 1;
+      now = turn(now), next = turn(next);
     }
 
     typename L::Sums z;
-    scale_sums<L>(z, sums, row_scales, row0 + my_row0, rows, col_scales, col0 + my_col0, cols);
-    activate_sums<L>(z, bias, col0 + my_col0, cols, activation);
+    scale_sums<L>(z, sums, row_scales, row0 + mine.row, rows, col_scales, col0 + mine.col, cols);
+    activate_sums<L>(z, bias, col0 + mine.col, cols, activation);
     const TilePlace place(y, side, row0, col0, cols, y_cols);
-    for_each_row<L>(z, my_row0, my_col0, rows - row0, cols - col0, [&](unsigned row, unsigned col, Floats8 values) { place.store(row, col, values); });
+    const Share again = my_share<L>();
+    for_each_row<L>(z, again.row, again.col, rows - row0, cols - col0,
+                    [&](unsigned row, unsigned col, Floats8 values) { place.store(row, col, values); });
   }
 }
 
@@ -120,7 +145,12 @@ void launch_gemm_int8_rows(hipStream_t stream, half* y, half* side, int side_col
   const auto choose = [&]<int kTile>(std::integral_constant<int, kTile>) {
     if (kTile != tile) return;
     const dim3 grid((cols - 1) / kInt8RowsTiles[tile].cols + 1, (rows - 1) / kInt8RowsTiles[tile].rows + 1);
-    hipLaunchKernelGGL(gemm_int8_rows<kTile>, grid, dim3(Int8RowsShape<kTile>::kThreads), 0, stream, y, side, x, row_scales, w, col_scales, bias, rows,
+    using Shape = Int8RowsShape<kTile>;
+    if constexpr (Shape::kDynamicLds > 0) {
+      const void* const kernel = reinterpret_cast<const void*>(gemm_int8_rows<kTile>);
+      if (hipFuncSetAttribute(kernel, hipFuncAttributeMaxDynamicSharedMemorySize, Shape::kDynamicLds) != hipSuccess) fail("finds too little LDS");
+    }
+    hipLaunchKernelGGL(gemm_int8_rows<kTile>, grid, dim3(Shape::kThreads), Shape::kDynamicLds, stream, y, side, x, row_scales, w, col_scales, bias, rows,
                        cols, cols - side_cols, depth, activation);
   };
   choose(std::integral_constant<int, 0>{}), choose(std::integral_constant<int, 1>{}), choose(std::integral_constant<int, 2>{});

@@ -99,6 +99,15 @@ __device__ inline FragI mma(const FragA& a, const FragB& b, FragI d) {  // as th
 __device__ inline FragI mma(const FragA&, const FragB&, const FragI& d) { return d; }  // nobody calls it
 #endif
 
+// The number of a thread's wave; on CUDA found anew at each call, for to keep it takes a register where there may be none.
+__device__ inline int wave_number() {
+#ifdef __CUDA_ARCH__
+  return opaque(threadIdx.x / kWave);
+#else
+  return threadIdx.x / kWave;
+#endif
+}
+
 // Copies of 16 bytes from memory to LDS that run beside the work, each step's a group: land() waits until all but the last kLeft groups are there.
 // Elsewhere registers hold what is on its way.
 #if defined(MMA_CUDA)
