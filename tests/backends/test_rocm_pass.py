@@ -20,7 +20,7 @@ def measured(case):
     """By kind, the plans of passes: {key: way}. Measuring them is what takes the time of these tests."""
     @functools.cache
     def measure(kind):
-        backend = opened(kind, case[0], measure=100)
+        backend = opened(kind, case[0], measure=1000)
         backend.evaluate(*(part[:1] for part in case[1]))
         return {line.split()[0]: line.split()[1] for line in backend.plans.splitlines() if "/pass/" in line}
     return measure

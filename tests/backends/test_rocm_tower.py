@@ -64,7 +64,7 @@ def test_a_tower_of_the_input_convolution_alone(machine, tmp_path):
 
 def test_the_auction_settles_a_way(machine, tmp_path):
     core = network(tmp_path / "net.pb", 64, 1, 8)
-    backend, exact = opened("rocm-fp16", core, max_batch=1, measure=100, without="hipblaslt rocblas miopen"), _core.Backend("cpu", core, {})
+    backend, exact = opened("rocm-fp16", core, max_batch=1, measure=1000, without="hipblaslt rocblas miopen"), _core.Backend("cpu", core, {})
     outputs = backend.evaluate(*positions(exact, 1))
     [(key, winner, _)] = [line.split() for line in backend.plans.splitlines() if "/tower/" in line]
     assert key == plans(32, 64, 1, 8, "").split()[0] and winner in [*FUSED[64], "layers"]
