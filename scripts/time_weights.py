@@ -32,7 +32,7 @@ def products(plans):
     for line in plans.splitlines():
         key, winner, us = line.split()
         if match := re.search(r"/gemm/b1/r(\d+)/c(\d+)/d(\d+)/w1(.*)", key):
-            rest = re.sub("/int8(x8)?", "", match[4])
+            rest = re.sub("/int8(x8q?)?(/half)?", "", match[4])
             found["int8" if "/int8" in match[4] else "full"][(*map(int, match.groups()[:3]), rest)] = winner, float(us)
     return found
 

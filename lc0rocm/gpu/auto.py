@@ -158,20 +158,8 @@ def _choose(device: rocm.Device, request: _Request) -> _Choice:
     verdict, best = verdicts[title], max(verdicts[title].speed.values())
     threads = 1 if verdict.threads["1"] >= _NEARLY * verdict.threads["2"] else 2
     options = _playing(subjects[title], verdict) | {"max_batch": batch, "streams": threads}
-    if subjects[title].backend == rocm.INT8 and (half := verdicts.get(rocm.HALF)):
-        options["int8_batch"] = _first_faster(verdict.speed, half.speed)
-    options |= {key: value for key, value in request.options.items() if key in ("max_batch", "streams", "int8_batch")}
+    options |= {key: value for key, value in request.options.items() if key in ("max_batch", "streams")}
     speed = max(best, *verdict.threads.values())
     messages += [*verdict.notes, f"rocm-auto takes {title} on GPU {device.index}, max_batch={options['max_batch']}, "
                                  f"streams={options['streams']}: {speed:,.0f} positions/s when measured"]
     return _Choice(device, subjects[title].backend, options, speed, messages)
-
-
-def _first_faster(speed: dict[str, float], than: dict[str, float]) -> int:
-    """The batch size from which on it is faster."""
-    first = max(map(int, speed))
-    for size in sorted(map(int, speed), reverse=True):
-        if speed[str(size)] < than.get(str(size), 0):
-            break
-        first = size
-    return first

@@ -73,7 +73,8 @@ def _trust(backend: _core.Backend, network: _core.Network, options: dict) -> tup
         return {}, ""
     stage = {"stage": "checking what 8 bits cost", "total": 1}
     child.progress(stage | {"done": 0})
-    cost = trust.cost(backend, cpu, games)
+    all_in_8 = _core.Backend(backend.name, network, options | {"int8_batch": 1, "max_batch": 8}) if backend.name.startswith(rocm.INT8) else backend
+    cost = trust.cost(all_in_8, cpu, games)  # whichever products are found to be faster so
     child.progress(stage | {"done": 1})
     if cost.passes(trust.INT8):
         return {"policy KL": cost.policy, "other best moves": cost.moves, "mean q": cost.q, "mean m": cost.m}, ""

@@ -55,5 +55,18 @@ def test_small_batches_are_in_half_precision_where_that_is_asked_for(machine, tm
                         (("rocm-fp16", {}), ("rocm-int8", {}), ("rocm-int8", dict(int8_batch=6))))
     for games, like in (GAMES[:4], half), (GAMES, int8):
         np.testing.assert_array_equal(evaluate(both, games)[0], evaluate(like, games)[0])
-    with pytest.raises(_core.Error, match="^back-end option int8_batch is 0, expected 1 to 8192$"):
-        open_backend("rocm-int8", path, int8_batch=0)
+    with pytest.raises(_core.Error, match="^back-end option int8_batch is -1, expected 0 to 8192$"):
+        open_backend("rocm-int8", path, int8_batch=-1)
+
+
+def test_each_product_is_as_it_was_measured_to_be_faster(machine, tmp_path):
+    """In either precision; by plans that say half of all it is rocm-fp16."""
+    make_net.write_net(make_net.make_net(**SMALL | dict(smolgen=(16, 32, 32))), path := tmp_path / "net.pb")
+    backend = open_backend("rocm-int8", path, measure=60, max_batch=2)
+    evaluate(backend, GAMES[:2])
+    plans = dict(line.split()[:2] for line in backend.plans.splitlines() if "/int8x8" in line and "/gemm/" in line)
+    assert {"int8x8/half" in key for key in plans} == {"int8x8q/half" in key for key in plans} == {True, False}  # rows that are there, and not
+    assert all(winner == "half" or winner.startswith("int8x8:") for winner in plans.values())
+    half, either = (evaluate(open_backend(kind, path, max_batch=2, plans=text), GAMES[:2])
+                    for kind, text in (("rocm-fp16", ""), ("rocm-int8", "".join(f"{key} half 1\n" for key in plans))))
+    np.testing.assert_array_equal(either[0], half[0])

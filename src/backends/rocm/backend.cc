@@ -53,8 +53,8 @@ nn::Description described(std::shared_ptr<const nn::Network> network, bool with_
 }
 
 // Options: gpu (index), max_batch, streams (search threads that keep the GPU busy), mlh (moves left), graphs (capture passes), warm_up
-// (run all batch sizes at start), weights (full, int8), int8_batch (of rocm-int8: the smallest that is computed so), without, plans, measure
-// (seconds; see planner.h).
+// (run all batch sizes at start), weights (full, int8), int8_batch (of rocm-int8: the smallest whose products are all
+// computed so; 0: which of them was measured), without, plans, measure (seconds; see planner.h).
 //
 // All sessions on the GPU are made at the start, one more than `streams`: while they are at work, another thread gathers. Each batch
 // borrows one, so that threads may be as many as they like and nothing has to be made in a game.
@@ -64,7 +64,7 @@ class RocmBackend final : public nn::Backend {
   RocmBackend(std::shared_ptr<const nn::Network> network, const nn::Options& options, bool products_in_8_bits)
       : device_(device_of(options)),
         gpu_(new Gpu(device_, described(std::move(network), options.flag("mlh", true)),
-                     {weights_in_8_bits(options), products_in_8_bits ? count(options, "int8_batch", 1, 1, kMaxBatch) : 0},
+                     {weights_in_8_bits(options), products_in_8_bits, products_in_8_bits ? count(options, "int8_batch", 0, 0, kMaxBatch) : 0},
                      options.text("without", ""), options.text("plans", "")),
              Forsake{device_.index}) {
     if (products_in_8_bits) check_int8_products(device_, gpu_->model.description());

@@ -151,9 +151,7 @@ class Forward {
       }
       if (probe_) shown_attention(mixed, qkv, bias, e, name);
       else attention(mixed, qkv, bias, e);
-      const Int8Rows mixed_int8 = int8 ? rows_in_int8(width) : Int8Rows{};
-      quantise(mixed_int8, mixed, width);
-      normed(tokens, mixed, e.out, tokens, e.norm, kSquares, e.alpha, Activation::kNone, false, mixed_int8, int8);
+      normed(tokens, mixed, e.out, tokens, e.norm, kSquares, e.alpha, Activation::kNone, false, int8);
     }
     show(name, ".ln1", tokens, int8, channels);
     feed_forward(tokens, int8, e.feed_forward, name);
@@ -200,18 +198,15 @@ class Forward {
 
   void feed_forward(T* tokens, Int8Rows int8, const nn::FeedForward& f, const std::string& name) {
     const Arena::Scope scope(arena_);
-    const int width = f.dense1.out();
-    T* hidden = take(kSquares * width);
+    T* hidden = take(kSquares * f.dense1.out());
     dense(hidden, tokens, f.dense1, kSquares, f.activation, nullptr, 0, int8);
-    show(name, ".hidden", hidden, {kSquares, width});
-    const Int8Rows hidden_int8 = int8 ? rows_in_int8(width) : Int8Rows{};
-    quantise(hidden_int8, hidden, width);
-    normed(tokens, hidden, f.dense2, tokens, f.norm, kSquares, f.alpha, Activation::kNone, false, hidden_int8, int8);
+    show(name, ".hidden", hidden, {kSquares, f.dense1.out()});
+    normed(tokens, hidden, f.dense2, tokens, f.norm, kSquares, f.alpha, Activation::kNone, false, int8);
   }
 
   // Room for a position's 64 rows of so many numbers in 8 bits; none where rows are not so, or not of 16-byte pieces.
   Int8Rows rows_in_int8(int cols) {
-    if (!int8_.products(batch_) || cols % kInt8Step != 0) return {};
+    if (!int8_.in(batch_) || cols % kInt8Step != 0) return {};
     return {take<std::int8_t>(kSquares * cols), take<float>(kSquares)};
   }
 
@@ -294,11 +289,11 @@ class Forward {
     multiply({.y = y, .x = x, .rows = rows}, layer.w, full);
   }
 
-  // y = norm(skip + alpha * activation(w x + b)); skip may be null, or y. x_int8, y_int8: both in 8 bits, or none.
+  // y = norm(skip + alpha * activation(w x + b)); skip may be null, or y. int8: y once more, in 8 bits, in which x is then multiplied; or none.
   void normed(T* y, const T* x, const nn::Dense& layer, const T* skip, const nn::Norm& n, int rows, float alpha,
-              Activation activation = Activation::kNone, bool full = false, Int8Rows x_int8 = {}, Int8Rows y_int8 = {}) {
+              Activation activation = Activation::kNone, bool full = false, Int8Rows int8 = {}) {
     multiply({.y = y, .x = x, .bias = table(layer.b), .rows = rows, .activation = activation,
-              .norm = RowNorm<T>{skip, table(n.gain), table(n.shift), alpha, n.eps, y_int8}, .x_int8 = x_int8}, layer.w, full);
+              .norm = RowNorm<T>{skip, table(n.gain), table(n.shift), alpha, n.eps, int8}, .quantise = bool(int8)}, layer.w, full);
   }
 
   // The product by a layer's weights as they are stored, or full ones, from their first-th row on; its rows are those of a position, and its
@@ -307,13 +302,13 @@ class Forward {
     p.rows *= batch_, p.depth = w.shape[1];
     if (p.cols == 0) p.cols = w.shape[0];
     const std::size_t before = std::size_t(first) * p.depth;
-    if (p.x_int8 && !fits_int8_rows(p.cols, p.depth)) p.x_int8 = {};
-    if (p.x_int8 || (int8_.weights && !full && p.depth % kInt8Step == 0)) {
+    if (!fits_int8_rows(p.cols, p.depth)) p.x_int8 = {}, p.quantise = false;
+    const bool rows = p.x_int8 || p.quantise;
+    if (rows || (int8_.weights && !full && p.depth % kInt8Step == 0)) {
       const auto [weights, scales] = weights_.int8(w);
       p.int8 = weights + before, p.scales = scales + first;
-    } else {
-      p.w = table(w) + before;
     }
+    if (!p.int8 || (rows && !int8_.always_from)) p.w = table(w) + before;
     gemm(stream_, p);
   }
 

@@ -25,10 +25,11 @@ struct Output {
 // What is in 8 bits.
 struct EightBits {
   bool weights = false;  // of all products that can have them so
-  // Rows and weights of the products of encoders and of an embedding's feed-forward part, in batches of at least so many, or never; of halves, on
-  // a device that can.
-  int products_from = 0;
-  bool products(int batch) const { return products_from > 0 && batch >= products_from; }
+  // Rows and weights of the products of encoders and of an embedding's feed-forward part: where they are faster so, or all of them in batches of at least
+  // so many and none in smaller ones. Of halves, on a device that can.
+  bool products = false;
+  int always_from = 0;
+  bool in(int batch) const { return products && batch >= always_from; }
 };
 
 // Its weights come to the device in the first pass, that is when a session is made.

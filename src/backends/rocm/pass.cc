@@ -91,7 +91,8 @@ struct Passes {
 
 template <class T>
 void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out) {
-  Choices<Passes<T>>::queue(stream, {structure_ + (int8_.products(batch) ? "/int8x8" : ""), batch, sizeof(T) == 2}, {this, in, out});
+  const char* const products = !int8_.in(batch) ? "" : int8_.always_from ? "/int8x8" : "/int8x8/half";
+  Choices<Passes<T>>::queue(stream, {structure_ + products, batch, sizeof(T) == 2}, {this, in, out});
 }
 
 template void Model<float>::run(Stream&, int, const Input&, const Output&);

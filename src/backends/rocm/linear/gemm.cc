@@ -25,7 +25,7 @@ GemmShape shape_of(const Product<T>& p) {
   GemmShape s{.rows = p.rows, .cols = p.cols, .depth = p.depth, .batch = p.batch, .half = sizeof(T) == 2, .one_w = p.one_w || p.batch == 1};
   if (p.norm) s.norm = true;
   else s.bias = p.bias, s.activation = p.activation, s.side = p.side_cols;
-  s.int8 = p.int8, s.int8_rows = bool(p.x_int8);
+  s.int8 = p.int8, s.quantise = p.quantise, s.int8_rows = p.quantise || p.x_int8, s.or_half = s.int8_rows && p.w;
   if (s.one_w) s.rows *= s.batch, s.batch = 1;  // the rows of all products lie one behind the other
   return s;
 }
@@ -66,6 +66,8 @@ std::string key_of(Stream& stream, const GemmShape& s) {
   if (s.bias) key += "/bias";
   if (s.side) key += "/side" + std::to_string(s.side);
   if (s.int8) key += s.int8_rows ? "/int8x8" : "/int8";
+  if (s.quantise) key += "q";
+  if (s.or_half) key += "/half";
   return key + '/' + nn::kActivationNames[static_cast<int>(s.activation)];
 }
 
@@ -154,10 +156,11 @@ std::size_t expanded_bytes(const GemmShape& s) { return std::size_t(s.cols) * s.
 
 // plans -----------------------------------------------------------------------
 
-struct Way {  // "own:64x64:k2", "rocblas", "hipblaslt:0", "apart"; by 8-bit weights "int8:64x64:k2", "expanded"; of 8-bit rows "int8x8:64x64"
+struct Way {  // "own:64x64:k2", "rocblas", "hipblaslt:0", "apart"; by 8-bit weights "int8:64x64:k2", "expanded"; of 8-bit rows "int8x8:64x64", "half"
   std::unique_ptr<LibraryProduct> library;  // or
   bool apart = false;                       // as two products, each in its own way; or
-  bool expanded = false;                    // by weights expanded for it, in the way of such a product; or our own kernel:
+  bool expanded = false;                    // by weights expanded for it, in the way of such a product; or
+  bool in_half = false;                     // by rows and weights in halves, likewise; or our own kernel:
   int tile = 0, splits = 1;
 };
 
@@ -168,6 +171,8 @@ std::optional<Way> make_way(Stream& stream, const GemmShape& s, const std::strin
     return way;
   }
   if (s.int8_rows) {
+    way.in_half = s.or_half && name == "half";
+    if (way.in_half) return way;
     for (way.tile = 0; way.tile < int(std::size(kInt8RowsTiles)); ++way.tile)
       if (int8_rows_name(way.tile) == name) return way;
     return std::nullopt;
@@ -211,7 +216,7 @@ void queue_apart(Stream& stream, const Product<T>& p) {
   y.cols -= p.side_cols, y.side_cols = 0, y.side = nullptr;
   side.y = p.side, side.cols = p.side_cols, side.side_cols = 0, side.side = nullptr;
   if (p.int8) side.int8 += std::size_t(y.cols) * p.depth, side.scales += y.cols;
-  else side.w += std::size_t(y.cols) * p.depth;
+  if (p.w) side.w += std::size_t(y.cols) * p.depth;
   if (p.bias) side.bias += y.cols;
   gemm(stream, y);
   gemm(stream, side);
@@ -226,6 +231,13 @@ void queue_expanded(Stream& stream, const Product<T>& p) {
   gemm(stream, by);
 }
 
+template <class T>
+void queue_in_half(Stream& stream, const Product<T>& p) {
+  Product<T> by = p;
+  by.int8 = nullptr, by.x_int8 = {}, by.quantise = false;
+  gemm(stream, by);
+}
+
 // Queues the product; false if the way's library refuses it.
 template <class T>
 bool run(Stream& stream, const GemmShape& s, const Way& way, const Product<T>& p) {
@@ -237,6 +249,10 @@ bool run(Stream& stream, const GemmShape& s, const Way& way, const Product<T>& p
     queue_expanded(stream, p);
     return true;
   }
+  if (way.in_half) {
+    queue_in_half(stream, p);
+    return true;
+  }
   const Arena::Scope scope(stream.arena());
   T* whole = p.y;  // where the product goes if it is not left in parts
   if (p.norm && p.norm->skip == p.y) whole = static_cast<T*>(stream.arena().take(std::size_t(s.batch) * s.rows * s.cols * sizeof(T)));
@@ -245,10 +261,14 @@ bool run(Stream& stream, const GemmShape& s, const Way& way, const Product<T>& p
     auto* const parts = bytes ? static_cast<float*>(stream.workspace(bytes)) : nullptr;
     const T* const bias = s.bias ? p.bias : nullptr;
     if constexpr (sizeof(T) == 2) {
-      if (s.int8_rows)
-        launch_gemm_int8_rows(stream, whole, p.side, s.side, p.x_int8.numbers, p.x_int8.scales, p.int8, p.scales, bias, s.rows, s.cols, s.depth,
-                              s.activation, way.tile);
-      else if (s.int8)
+      if (s.int8_rows) {
+        Int8Rows x = p.x_int8;
+        if (s.quantise) {
+          x = {static_cast<std::int8_t*>(stream.arena().take(std::size_t(s.rows) * s.depth)), static_cast<float*>(stream.arena().take(s.rows * sizeof(float)))};
+          launch_quantise_rows(stream, x.numbers, x.scales, p.x, s.rows, s.depth);
+        }
+        launch_gemm_int8_rows(stream, whole, p.side, s.side, x.numbers, x.scales, p.int8, p.scales, bias, s.rows, s.cols, s.depth, s.activation, way.tile);
+      } else if (s.int8)
         launch_gemm_int8(stream, whole, p.side, s.side, p.x, p.int8, p.scales, bias, s.rows, s.cols, s.depth, s.activation, way.tile, way.splits,
                          parts);
     }
@@ -301,6 +321,7 @@ struct Gemm {
     names.reserve(kLibraryRanks + 16);  // GCC 16 takes a vector that grows from one element for an array of one
     if (s.int8_rows) {
       for (int tile = 0; tile < int(std::size(kInt8RowsTiles)); ++tile) names.push_back(int8_rows_name(tile));
+      if (s.or_half) names.push_back("half");
       return names;
     }
     if (s.int8) {

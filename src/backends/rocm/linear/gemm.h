@@ -47,7 +47,9 @@ struct Product {
   // In place of w: a row's scale times its 8-bit numbers. Of one w, whose depth is a multiple of 16.
   const std::int8_t* int8 = nullptr;  // (cols, depth)
   const float* scales = nullptr;      // (cols rounded up to 8)
-  Int8Rows x_int8 = {};  // with int8, in place of x: its rows; of halves, where fits_int8_rows()
+  // With int8, in place of x: its rows; or they are to be made of x. Of halves, where fits_int8_rows(). With w as well this is only done where it is faster.
+  Int8Rows x_int8 = {};
+  bool quantise = false;
 };
 
 // Queues the product. T: float or half, accumulated in float. Never waits for the device, except while the planner measures. Throws Error.

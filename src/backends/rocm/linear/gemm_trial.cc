@@ -37,26 +37,29 @@ GemmTrial<T>::GemmTrial(Stream& stream, const GemmShape& shape) : stream_(stream
   const std::size_t w_size = std::size_t(s_.one_w ? 1 : s_.batch) * s_.cols * s_.depth, y_size = std::size_t(s_.batch) * s_.rows * s_.cols;
   w_step_ = (w_size + 127) / 128 * 128;
   const std::size_t cold = std::min(kColdBytes * stream.device().compute_units, stream.device().memory / 16);
-  const std::size_t w_bytes = w_step_ * (s_.int8 ? 1 : sizeof(T));
+  const bool full = !s_.int8 || s_.or_half, rows_given = s_.int8_rows && !s_.quantise;
+  const std::size_t w_bytes = w_step_ * (full ? sizeof(T) : 1);
   copies_ = std::max<std::size_t>(1, cold / w_bytes);
-  x_ = DeviceMemory(std::size_t(s_.batch) * s_.rows * s_.depth * sizeof(T));
-  w_ = DeviceMemory(copies_ * w_bytes);
+  const std::size_t x_size = std::size_t(s_.batch) * s_.rows * s_.depth;
+  if (!rows_given || s_.or_half) x_ = DeviceMemory(x_size * sizeof(T));
+  if (full) w_ = DeviceMemory(copies_ * w_bytes);
   y_ = DeviceMemory(y_size * sizeof(T));
   if (s_.bias || s_.norm) bias_ = DeviceMemory(s_.cols * sizeof(T));
-  fill(bias_, pattern_);
   if (s_.int8) {
-    for (const T& p : pattern_) numbers_.push_back(std::lround(127 * float(p))), scales_.push_back(float(p) / 127);
+    for (T& p : pattern_) {
+      numbers_.push_back(std::lround(127 * float(p))), scales_.push_back((s_.or_half ? 1 : float(p)) / 127);
+      if (s_.or_half) p = T(numbers_.back() / 127.0f);  // both ways compute the same
+    }
+    w_int8_ = DeviceMemory(copies_ * w_step_);
     scales_of_cols_ = DeviceMemory((s_.cols + 7) / 8 * 8 * sizeof(float));
-    fill(w_, numbers_), fill(scales_of_cols_, scales_);
-  } else {
-    fill(w_, pattern_);
+    fill(w_int8_, numbers_), fill(scales_of_cols_, scales_);
   }
-  if (s_.int8_rows) {
+  if (rows_given) {
+    x_int8_ = DeviceMemory(x_size);
     scales_of_rows_ = DeviceMemory(s_.rows * sizeof(float));
-    fill(x_, numbers_), fill(scales_of_rows_, scales_);
-  } else {
-    fill(x_, pattern_);
+    fill(x_int8_, numbers_), fill(scales_of_rows_, scales_);
   }
+  for (const DeviceMemory* memory : {&x_, &w_, &bias_}) fill(*memory, pattern_);
 }
 
 template <class T>
@@ -83,10 +86,11 @@ template <class T>
 Product<T> GemmTrial<T>::task() {
   const std::size_t at = copy_ * w_step_;
   copy_ = (copy_ + 1) % copies_;
-  Product<T> p{y_.as<T>(), x_.as<T>(), s_.int8 ? nullptr : w_.as<T>() + at, bias_.as<T>(), s_.rows, s_.cols, s_.depth, s_.batch, s_.one_w, s_.activation};
+  Product<T> p{y_.as<T>(), x_.as<T>(), w_.bytes() ? w_.as<T>() + at : nullptr, bias_.as<T>(), s_.rows, s_.cols, s_.depth, s_.batch, s_.one_w, s_.activation};
   if (s_.norm) p.norm = {nullptr, bias_.as<T>(), bias_.as<T>(), 1, 1e-3f};
-  if (s_.int8) p.int8 = w_.as<std::int8_t>() + at, p.scales = scales_of_cols_.as<float>();
-  if (s_.int8_rows) p.x_int8 = {x_.as<std::int8_t>(), scales_of_rows_.as<float>()};
+  if (s_.int8) p.int8 = w_int8_.as<std::int8_t>() + at, p.scales = scales_of_cols_.as<float>();
+  p.quantise = s_.quantise;
+  if (s_.int8_rows && !s_.quantise) p.x_int8 = {x_int8_.as<std::int8_t>(), scales_of_rows_.as<float>()};
   if (s_.side) p.side = y_.as<T>() + std::size_t(s_.rows) * (s_.cols - s_.side), p.side_cols = s_.side;
   return p;
 }
@@ -131,7 +135,7 @@ float GemmTrial<T>::value(std::size_t i) const {
 
 template <class T>
 double GemmTrial<T>::row_value(std::size_t i, std::size_t row) const {
-  return s_.int8_rows ? double(numbers_[i % kPattern]) * scales_[row % kPattern] : value(i);
+  return s_.int8_rows && !s_.quantise ? double(numbers_[i % kPattern]) * scales_[row % kPattern] : value(i);
 }
 
 template <class T>

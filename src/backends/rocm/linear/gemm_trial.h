@@ -41,7 +41,7 @@ class GemmTrial {
   std::vector<std::int8_t> numbers_;  // the pattern of 8-bit weights, and rows
   std::vector<float> scales_;         // and of their scales
   std::vector<Sample> samples_;  // row by row; made at the first check
-  DeviceMemory x_, w_, scales_of_rows_, scales_of_cols_, bias_, y_;  // all but y repeat the patterns
+  DeviceMemory x_, w_, x_int8_, w_int8_, scales_of_rows_, scales_of_cols_, bias_, y_;  // all but y repeat the patterns
   std::size_t copies_, copy_ = 0;
 };
 

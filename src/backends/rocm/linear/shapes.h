@@ -13,7 +13,9 @@ struct GemmShape {
   bool norm = false;  // which does all that follows the sums: bias and activation are not the product's
   int side = 0;       // of the columns, in an array of their own
   bool int8 = false;  // w
-  bool int8_rows = false;  // x, too
+  bool int8_rows = false;  // x, too,
+  bool quantise = false;   // which is to be made of halves;
+  bool or_half = false;    // or both in halves, whichever is faster
   auto operator<=>(const GemmShape&) const = default;
 };
 
