@@ -199,7 +199,7 @@ def test_convolutions_with_fewer_instructions(most):
 
 @pytest.mark.parametrize("name,kind", [("maia-1900", "cpu"), ("ab-pemap-64x2", "cpu"), ("ab-pemap-64x2", "cpu-int8")])
 @pytest.mark.parametrize("threads", [1, 3])
-@pytest.mark.parametrize("size", [1, 3, 17, 28])  # slices of 1, 2, 3, 4, 6, 8, 12 and 16
+@pytest.mark.parametrize("size", [1, 3, 17])
 def test_batch_invariance(reference, name, kind, threads, size):
     (masks, values), _ = golden(reference, name)
     masks, values = np.resize(masks, (64, 112)), np.resize(values, (64, 112))

@@ -48,16 +48,10 @@ void prove_room() {
   (void)nn::allocate_pages(kRoom);  // throws std::bad_alloc
 }
 
-// Sizes that there are forward passes for: powers of two and one and a half times those, as plans cut them in halves.
-int slice_of(int positions) {
-  const int power = static_cast<int>(std::bit_floor(static_cast<unsigned>(positions)));
-  return power > 1 && positions >= power + power / 2 ? power + power / 2 : power;
-}
-
-// What one thread owns: memory, and a forward pass for each size.
+// What one thread owns: memory, and a forward pass for each power of two.
 struct Lane {
   Arena arena;
-  std::array<std::unique_ptr<Forward>, kMaxSlice + 1> forwards;
+  std::array<std::unique_ptr<Forward>, std::bit_width(unsigned{kMaxSlice})> forwards;
 };
 
 class CpuSession final : public nn::Session {
@@ -72,8 +66,8 @@ class CpuSession final : public nn::Session {
         const auto share = [&](int m) { return static_cast<int>(std::int64_t{batch.size} * m / members); };
         int first = share(member), left = share(member + 1) - first;
         while (left > 0) {
-          const int size = slice_of(std::min(left, precision_.int8 ? kBestSlice : kMaxSlice));
-          auto& forward = lanes_[member].forwards[size];
+          const auto size = std::bit_floor(static_cast<unsigned>(std::min(left, precision_.int8 ? kBestSlice : kMaxSlice)));
+          auto& forward = lanes_[member].forwards[std::bit_width(size) - 1];
           explained([&] {
             if (!forward) {
               prove_room();
@@ -97,7 +91,7 @@ class CpuSession final : public nn::Session {
     const int share = (batch.size + team_.size() - 1) / team_.size();
     std::deque<Slice> slices;
     for (int first = 0; first < batch.size;) {
-      const int size = slice_of(std::min({share, batch.size - first, kMaxSlice}));
+      const int size = std::bit_floor(static_cast<unsigned>(std::min({share, batch.size - first, kMaxSlice})));
       slices.push_back({first, size, {}, {}});
       first += size;
     }

@@ -19,7 +19,7 @@ std::size_t size_of(Type type) { return type == Type::f32 ? 4 : 2; }
 // What a step makes and takes again, the transformed tiles of a Winograd convolution, should stay in the second-level cache.
 constexpr std::size_t kStepBytes = 1 << 19;
 
-// Positions of so many bytes to take at once; divides the batch, a power of two or three times one.
+// Positions of so many bytes to take at once; divides the batch, both being powers of two.
 int positions_at_once(int batch, std::size_t bytes) {
   while (batch > 1 && batch * bytes > kStepBytes) batch /= 2;
   return batch;
