@@ -1,13 +1,13 @@
 // gemm_int8_rows: y = act((scale x) (scale w)^T + bias), where x and w are numbers of 8 bits, each row of both has a scale, and sums are whole numbers,
 // exact. For many rows: of half the bytes of gemm's, with twice the multiply-adds an instruction.
 //
-// A block makes a tile of y (gemm_tiles.h) in steps of 64 of k: the copies of the next steps, two ahead where they need no registers, else one,
+// A block makes a tile of y (gemm_tiles.h) in steps of 64 of k: the copies of the next steps, two or three ahead where they need no registers, else one,
 // run beside the matrix instructions. A barrier a step is enough: what is written was read before the last one.
 //
 // Floor of a tile of 128 x 128: 128 * 128 * depth multiply-adds and 256 * depth bytes of the second-level cache, 64 multiply-adds a byte (85 for
 // 256 x 128). A wave's 64 x 32 share reads 6 KB of LDS a step for its 2^17 multiply-adds. On an H100, whose mma.sync does some 2,600 a clock of a unit, LDS
-// (128 bytes a clock) allows three quarters of that, 1,000 * 10^12 operations a second, and the cache, of about 5.5 TB/s, 700 of 128 x 128 and 930 of
-// 256 x 128. y itself is half of a product's bytes at a depth of 768.
+// (128 bytes a clock) allows three quarters of that, 1,000 * 10^12 operations a second, all of it for shares of 64 x 64; the cache, of 6 TB/s as measured
+// there, allows 790 of 128 x 128 and 1,050 of 256 x 128. y itself is half of a product's bytes at a depth of 768.
 #include <string>
 #include <type_traits>
 
