@@ -194,6 +194,14 @@ int tower(int, void* y, void* x, void* masks, void* values, void* input_w, void*
     rocm::launch_tower(nullptr, P(y), P(x), static_cast<uint64_t*>(masks), static_cast<float*>(values), part, batch, Activation(activation), tile);
   });
 }
+int smolgen(int, void* y, void* hidden, float* parts, void* x, void* compress, void* dense1, void* bias1, void* gain1, void* shift1, void* dense2,
+            void* bias2, void* gain2, void* shift2, void* generate, float eps, int batch, int channels, int heads, int activation) {
+  return launch([&] {
+    using T = half;
+    rocm::launch_smolgen(nullptr, P(y), P(hidden), parts, P(x), {P(compress), P(dense1), P(bias1), P(gain1), P(shift1), P(dense2), P(bias2), P(gain2),
+                         P(shift2), P(generate), eps, eps}, batch, channels, heads, Activation(activation));
+  });
+}
 LAUNCHER(policy_map, (int half_type, void* out, void* logits, void* table, void* moves, void* first, int batch, int width),
          nullptr, static_cast<float*>(out), P(logits), static_cast<int*>(table), static_cast<uint16_t*>(moves),
          static_cast<uint32_t*>(first), batch, width)

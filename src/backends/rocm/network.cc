@@ -43,6 +43,14 @@ void fit(nn::Encoder& e) {
   e.qkv = nn::stacked({e.qkv, compress});
 }
 
+// Whether kernels of its own may make a layer's smolgen, if it has one.
+bool smolgen_fits(const nn::Encoder& e) {
+  if (!e.smolgen) return true;
+  const nn::Smolgen& s = *e.smolgen;
+  const SmolgenShape shape{e.out.out(), e.heads, s.compress.out(), s.dense1.out(), s.generate.in()};
+  return shape.fits() && s.dense1.b && s.dense2.b && !s.compress.b && !s.generate.b;
+}
+
 // A word for what layers there are, of which shapes.
 std::string structure_of(const std::vector<nn::Layer>& layers, bool int8_weights) {
   std::uint64_t hash = 0xcbf29ce484222325;  // FNV-1a
@@ -60,11 +68,11 @@ std::string structure_of(const std::vector<nn::Layer>& layers, bool int8_weights
 template <class T>
 class Forward {
  public:
-  Forward(Weights& weights, Stream& stream, EightBits int8, int batch, bool beside, Probe* probe)
-      : weights_(weights), stream_(stream), arena_(stream.arena()), int8_(int8), batch_(batch), beside_(beside), probe_(probe) {}
+  Forward(Weights& weights, Stream& stream, EightBits int8, int batch, const PassWay& way, Probe* probe)
+      : weights_(weights), stream_(stream), arena_(stream.arena()), int8_(int8), batch_(batch), way_(way), probe_(probe) {}
   // The same pass, queued elsewhere.
   Forward(const Forward& main, Stream& stream)
-      : weights_(main.weights_), stream_(stream), arena_(main.arena_), int8_(main.int8_), batch_(main.batch_), beside_(main.beside_), probe_(main.probe_) {}
+      : weights_(main.weights_), stream_(stream), arena_(main.arena_), int8_(main.int8_), batch_(main.batch_), way_(main.way_), probe_(main.probe_) {}
 
   template <class N = T>
   N* take(std::size_t numbers) {  // so many a position
@@ -137,15 +145,15 @@ class Forward {
       const Arena::Scope scope(arena_);
       T *qkv = take(kSquares * 3 * width), *mixed = take(kSquares * width);
       T* bias = e.smolgen ? take(e.heads * kScores) : nullptr;
-      const int squeezed_channels = e.smolgen ? e.smolgen->compress.out() : 0;
-      T* squeezed = take(kSquares * squeezed_channels);
-      if (e.smolgen && beside_) {
-        Beside beside(stream_);
-        Forward side(*this, beside.stream());
-        side.columns(squeezed, tokens, int8, e.qkv, kSquares, 3 * width, squeezed_channels);
-        side.smolgen(bias, squeezed, *e.smolgen, e.heads);
+      if (e.smolgen && (way_.beside || way_.smolgen)) {
+        std::optional<Beside> branch;
+        if (way_.beside) branch.emplace(stream_);
+        Forward side(*this, branch ? branch->stream() : stream_);
+        side.smolgen_of_tokens(bias, tokens, int8, e);
         columns(qkv, tokens, int8, e.qkv, kSquares, 0, 3 * width);
       } else {
+        const int squeezed_channels = e.smolgen ? e.smolgen->compress.out() : 0;
+        T* squeezed = take(kSquares * squeezed_channels);
         dense(qkv, tokens, e.qkv, kSquares, Activation::kNone, squeezed, squeezed_channels, int8);
         if (e.smolgen) smolgen(bias, squeezed, *e.smolgen, e.heads);
       }
@@ -194,6 +202,26 @@ class Forward {
     normed(a, squeezed, s.dense1, nullptr, s.norm1, 1, 1, s.activation);
     normed(b, a, s.dense2, nullptr, s.norm2, 1, 1, s.activation);
     product(bias, b, s.generate, heads);
+  }
+
+  void smolgen_of_tokens(T* bias, const T* tokens, Int8Rows int8, const nn::Encoder& e) {
+    const Arena::Scope scope(arena_);
+    const nn::Smolgen& s = *e.smolgen;
+    const int channels = e.out.out(), width = e.out.in(), squeezed_channels = s.compress.out();
+    if constexpr (sizeof(T) == 2) {
+      if (way_.smolgen) {
+        T* hidden = take(s.dense2.out());
+        float* parts = take<float>((SmolgenShape::kParts + 1) * s.dense1.out());
+        launch_smolgen(stream_, bias, hidden, parts, tokens,
+                       {table(e.qkv.w) + std::size_t(3) * width * channels, table(s.dense1.w), table(s.dense1.b), table(s.norm1.gain), table(s.norm1.shift),
+                        table(s.dense2.w), table(s.dense2.b), table(s.norm2.gain), table(s.norm2.shift), table(s.generate.w), s.norm1.eps, s.norm2.eps},
+                       batch_, channels, e.heads, s.activation);
+        return;
+      }
+    }
+    T* squeezed = take(kSquares * squeezed_channels);
+    columns(squeezed, tokens, int8, e.qkv, kSquares, 3 * width, squeezed_channels);
+    smolgen(bias, squeezed, s, e.heads);
   }
 
   void feed_forward(T* tokens, Int8Rows int8, const nn::FeedForward& f, const std::string& name) {
@@ -336,7 +364,7 @@ class Forward {
   Arena& arena_;
   const EightBits int8_;
   const int batch_;
-  const bool beside_;
+  const PassWay way_;
   Probe* const probe_;  // or null
 };
 
@@ -346,9 +374,14 @@ template <class T>
 Model<T>::Model(nn::Description description, EightBits int8)
     : description_(std::move(description)), layers_(nn::layers(description_)), structure_(structure_of(layers_, int8.weights)), int8_(int8) {
   nn::Description& d = description_;
-  for (nn::Encoder& e : d.encoders) fit(e);
-  if (auto* attention = std::get_if<nn::AttentionPolicy>(&d.policy))
-    for (nn::Encoder& e : attention->encoders) fit(e);
+  const auto has_smolgen = [](const nn::Encoder& e) { return e.smolgen.has_value(); };
+  smolgen_fits_ = sizeof(T) == 2 && !int8.weights && std::ranges::any_of(d.encoders, has_smolgen);
+  const auto prepare = [&](nn::Encoder& e) {
+    smolgen_fits_ = smolgen_fits_ && smolgen_fits(e);
+    fit(e);
+  };
+  std::ranges::for_each(d.encoders, prepare);
+  if (auto* attention = std::get_if<nn::AttentionPolicy>(&d.policy)) std::ranges::for_each(attention->encoders, prepare);
   if (d.embedding && !d.tower) {  // rows of 16-byte pieces
     nn::Weight& w = d.embedding->dense.w;
     w = nn::padded(w, 1, w.shape[1], round_up_8(w.shape[1]));
@@ -356,9 +389,9 @@ Model<T>::Model(nn::Description description, EightBits int8)
 }
 
 template <class T>
-void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out, bool beside, Probe* probe) {
+void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out, const PassWay& way, Probe* probe) {
   const nn::Description& d = description_;
-  Forward<T> forward(weights_, stream, int8_, batch, beside, probe);
+  Forward<T> forward(weights_, stream, int8_, batch, way, probe);
   const Arena::Scope scope(stream.arena());
   T* x = nullptr;
   if (d.tower) {
@@ -374,7 +407,7 @@ void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out
   }
   {
     std::optional<Beside> branch;
-    if (beside && out.policy) branch.emplace(stream);
+    if (way.beside && out.policy) branch.emplace(stream);
     Forward<T> values(forward, branch ? branch->stream() : stream);
     const LastLayer<T> value = values.hidden_layers(x, d.value, "value");
     const LastLayer<T> moves_left = d.moves_left ? values.hidden_layers(x, *d.moves_left, "moves_left") : LastLayer<T>{};

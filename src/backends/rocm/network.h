@@ -32,6 +32,12 @@ struct EightBits {
   bool in(int batch) const { return products && batch >= always_from; }
 };
 
+// How a pass goes where there are several ways.
+struct PassWay {
+  bool beside = false;   // what does not depend on each other, on two streams
+  bool smolgen = false;  // by its kernels (smolgen.hip), not layer by layer
+};
+
 // Its weights come to the device in the first pass, that is when a session is made.
 template <class T>
 class Model {
@@ -42,15 +48,15 @@ class Model {
 
   // Queues the pass; what it writes is there when the stream has been waited for. Throws Error. Thread-safe, with a stream a thread.
   void run(Stream& stream, int batch, const Input& in, const Output& out);
-  // The same, with what does not depend on each other on two streams or on one. probe, or null: sees layers as they come, for which what fuses
-  // them away is left out.
-  void run(Stream& stream, int batch, const Input& in, const Output& out, bool beside, Probe* probe);
+  // The same in one way. probe, or null: sees layers as they come, for which what fuses them away is left out.
+  void run(Stream& stream, int batch, const Input& in, const Output& out, const PassWay& way, Probe* probe);
 
  private:
   nn::Description description_;
   std::vector<nn::Layer> layers_;
   const std::string structure_;  // of all nets with these layers, in plans
   const EightBits int8_;
+  bool smolgen_fits_ = false;  // its kernels, in each layer
   Weights weights_;
 };
 

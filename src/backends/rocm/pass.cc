@@ -1,10 +1,12 @@
 // Which way a pass goes: with the parts that do not depend on each other (smolgen and the queries, keys and values; the heads) one behind the
-// other, or beside each other on two streams. Small kernels leave most of a GPU idle, but streams that wait for each other cost time too, and what that
-// is differs from driver to driver: so the whole pass is measured both ways, where it is short enough for the difference to be seen.
+// other, or beside each other on two streams; and with smolgen layer by layer or by kernels of its own. Small kernels leave most of a GPU idle, but streams
+// that wait for each other cost time too, and what that is differs from driver to driver; what a part of a pass is worth depends on what runs beside it: so
+// the whole pass is measured each way, where it is short enough for the difference to be seen.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
 
+#include "backends/rocm/kernels/kernels.h"
 #include "backends/rocm/linear/choices.h"
 #include "backends/rocm/network.h"
 
@@ -15,6 +17,7 @@ struct PassShape {
   std::string net;
   int batch = 0;
   bool half = false;
+  bool smolgen = false;  // may be by its kernels
   auto operator<=>(const PassShape&) const = default;
 };
 
@@ -38,7 +41,7 @@ class PassTrial {
     std::vector<float> values(values_.size());
     check(hipMemcpyAsync(values.data(), task_.out.values, values.size() * sizeof(float), hipMemcpyDeviceToHost, stream_), "reading a result");
     stream_.wait();
-    if (!known_) {  // the first of the two, whose products have been measured by now
+    if (!known_) {  // the first of all, whose products have been measured by now
       known_ = true, values_ = values;
       constexpr auto kLong = std::chrono::milliseconds(5);
       run(task_);
@@ -60,8 +63,7 @@ template <class T>
 struct Passes {
   using Shape = PassShape;
   using Task = PassTask<T>;
-  struct Way {
-    bool beside = false;
+  struct Way : PassWay {
     static constexpr bool library = false;
   };
 
@@ -70,20 +72,38 @@ struct Passes {
     return stream.device().kind() + (s.half ? "/half" : "/float") + "/pass/b" + std::to_string(s.batch) + '/' + s.net;
   }
   static std::vector<std::string> defaults(Stream&, const Shape&) { return {"behind"}; }
-  static std::vector<std::string> candidates(Stream&, const Shape&) { return {"behind", "beside"}; }
-  static std::optional<Way> make(Stream& stream, const Shape&, const std::string& name) {
-    if (name == "beside") stream.side();
-    return name == "beside" || name == "behind" ? std::optional(Way{name == "beside"}) : std::nullopt;
+  static std::vector<std::string> candidates(Stream&, const Shape& s) {
+    std::vector<std::string> names;
+    for (const Way& way : ways(s)) names.push_back(name_of(way));
+    return names;
+  }
+  static std::optional<Way> make(Stream& stream, const Shape& s, const std::string& name) {
+    for (const Way& way : ways(s)) {
+      if (name != name_of(way)) continue;
+      if (way.beside) stream.side();
+      return way;
+    }
+    return std::nullopt;
   }
 
   static bool run(Stream& stream, const Shape& s, const Way& way, const Task& task) {
     try {
-      task.model->run(stream, s.batch, task.in, task.out, way.beside, nullptr);
+      task.model->run(stream, s.batch, task.in, task.out, way, nullptr);
     } catch (const OutOfMemory&) {  // a second stream has workspaces of its own
       if (!way.beside) throw;
       return false;
     }
     return true;
+  }
+
+ private:
+  static std::vector<Way> ways(const Shape& s) {
+    std::vector<Way> found = {{{false, false}}, {{true, false}}};
+    if (s.smolgen && s.batch <= SmolgenShape::kMostPositions) found.insert(found.end(), {{{false, true}}, {{true, true}}});
+    return found;
+  }
+  static std::string name_of(const Way& way) {  // "behind", "beside+smolgen"
+    return (way.beside ? std::string("beside") : "behind") + (way.smolgen ? "+smolgen" : "");
   }
 };
 
@@ -92,7 +112,7 @@ struct Passes {
 template <class T>
 void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out) {
   const char* const products = !int8_.in(batch) ? "" : int8_.always_from ? "/int8x8" : "/int8x8/half";
-  Choices<Passes<T>>::queue(stream, {structure_ + products, batch, sizeof(T) == 2}, {this, in, out});
+  Choices<Passes<T>>::queue(stream, {structure_ + products, batch, sizeof(T) == 2, smolgen_fits_ && !int8_.in(batch)}, {this, in, out});
 }
 
 template void Model<float>::run(Stream&, int, const Input&, const Output&);

@@ -194,7 +194,7 @@ void GpuSession<T>::run(int step, Probe* probe) {
   const Input in{in_->device<std::uint64_t>(layout.masks), in_->device<float>(layout.values), in_->device<std::uint16_t>(layout.moves),
                  in_->device<std::uint32_t>(layout.first_move)};
   const Output out{out_->device<float>(), out_->device<float>(policy_offset(step))};
-  probe ? model_.run(stream_, step, in, out, false, probe) : model_.run(stream_, step, in, out);
+  probe ? model_.run(stream_, step, in, out, PassWay{}, probe) : model_.run(stream_, step, in, out);
 }
 
 template <class T>

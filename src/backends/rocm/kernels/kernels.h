@@ -145,6 +145,27 @@ void launch_tower(hipStream_t stream, half* y,  // (batch * 64, channels)
                   const uint64_t* masks, const float* values,  // (batch, 112), looked at if there is one
                   const TowerPart<half>& part, int batch, nn::Activation activation, int tile);
 
+// smolgen.hip: y (batch, heads, 64 * 64) = generate(norm2(act(dense2(norm1(act(dense1(compress(x)))))))) of the tokens x (batch * 64, channels), in
+// halves, for layers of the usual widths. For up to kMostPositions.
+struct SmolgenShape {
+  static constexpr int kSqueezed = 32, kHidden = 256, kGenerated = 256, kParts = 32, kMostHeads = 32, kStep = 32, kMostPositions = 32;
+  int channels, heads, squeezed, hidden, generated;
+  bool fits() const {
+    return channels % kStep == 0 && heads <= kMostHeads && squeezed == kSqueezed && hidden == kHidden && generated == kGenerated;
+  }
+};
+struct SmolgenLayers {
+  const half* compress;                                                // (32, channels)
+  const half *dense1, *bias1, *gain1, *shift1;                         // (256, 64 * 32), (256) each
+  const half *dense2, *bias2, *gain2, *shift2;                         // (heads * 256, 256), (heads * 256) each
+  const half* generate;                                                // (64 * 64, 256)
+  float eps1, eps2;
+};
+void launch_smolgen(hipStream_t stream, half* y,
+                    half* hidden,  // (batch, heads * 256), for what is between
+                    float* parts,  // (33, batch, 256), likewise
+                    const half* x, const SmolgenLayers& layers, int batch, int channels, int heads, nn::Activation activation);
+
 // patches.hip: out (batch * 64, 3, 3, channels): the surroundings of each square of x (batch * 64, channels), zero beyond the board.
 template <class T>
 void launch_patches(hipStream_t stream, T* out, const T* x, int batch, int channels);
