@@ -111,8 +111,9 @@ struct Passes {
 
 template <class T>
 void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out) {
-  const char* const products = !int8_.in(batch) ? "" : int8_.always_from ? "/int8x8" : "/int8x8/half";
-  Choices<Passes<T>>::queue(stream, {structure_ + products, batch, sizeof(T) == 2, smolgen_fits_ && !int8_.in(batch)}, {this, in, out});
+  const bool in_int8 = int8_.in(batch), all_in_int8 = in_int8 && int8_.always_from;  // else the weights are there in halves too, as smolgen's kernels read them
+  const char* const products = !in_int8 ? "" : all_in_int8 ? "/int8x8" : "/int8x8/half";
+  Choices<Passes<T>>::queue(stream, {structure_ + products, batch, sizeof(T) == 2, smolgen_fits_ && !all_in_int8}, {this, in, out});
 }
 
 template void Model<float>::run(Stream&, int, const Input&, const Output&);

@@ -6,7 +6,7 @@
 //
 // Floor of a tile of 128 x 128: 128 * 128 * depth multiply-adds and 256 * depth bytes of the second-level cache, 64 multiply-adds a byte (85 for
 // 256 x 128). A wave's 64 x 32 share reads 6 KB of LDS a step for its 2^17 multiply-adds. On an H100, whose mma.sync does some 2,600 a clock of a unit, LDS
-// (128 bytes a clock) allows three quarters of that, 1,000 * 10^12 operations a second, all of it for shares of 64 x 64; the cache, of 6 TB/s as measured
+// (128 bytes a clock) allows three quarters of that, 1,000 * 10^12 operations a second, all of it for shares of 64 x 64; the cache, if it gives 6 TB/s
 // there, allows 790 of 128 x 128 and 1,050 of 256 x 128. y itself is half of a product's bytes at a depth of 768.
 #include <string>
 #include <type_traits>
