@@ -9,7 +9,7 @@ import chess
 
 import lc0rocm
 
-SCRIPT = pathlib.Path(__file__).parents[2] / "scripts/compare_searches.py"
+SCRIPT = pathlib.Path(__file__).parents[1] / "scripts/compare_searches.py"
 sys.path.insert(0, str(SCRIPT.parent))
 import compare_searches  # noqa: E402
 
