@@ -37,7 +37,7 @@ def elo(score: float) -> float:
     """Of an expected score from 0 to 1, where it is infinite: the logistic curve."""
     if not 0 < score < 1:
         return math.copysign(math.inf, score - 0.5)
-    return -400 * math.log10(1 / score - 1)
+    return 400 * math.log10(score / (1 - score))
 
 
 def expected(elo: float) -> float:

@@ -44,7 +44,7 @@ def test_pairs_that_all_end_alike(counts, ratio):
 
 
 def test_elo_of_scores():
-    assert elo.elo(0.5) == 0 and elo.elo(10 / 11) == pytest.approx(400) and elo.elo(1.0) == math.inf and elo.elo(0.0) == -math.inf
+    assert str(elo.elo(0.5)) == "0.0" and elo.elo(10 / 11) == pytest.approx(400) and elo.elo(1.0) == math.inf and elo.elo(0.0) == -math.inf
     assert elo.expected(elo.elo(0.3)) == pytest.approx(0.3)
 
 
