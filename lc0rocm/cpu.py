@@ -33,7 +33,8 @@ def prepare(name: str, options: dict, file: NetFile, network: _core.Network) -> 
             return kind, options, []
         cost = trust.cost(made, _core.Backend(EXACT, network, options), list(varied(positions)))
         if cost.passes(trust.INT8):
-            return kind, options, ["; ".join([f"{name} takes {kind}: beside fp32 {cost}", *against])]
+            title = kind if name == kind else f"{name} takes {kind}"
+            return kind, options, ["; ".join([f"{title}: beside fp32 {cost}", *against])]
         against.append(f"{kind} costs this network too much: {cost}, where {trust.INT8.let_pass()} is let pass")
         if name != CPU_AUTO:
             raise Error(f"{against[0]}; use the back end cpu, or the back-end option probe=false")

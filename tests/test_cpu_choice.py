@@ -27,6 +27,7 @@ def test_the_package_s_network_plays_in_8_bits():
     loaded = loading.load_backend("", "cpu-auto", "threads=1")
     assert loaded.backend.name == "cpu-int8" and loaded.backend.info["device"].startswith("CPU, 1 thread,")
     assert re.search(f"cpu-auto takes cpu-int8: beside fp32 {NUMBERS}", "\n".join(loaded.messages))
+    assert re.search(f"^cpu-int8: beside fp32 {NUMBERS}", "\n".join(loading.load_backend("", "cpu-int8", "threads=1").messages), re.MULTILINE)
 
 
 @needs_int8
