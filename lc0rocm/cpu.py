@@ -19,7 +19,8 @@ def prepare(name: str, options: dict, file: NetFile, network: _core.Network) -> 
     if not isinstance(probe, bool):
         raise Error("back-end option probe must be true or false")
     sizes = file.architecture()
-    positions = _OF_LARGE if sizes["encoders"] * sizes["embedding"] ** 2 > _LARGE else trust.POSITIONS
+    size = sizes["encoders"] * sizes["embedding"] ** 2 + sizes["blocks"] * sizes["filters"] ** 2
+    positions = _OF_LARGE if size > _LARGE else trust.POSITIONS
     against = []
     for kind in _shorter(name, sizes["encoders"] > 0):
         try:
@@ -42,5 +43,9 @@ def prepare(name: str, options: dict, file: NetFile, network: _core.Network) -> 
 
 
 def _shorter(name: str, encoders: bool) -> tuple[str, ...]:
-    """What comes into question, fastest first. A tower's convolutions are as fast in fp32, which saves products, as in bfloat16 without AMX."""
-    return (EIGHT_BITS, BFLOAT16) if name == CPU_AUTO and encoders else (EIGHT_BITS,)
+    """What comes into question, fastest first. A tower's convolutions, for which fp32 saves products, are faster in bfloat16 by AMX alone."""
+    return (EIGHT_BITS, BFLOAT16) if name == CPU_AUTO and (encoders or _has_amx()) else (EIGHT_BITS,)
+
+
+def _has_amx() -> bool:
+    return any(name == BFLOAT16 and where.endswith("AMX") for name, _, _, where in _core.registered_backends())

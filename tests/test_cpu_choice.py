@@ -1,5 +1,6 @@
 """cpu-auto and cpu-int8: the shortest numbers play that cost the network little, and a line says which and why."""
 import os
+import pathlib
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from lc0rocm.gpu import auto
 
 WHY_NOT = {name: why_not for name, why_not, *_ in _core.registered_backends()}
 EIGHT, BFLOAT16 = WHY_NOT["cpu-int8"], WHY_NOT["cpu-bf16"]
+HAS_AMX = "amx_bf16" in pathlib.Path("/proc/cpuinfo").read_text()
 needs_int8 = pytest.mark.skipif(bool(EIGHT), reason=EIGHT)
 NUMBERS = r"policy KL \d\.\d+ in the mean .*, best move the same in [\d.]+ %, Q off by \d\.\d+"
 
@@ -56,11 +58,18 @@ def test_8_bits_by_name_are_refused_unless_unchecked(lossy):
 
 @needs_int8
 def test_a_network_without_encoders(reference):
+    """Of bfloat16 only AMX makes it faster."""
     net = str(reference / "nets" / "maia-1900.pb.gz")
-    loaded = loading.load_backend(net, "cpu-auto")
-    assert loaded.backend.name == "cpu" and any("cpu-auto takes cpu: " in line and "has none" in line for line in loaded.messages)
+    loaded, chosen = loading.load_backend(net, "cpu-auto"), "cpu-bf16" if HAS_AMX else "cpu"
+    assert loaded.backend.name == chosen and any(f"cpu-auto takes {chosen}: " in line and "has none" in line for line in loaded.messages)
     with pytest.raises(Error, match="this one has none; use the back end cpu"):
         loading.load_backend(net, "cpu-int8")
+
+
+def test_amx_is_named_where_the_processor_says_so():
+    where = {name: where for name, _, _, where in _core.registered_backends()}
+    assert where["cpu-bf16"].removesuffix(", AMX") == where["cpu"]
+    assert where["cpu-bf16"].endswith(", AMX") == HAS_AMX
 
 
 @needs_int8

@@ -199,9 +199,11 @@ std::string why_no_int8() {
 
 std::string where_here() { return where(processors(), "processor"); }
 
+std::string where_bf16() { return where_here() + (have(dnnl::cpu_isa::avx512_core_amx) ? ", AMX" : ""); }
+
 const nn::Registration kFloat("cpu", create<Type::f32>, nullptr, true, where_here);
 const nn::Registration kInt8("cpu-int8", create_int8, why_no_int8, true, where_here);
-const nn::Registration kBfloat16("cpu-bf16", create<Type::bf16>, why_no_bf16, true, where_here);
+const nn::Registration kBfloat16("cpu-bf16", create<Type::bf16>, why_no_bf16, true, where_bf16);
 
 }  // namespace
 }  // namespace cpu
