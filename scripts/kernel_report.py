@@ -5,6 +5,7 @@ Exits with 1, after one line a defect, if a kernel spills or uses scratch memory
 MATRIX_INSTRUCTIONS is missing or has another number of matrix instructions than its tiles need on a target that has such instructions.
 """
 import argparse
+import collections
 import os
 import pathlib
 import re
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 TABLE = pathlib.Path(__file__).resolve().parents[1] / "src/backends/rocm/device/targets.def"
@@ -115,29 +117,58 @@ def run(name, *arguments):
     return subprocess.run([tools[name], *map(str, arguments)], check=True, capture_output=True, text=True).stdout
 
 
-def code_objects(path, folder):
-    """(target, file) of each AMD code object in a host object."""
+def code_objects(path, folder, wanted=TARGETS):
+    """The file of each AMD code object in a host object, or of those that are wanted, by target."""
     fat = folder / "fat"
     run("llvm-objcopy", f"--dump-section=.hip_fatbin={fat}", path, folder / "host")
+    entries = {}
     for entry in run("clang-offload-bundler", "--list", "--type=o", f"--input={fat}").split():
         if "amdgcn" in entry:
             target = entry.rsplit("--", 1)[1]  # hipv4-amdgcn-amd-amdhsa--gfx9-4-generic
             if target not in TARGETS:
                 sys.exit(f"kernel_report: {path.name} has code for {target}, which is not in {TABLE.name}")
-            run("clang-offload-bundler", "--unbundle", "--type=o", f"--targets={entry}", f"--input={fat}", f"--output={folder / target}")
-            yield target, folder / target
+            if target in wanted:
+                entries[target] = entry
+    run("clang-offload-bundler", "--unbundle", "--type=o", f"--targets={','.join(entries.values())}", f"--input={fat}",
+        *(f"--output={folder / target}" for target in entries))
+    return {target: folder / target for target in entries}
 
 
-def metadata(code):
+def extract(objects, target, out):
+    """The code objects of a target, as scripts/isa_translate.py keeps them."""
+    out.mkdir(parents=True, exist_ok=True)
+    for path in objects:
+        with tempfile.TemporaryDirectory() as folder:
+            for code in code_objects(path, pathlib.Path(folder), [target]).values():
+                shutil.copyfile(code, out / f"{path.stem}.co")
+
+
+def of_each(codes, heading, *command):
+    """What a tool says of each file: one process for all, as starting it takes longer than its work."""
+    parts = re.split(heading, run(*command, *codes.values()), flags=re.M)
+    return dict(zip(codes, parts[1:], strict=True))
+
+
+def metadata(codes):
     """The compiler's record of each kernel: a dict of the fields without their leading dot."""
-    notes = run("llvm-readobj", "--notes", code).split("amdhsa.kernels:", 1)[1].split("amdhsa.target", 1)[0]
-    return [dict(re.findall(r"^(?:  - |    )\.(\w+): +(\S+)$", entry, re.M)) for entry in re.split(r"^(?=  - )", notes, flags=re.M)[1:]]
+    for path, text in of_each(codes, "^File: ", "llvm-readobj", "--notes").items():
+        notes = text.split("amdhsa.kernels:", 1)[1].split("amdhsa.target", 1)[0]
+        for entry in re.split(r"^(?=  - )", notes, flags=re.M)[1:]:
+            yield path, dict(re.findall(r"^(?:  - |    )\.(\w+): +(\S+)$", entry, re.M))
 
 
-def instructions(code):
-    """Mnemonics of each function."""
-    text = run("llvm-objdump", "--disassemble", "--no-show-raw-insn", code)
-    return {name: re.findall(r"^\t(\w+)", body, re.M) for name, body in re.findall(r"^[0-9a-f]+ <([^>]+)>:\n(.*?)(?=\n\n|\Z)", text, re.M | re.S)}
+def instructions(codes):
+    """Mnemonics of each function of each file."""
+    texts = of_each(codes, "^.*:\tfile format .*$", "llvm-objdump", "--disassemble", "--no-show-raw-insn")
+    return {(path, name): re.findall(r"^\t(\w+)", body, re.M) for path, text in texts.items()
+            for name, body in re.findall(r"^[0-9a-f]+ <([^>]+)>:\n(.*?)(?=\n\n|\Z)", text, re.M | re.S)}
+
+
+def kernel_names(symbols):
+    """As in the source, with template arguments, by symbol."""
+    text = run("llvm-cxxfilt", *symbols).splitlines()
+    return {symbol: re.sub(r"^void |\(.*", "", line.replace("(anonymous namespace)::", "")).replace("rocm::", "")
+            for symbol, line in zip(symbols, text, strict=True)}
 
 
 def occupancy(target, vgprs, agprs, lds, waves_per_block):
@@ -152,13 +183,12 @@ def occupancy(target, vgprs, agprs, lds, waves_per_block):
     return int(min(of.most_waves, by_registers, by_lds))
 
 
-def examine(path, target, code):
-    """A row of the report and the defects of each kernel."""
-    bodies = instructions(code)
-    for kernel in metadata(code):
-        name = run("llvm-cxxfilt", kernel["name"]).strip()
-        name = re.sub(r"^void |\(.*", "", name.replace("(anonymous namespace)::", "")).replace("rocm::", "")
-        body = bodies[kernel["name"]]
+def examine(target, codes):
+    """Of each kernel in the code objects of a target a row of the report, and the defects."""
+    bodies, kernels = instructions(codes), list(metadata(codes))
+    names = kernel_names(sorted({kernel["name"] for _, kernel in kernels}))
+    for path, kernel in kernels:
+        name, body = names[kernel["name"]], bodies[path, kernel["name"]]
         matrix = sum(m.startswith(("v_wmma", "v_mfma", "v_swmmac", "v_smfmac")) for m in body)
         stores = sum(m.startswith(("global_store", "flat_store", "buffer_store", "global_atomic")) for m in body)
         value = {key: int(kernel.get(key, 0)) for key in ("vgpr_count", "agpr_count", "sgpr_count", "group_segment_fixed_size",
@@ -181,15 +211,23 @@ def main():
     parser.add_argument("objects", nargs="+", type=pathlib.Path, help="objects of kernels/*.hip")
     parser.add_argument("--rocm", type=pathlib.Path, default="/opt/rocm", help="where ROCm is, for its LLVM tools")
     parser.add_argument("--output", type=pathlib.Path, help="write the table there instead of printing it")
+    parser.add_argument("--code", nargs=2, metavar=("TARGET", "FOLDER"), help="instead of that: leave TARGET's code objects in FOLDER, NAME.co of NAME.o")
     options = parser.parse_args()
     find_tools(options.rocm)
+    if options.code:
+        return extract(options.objects, options.code[0], pathlib.Path(options.code[1]))
     rows, defects = [], []
-    for path in options.objects:
-        with tempfile.TemporaryDirectory() as folder:
-            for target, code in code_objects(path, pathlib.Path(folder)):
-                for row, found in examine(path, target, code):
-                    rows.append(row)
-                    defects += found
+    with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(os.cpu_count()) as pool:
+        codes = collections.defaultdict(dict)  # by target: a disassembler keeps to the first one's instructions
+        for path in options.objects:
+            own = pathlib.Path(folder, path.stem)
+            own.mkdir()
+            for target, code in code_objects(path, own).items():
+                codes[target][path] = code
+        for found in pool.map(lambda item: list(examine(*item)), codes.items()):
+            for row, more in found:
+                rows.append(row)
+                defects += more
     for pattern, _ in MATRIX_INSTRUCTIONS:
         if not any(pattern.search(row[-1]) for row in rows):
             defects.append(f"no kernel is called {pattern.pattern}: was it renamed? its matrix instructions are not checked")
