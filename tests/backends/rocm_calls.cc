@@ -25,6 +25,13 @@ int open_stream(const char* without, const char* plans) {
     calls::stream = std::make_unique<rocm::Stream>(device, *calls::planner);
   });
 }
+int wait_for_two_fills(int patience_ms) {
+  return calls::guarded([&] {
+    const rocm::DeviceMemory memory(1);
+    for (int i = 0; i < 2; ++i) rocm::check(hipMemsetAsync(memory.as<void>(), i, 1, *calls::stream), "filling");
+    calls::stream->wait(std::chrono::milliseconds(patience_ms));
+  });
+}
 const char* plans() { return (text = calls::planner->plans()).c_str(); }
 void configure(const char* settings) { hip_emulated_configure(settings); }
 size_t live_objects() { return hip_emulated_live_objects(); }

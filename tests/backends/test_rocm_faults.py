@@ -13,6 +13,7 @@ import pytest
 
 from emulated import write_net
 from lc0rocm import _core
+from rocm_calls import Calls
 
 SMALL = {"max_batch": 4, "streams": 1, "warm_up": False}
 # Where calls fail: the first ones, which load, and later ones, which evaluate plainly, capture a graph, and launch it.
@@ -204,6 +205,15 @@ def test_a_larger_batch_than_was_ever_met_has_more_time(machine, case):
     works = (machine.calls("hang")["hang"] - before) // 4
     machine.configure(f"blocks=0 slow={9_000_000 // works}")
     backend.evaluate(*(np.resize(part, (32, *part.shape[1:])) for part in case[1]))
+
+
+def test_a_process_that_was_stopped_accuses_no_gpu(machine):
+    """Work was not done when it looked; it was stopped; then it looks again before it trusts the clock."""
+    calls = Calls(32)
+    calls.reopen()
+    machine.configure("stop=300")
+    calls.check(calls.lib.wait_for_two_fills(100))
+    calls.lib.close_stream()
 
 
 def test_a_gpu_that_hangs_is_given_up(machine, tmp_path):

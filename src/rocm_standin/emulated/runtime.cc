@@ -119,7 +119,9 @@ void finish(Queue& queue, std::uint64_t count) {
 hipError_t query(Queue& queue, std::uint64_t count) {
   const std::scoped_lock running(queue.running);
   if (queue.taken < count) (void)run_until(queue, queue.taken + (count - queue.taken + 1) / 2);
-  return queue.taken < count ? hipErrorNotReady : lost(queue.device);
+  if (queue.taken >= count) return lost(queue.device);
+  std::this_thread::sleep_for(std::chrono::milliseconds(settings().stop_ms));
+  return hipErrorNotReady;
 }
 
 std::uint64_t enqueued(Queue& queue) {

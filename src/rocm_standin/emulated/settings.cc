@@ -58,6 +58,7 @@ Settings parse(const std::string& words) {
     else if (key == "hipblaslt" && value == "exits") s.hipblaslt_exits = true;
     else if (key == "hipblaslt" && value == "works") s.hipblaslt_exits = false;
     else if (key == "slow") s.slow_us = std::stoi(value);
+    else if (key == "stop") s.stop_ms = std::stoi(value);
     else if (key == "fail") set_trigger(value);
     else throw std::invalid_argument("ROCM_EMULATED: unknown setting " + word);
   }

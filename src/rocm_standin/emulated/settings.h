@@ -17,6 +17,7 @@
 //   hipblaslt=works   exits: creating its handle ends the process, as the real one does where it finds no kernels
 //   streams=late      late: work starts when the host waits for it; eager: at once
 //   slow=0            microseconds that each piece of work takes longer
+//   stop=0            milliseconds for which the host is stopped, as by SIGSTOP, where the answer of a query was that work is not done
 //   fail=KIND:N       the N-th call of KIND from now on fails, once; KIND:N+ all from the N-th on; KIND:N@D and KIND:N+@D count and
 //                     fail on device D alone. Several fail= may be given.
 //                     alloc: out of memory. copy, launch, gemm, conv: the call is refused. fault: the N-th kernel or library
@@ -48,7 +49,7 @@ struct Settings {
   bool compare = false;
   size_t blocks = kAll;
   bool late = true;
-  int slow_us = 0;
+  int slow_us = 0, stop_ms = 0;
   bool hipblaslt_exits = false;
 };
 
