@@ -6,7 +6,7 @@
     scripts/isa_check.py --kernel "attention or layer_norm"     tests/kernels, those that pytest's -k names; "" for all
     scripts/isa_check.py --game -t gfx1100         20 moves at few nodes by rocm-fp16, through UCI
     scripts/isa_check.py --faults                  what the checks must find: wrong copies of the kernels
-    scripts/isa_check.py --short                   passes of an attention net and of two towers on gfx1100
+    scripts/isa_check.py --short                   passes of an attention net, also in 8 bits, and of two towers on gfx1100
     scripts/isa_check.py --table                   all of it on all targets, and docs/amd_verification.md's tables from it
 
 Outputs are compared with the back end cpu, and the memory that each launch writes with what the same source, compiled for this CPU, makes
@@ -169,13 +169,20 @@ def run_passes(machine, target, name, path, kinds, batches, options=OURS, blocks
 
 
 def run_parts(machine, target, kinds):
-    """The nets of PARTS, whose memory has what earlier passes left where no block ran, and the one with a library."""
+    """The nets of PARTS, whose memory has what earlier passes left where no block ran."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'net.pb'
         for name, (batch, of, shape) in PARTS.items():
             make_net.write_net(make_net.make_net(seed=1, **shape), path)
             yield from run_passes(machine, target, name, path, [k for k in of if k in kinds], [batch], blocks=3)
-        for name, (family, of, options) in OTHERWISE.items():
+
+
+def run_otherwise(machine, target, kinds, names):
+    """Nets of OTHERWISE."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / 'net.pb'
+        for name in names:
+            family, of, options = OTHERWISE[name]
             make_net.write_net(make_net.make_net(seed=1, **NETS[family]), path)
             yield from run_passes(machine, target, name, path, [k for k in of if k.replace('int8', 'fp16') in kinds], [1], OURS | options)
 
@@ -194,12 +201,13 @@ def run_nets(machine, target, nets, kinds, batches):
             yield from run_passes(machine, target, name, path, kinds, batches)
 
 
-def passes(targets, nets, kinds, batches, parts=False):
-    """Of each target the nets, and with `parts` those of PARTS. Prints and returns the records."""
+def passes(targets, nets, kinds, batches, parts=False, otherwise=()):
+    """Of each target the nets, those of OTHERWISE that are named, and with `parts` those of PARTS. Prints and returns the records."""
     machine, records = Machine(), []
     for target in targets:
         translated(target)
-        for record in itertools.chain(run_nets(machine, target, nets, kinds, batches), run_parts(machine, target, kinds) if parts else []):
+        for record in itertools.chain(run_nets(machine, target, nets, kinds, batches), run_parts(machine, target, kinds) if parts else [],
+                                      run_otherwise(machine, target, kinds, otherwise)):
             print(summary(record), flush=True)
             records.append(record)
     return records
@@ -271,9 +279,9 @@ def main():
     targets = options.targets or TARGETS
     try:
         if options.short:
-            passes(['gfx1100'], ['attention', 'tower', 'narrow tower'], ['rocm-fp16'], [1])
+            passes(['gfx1100'], ['attention', 'tower', 'narrow tower'], ['rocm-fp16'], [1], otherwise=['attention in 8 bits'])
         if options.passes or options.nets:
-            passes(targets, options.nets or NETS, options.kinds, options.batches, parts=options.passes)
+            passes(targets, options.nets or NETS, options.kinds, options.batches, parts=options.passes, otherwise=OTHERWISE if options.passes else ())
         if options.kernel is not None:
             kernel_tests(targets, options.kernel)
         if options.faults:

@@ -105,7 +105,7 @@ def count_table(net, batch):
 def write(targets):
     """Runs everything on these targets and writes the tables; the kernels' own tests on those of isa_check.TARGETS. Raises Failure."""
     began = time.monotonic()
-    passes = isa_check.passes(targets, isa_check.NETS, isa_check.KINDS, [1, 3], parts=True)
+    passes = isa_check.passes(targets, isa_check.NETS, isa_check.KINDS, [1, 3], parts=True, otherwise=isa_check.OTHERWISE)
     tests = isa_check.kernel_tests([t for t in targets if t in isa_check.TARGETS], '')
     check(targets, passes, tests)
     games = [isa_check.game(t) for t in targets[:1]]
