@@ -30,7 +30,8 @@ class Cost(NamedTuple):
         return f"KL {self.policy}, the best move another in {self.moves:.0%}, Q off by {self.q}"
 
 
-INT8 = Cost(0.001, np.inf, 0.05, 0.01, np.inf)  # what is let pass of 8-bit weights and products
+INT8 = Cost(0.001, np.inf, 0.05, 0.01, np.inf)  # what is let pass of 8-bit weights and products,
+FP8 = INT8._replace(policy=0.004)  # and of those of floating-point numbers
 
 
 class Tally:

@@ -24,6 +24,7 @@ class Target(NamedTuple):
     stands_for: str
     fragment_rows: int
     instructions: int
+    fp8: str
     registers: int
     granule: int
     most_waves: int
@@ -70,14 +71,23 @@ def gemm_int8(target, tile):
     return tile_rows * tile_cols // (rows * 16) * (2 * rows) // 128 * 64 // rows * target.instructions
 
 
-INT8_ROWS_TILES = [(64, 64, 128), (128, 64, 128), (128, 128, 256), (256, 128, 512)]  # of gemm_int8_rows: rows, cols, threads; its steps have 64 bytes of a row
+NUMBERS = ["kInt8", "kFp8", "kFp8Fnuz"]  # of rows8.h
+ROWS8_TILES = [(64, 64, 128), (128, 64, 128), (128, 128, 256), (256, 128, 512)]  # of gemm_rows8: rows, cols, threads; its steps have 64 bytes of a row
 
 
-def gemm_int8_rows(target, tile):
+def has_numbers(target, kind):
+    """Whether a target has matrix instructions for a kind of rows8.h."""
+    return bool(target.instructions) and target.fp8 == NUMBERS[kind] if kind else bool(target.instructions)
+
+
+def gemm_rows8(target, tile, kind):
     rows = target.fragment_rows
-    tile_rows, tile_cols, threads = INT8_ROWS_TILES[tile]
+    tile_rows, tile_cols, threads = ROWS8_TILES[tile]
     fragments = tile_rows * tile_cols // (rows * 16) * (2 * rows) // threads  # of a wave
-    twice = 2 if target.multiply_adds == 512 or rows == 16 else 1  # an instruction takes 8 bytes of each lane, or four of gfx908's and gfx90a's
+    if not has_numbers(target, kind):
+        return 0
+    # An instruction takes 8 bytes of each lane, or four of gfx908's and gfx90a's, or 16 of gfx950's for whole numbers.
+    twice = 2 if target.multiply_adds == 512 or rows == 16 or (target.instructions == 2 and kind) else 1
     return fragments * 32 // rows * target.instructions * twice
 
 
@@ -90,13 +100,14 @@ def tower(target, channels, threads):
     return 3 * turn * my_columns * my_tiles * target.instructions
 
 
+ROWS8 = re.compile(r"gemm_rows8<(\d), (\d)>")
 # A kernel's demangled name and the number of matrix instructions it must have, from its template arguments.
 MATRIX_INSTRUCTIONS = [
     (re.compile(r"attention_half<(\d+), \w+, \w+, (\d+)>"),
      lambda target, match: attention_half(target, int(match[1]), int(match[2]))),
     (re.compile(r"gemm_half<(\d), \w+>"), lambda target, match: gemm_half(target, int(match[1]))),
     (re.compile(r"gemm_int8<(\d), \w+>"), lambda target, match: gemm_int8(target, int(match[1]))),
-    (re.compile(r"gemm_int8_rows<(\d)>"), lambda target, match: gemm_int8_rows(target, int(match[1]))),
+    (ROWS8, lambda target, match: gemm_rows8(target, int(match[1]), int(match[2]))),
     (re.compile(r"tower<(\d+), (\d+)>"), lambda target, match: tower(target, int(match[1]), int(match[2]))),
 ]
 COLUMNS = ("target", "vgprs", "agprs", "sgprs", "lds", "waves", "matrix", "stores", "instructions", "kernel")
@@ -167,7 +178,7 @@ def instructions(codes):
 def kernel_names(symbols):
     """As in the source, with template arguments, by symbol."""
     text = run("llvm-cxxfilt", *symbols).splitlines()
-    return {symbol: re.sub(r"^void |\(.*", "", line.replace("(anonymous namespace)::", "")).replace("rocm::", "")
+    return {symbol: re.sub(r"^void |\(.*", "", re.sub(r"\(anonymous namespace\)::|\(rocm::Numbers\)", "", line)).replace("rocm::", "")
             for symbol, line in zip(symbols, text, strict=True)}
 
 
@@ -197,7 +208,8 @@ def examine(target, codes):
         lds = value["group_segment_fixed_size"]
         waves = occupancy(target, value["vgpr_count"], value["agpr_count"], lds, blocks)
         defects = [f"{key} is {value[key]}" for key in ("vgpr_spill_count", "sgpr_spill_count", "private_segment_fixed_size") if value[key]]
-        if not stores and (TARGETS[target].instructions or not name.startswith("gemm_int8_rows")):  # which nobody launches there
+        rows8 = ROWS8.search(name)
+        if not stores and not (rows8 and not has_numbers(TARGETS[target], int(rows8[2]))):  # which nobody launches there
             defects.append("no global store: it computes nothing")
         for pattern, expected in MATRIX_INSTRUCTIONS:
             if (match := pattern.search(name)) and TARGETS[target].instructions and matrix != (wanted := expected(TARGETS[target], match)):

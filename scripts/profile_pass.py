@@ -46,7 +46,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("nets", nargs="+")
     parser.add_argument("--batch", nargs="+", type=int, default=[1])
-    parser.add_argument("--kind", default="rocm-fp16", choices=[*cuda_check.KINDS, "rocm-int8"])
+    parser.add_argument("--kind", default="rocm-fp16", choices=[*cuda_check.KINDS, "rocm-int8", "rocm-fp8"])
     parser.add_argument("--measure", type=float, default=26, help="seconds")
     parser.add_argument("--top", type=int, default=12, help="kernels to show")
     options = parser.parse_args()

@@ -22,7 +22,7 @@ BELOW = {
     "bindings": {"chess", "nn", "syzygy", "search", "backends"},
     "rocm_standin": set(),
 }
-KNOW_ARCHITECTURES = {"wave.h", "mma.h", "mma_int8.h"}
+KNOW_ARCHITECTURES = {"wave.h", "mma.h", "mma8.h", "fp8.h"}
 
 
 def test_ruff():

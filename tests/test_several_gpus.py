@@ -80,7 +80,7 @@ def test_a_gpu_that_is_asked_for_works_alone(machine, weights, verdicts):
     (False, {}, {}, ("rocm-fp16", None, 64)),
     (True, {}, {"rocm-fp16": 0}, ("rocm", None, 64))])
 def test_8_bit_weights_are_considered_where_memory_is_slow(monkeypatch, weights, integrated, options, slow, chosen):
-    device = rocm.Device(0, "a GPU", "gfx1151", 2**34, 20, 32, integrated, False)
+    device = rocm.Device(0, "a GPU", "gfx1151", 2**34, 20, 32, integrated, False, False)
     speeds = {"rocm": {"8": 20, "16": 30, "64": 50}, "rocm-fp16": {"8": 40, "16": 60, "64": 100}, "int8": {"8": 80, "16": 98, "64": 99}}
 
     def judge(subject, wish, tell, stop=None):
@@ -95,13 +95,14 @@ def test_8_bit_weights_are_considered_where_memory_is_slow(monkeypatch, weights,
     assert (choice.name, choice.options.get("weights"), choice.options["max_batch"]) == chosen
 
 
-@pytest.mark.parametrize("matrix, encoders, speed, chosen", [
-    (True, True, 120, "rocm-int8"), (True, True, 102, "rocm-fp16"),  # not worth larger batches
-    (True, True, 0, "rocm-fp16"),  # refused
-    (False, True, 120, "rocm-fp16"), (True, False, 120, "rocm-fp16")])
-def test_8_bit_products_are_considered_where_there_are_some(monkeypatch, weights, matrix, encoders, speed, chosen):
-    device = rocm.Device(0, "a GPU", "gfx942", 2**34, 304, 64, False, matrix)
-    speeds = {"rocm": {"64": 50, "256": 60}, "rocm-fp16": {"64": 98, "256": 100}, "rocm-int8": {"64": 60, "256": speed}}
+@pytest.mark.parametrize("matrix, fp8, encoders, speed, chosen", [
+    (True, True, True, 120, "rocm-int8"), (True, True, True, 102, "rocm-fp16"),  # not worth larger batches
+    (True, True, True, 0, "rocm-fp8"),  # refused
+    (True, False, True, 0, "rocm-fp16"), (False, False, True, 120, "rocm-fp16"), (True, True, False, 120, "rocm-fp16")])
+def test_8_bit_products_are_considered_where_there_are_some(monkeypatch, weights, matrix, fp8, encoders, speed, chosen):
+    device = rocm.Device(0, "a GPU", "gfx942", 2**34, 304, 64, False, matrix, fp8)
+    speeds = {"rocm": {"64": 50, "256": 60}, "rocm-fp16": {"64": 98, "256": 100}, "rocm-int8": {"64": 60, "256": speed},
+              "rocm-fp8": {"64": 50, "256": 103 if speed else 110}}
     asked = []
 
     def judge(subject, wish, tell, stop=None):
@@ -112,7 +113,7 @@ def test_8_bit_products_are_considered_where_there_are_some(monkeypatch, weights
     monkeypatch.setattr(probe, "probe", judge)
     monkeypatch.setattr(rocm, "load", lambda: rocm.Rocm(None, (device,), "", ""))
     choice = auto._choose(device, auto._Request({}, weights, [], encoders, lambda _: None, threading.Event()))
-    assert choice.name == chosen and ("rocm-int8" in asked) == (matrix and encoders)
+    assert choice.name == chosen and ("rocm-int8" in asked, "rocm-fp8" in asked) == (matrix and encoders, fp8 and encoders)
     assert any("rocm-int8 fails its check" in line for line in choice.messages) == (speed == 0)
 
 

@@ -131,6 +131,21 @@ def test_8_bit_products_likewise(emulated_gpu, path, outliers, passes):
             loading.load_backend(file, "rocm-int8", "max_batch=2,streams=1,warm_up=false,probe=true")
 
 
+@pytest.mark.parametrize("outliers", ["rows", "columns"])
+def test_floating_point_products_lose_no_more_by_outliers(emulated_gpu, path, outliers):
+    """Their numbers are as fine when they are small."""
+    assert 1e-4 < cost_of(path(outliers), "rocm-fp8").policy < trust.FP8.policy
+
+
+def test_floating_point_products_have_a_limit_of_their_own(emulated_gpu, path, monkeypatch):
+    importlib.import_module("lc0rocm._rocm")
+    network, options = net.load(path()).core(), dict(max_batch=1, streams=1, warm_up=False)
+    for kind, policy, said in (("rocm-fp8", 0.0039, ""), ("rocm-fp8", 0.0041, "where KL 0.004"), ("rocm-int8", 0.0039, "where KL 0.001")):
+        monkeypatch.setattr(trust, "cost", lambda backend, *_, policy=policy: trust.Cost(policy if "products" in backend.info["device"] else 0, 0, 0, 0, 0))
+        _, why_not = examine._trust(_core.Backend(kind, network, options), network, options)
+        assert why_not == said or said and said in why_not and "take rocm-fp16" in why_not
+
+
 def test_something_else_is_to_blame_where_full_weights_are_wrong_too(emulated_gpu, path, monkeypatch):
     """A library, which is then left out: the check raises, and does not say that this network cannot be used so."""
     importlib.import_module("lc0rocm._rocm")

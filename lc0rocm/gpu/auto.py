@@ -12,7 +12,6 @@ from lc0rocm._core import Error
 
 _NEARLY = 0.95  # of the best speed is as good: smaller batches and fewer threads make a better search
 _PRECISIONS: tuple[tuple[str, dict], ...] = (("rocm-fp16", {}), ("rocm", {}))
-_INT8: tuple[str, dict] = (rocm.INT8, {})  # where the GPU has matrix instructions and the network encoders; emulated it only takes longer
 _SHORT_WEIGHTS: tuple[str, dict] = (rocm.HALF, {"weights": "int8"})  # where memory is slow beside the units: on integrated GPUs
 _LARGEST = 256  # batch of rocm-auto; in a search larger ones gain nothing
 AGAIN = "`lc0rocm tune --again` checks it anew"
@@ -81,8 +80,15 @@ def _subjects(name: str, request: _Request) -> list[probe.Subject]:
     if name != "rocm-auto":
         return [_subject(name, device, request) for device in devices]
     return [_subject(kind, device, request._replace(options=request.options | more)) for device in devices
-            for kind, more in (*_PRECISIONS, *([_INT8] if device.matrix and request.encoders and not device.emulated else []),
+            for kind, more in (*_PRECISIONS, *_in_8_bits(device, request),
                                *([_SHORT_WEIGHTS] if device.integrated and "weights" not in request.options else []))]
+
+
+def _in_8_bits(device: rocm.Device, request: _Request) -> list[tuple[str, dict]]:
+    """Where the GPU has matrix instructions and the network encoders; emulated they only take longer."""
+    if not request.encoders or device.emulated:
+        return []
+    return [(kind, {}) for kind, can in ((rocm.INT8, device.matrix), (rocm.FP8, device.fp8)) if can]
 
 
 def _devices(devices: tuple[rocm.Device, ...], options: dict, several: bool) -> list[rocm.Device]:

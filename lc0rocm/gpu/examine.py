@@ -41,9 +41,9 @@ def examine(request: dict) -> dict | str:
     sizes = backend.info["sizes"]
     errors = request["errors"]
     if not errors:
-        int8 = options.get("weights") == "int8" or name.startswith(rocm.INT8)
-        errors = _check(backend, None if int8 else _cpu(network), planes, sizes)
-        if int8:
+        in_8_bits = options.get("weights") == "int8" or name.startswith((rocm.INT8, rocm.FP8))
+        errors = _check(backend, None if in_8_bits else _cpu(network), planes, sizes)
+        if in_8_bits:
             cost, why_not = _trust(backend, network, options)
             if why_not:
                 return why_not
@@ -73,16 +73,19 @@ def _trust(backend: _core.Backend, network: _core.Network, options: dict) -> tup
         return {}, ""
     stage = {"stage": "checking what 8 bits cost", "total": 1}
     child.progress(stage | {"done": 0})
-    all_in_8 = _core.Backend(backend.name, network, options | {"int8_batch": 1, "max_batch": 8}) if backend.name.startswith(rocm.INT8) else backend
+    products = next((kind for kind in (rocm.INT8, rocm.FP8) if backend.name.startswith(kind)), "")
+    most = trust.FP8 if products == rocm.FP8 else trust.INT8
+    all_in_8 = _core.Backend(backend.name, network, options | {"int8_batch": 1, "max_batch": 8}) if products else backend
     cost = trust.cost(all_in_8, cpu, games)  # whichever products are found to be faster so
     child.progress(stage | {"done": 1})
-    if cost.passes(trust.INT8):
+    if cost.passes(most):
         return {"policy KL": cost.policy, "other best moves": cost.moves, "mean q": cost.q, "mean m": cost.m}, ""
-    full = trust.cost(_core.Backend(backend.name.replace(rocm.INT8, rocm.HALF), network, options | {"weights": "full", "max_batch": 8}), cpu, games)
-    if not full.passes(trust.INT8):
+    half = backend.name.replace(products, rocm.HALF) if products else backend.name
+    full = trust.cost(_core.Backend(half, network, options | {"weights": "full", "max_batch": 8}), cpu, games)
+    if not full.passes(most):
         raise Error(f"without 8 bits too, answers are wrong: {full}")
     what = "weights=int8 costs it too much, leave that out" if options.get("weights") == "int8" else f"8 bits cost it too much, take {rocm.HALF}"
-    return {}, f"{what}: {cost} over {len(games)} positions, where {trust.INT8.let_pass()} is let pass"
+    return {}, f"{what}: {cost} over {len(games)} positions, where {most.let_pass()} is let pass"
 
 
 def _check(backend: _core.Backend, cpu: _core.Backend | None, planes, sizes: list[int]) -> dict[str, float]:

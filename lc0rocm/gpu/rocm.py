@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from lc0rocm.gpu import child, libraries, remember
 from lc0rocm._core import Error
 
-HALF, INT8 = "rocm-fp16", "rocm-int8"  # back ends
+HALF, INT8, FP8 = "rocm-fp16", "rocm-int8", "rocm-fp8"  # back ends
 LIBRARIES = ("hipblaslt", "rocblas", "miopen")  # that the back end can do without
 _PATIENCE_S = 60  # for a driver that wakes up; one that hangs takes longer
 _MODULE = "lc0rocm._rocm"
@@ -31,6 +31,7 @@ class Device(NamedTuple):
     wave: int  # lanes
     integrated: bool
     matrix: bool = True  # has matrix instructions, so that products can be in 8 bits
+    fp8: bool = True  # some of them for floating-point numbers of 8 bits
 
     @property
     def emulated(self) -> bool:

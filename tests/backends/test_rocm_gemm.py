@@ -15,20 +15,21 @@ from rocm_calls import Calls  # noqa: E402
 
 
 class Asked(C.Structure):
-    _fields_ = [*((name, C.c_void_p) for name in "y side x w bias skip norm int8 scales".split()),
-                *((name, C.c_int) for name in "batch rows cols depth side_cols one_w in_place activation".split())]
+    _fields_ = [*((name, C.c_void_p) for name in "y side x w bias skip norm w8 scales".split()),
+                *((name, C.c_int) for name in "batch rows cols depth side_cols one_w in_place activation kind rows8".split())]
 
 
 class Products(Calls):
-    def run(self, x, w, bias=None, activation='none', norm=None, skip=None, side=0, in_place=False, scales=None, measure_s=0):
+    def run(self, x, w, bias=None, activation='none', norm=None, skip=None, side=0, in_place=False, scales=None, kind='int8', full=None,
+            measure_s=0):
         """x (batch, rows, depth), w (1 or batch, cols, depth); norm (2, cols): gain and shift, and skip, or None; side: columns in an array
-        of their own; scales (cols): w (1, cols, depth) is int8."""
+        of their own; scales (cols): w (1, cols, depth) is in 8 bits; full: likewise in halves, for x in either, too."""
         (batch, rows, depth), cols = x.shape, w.shape[1]
         y, aside = (np.full((batch, rows, n), np.nan, x.dtype) for n in (cols - side, side))
         pointer = lambda a: None if a is None else a.ctypes.data
-        weights = (w, bias, skip, norm, None, None) if scales is None else (None, bias, skip, norm, w, np.resize(scales, -(-cols // 8) * 8))
+        weights = (w, bias, skip, norm, None, None) if scales is None else (full, bias, skip, norm, w, np.resize(scales, -(-cols // 8) * 8))
         asked = Asked(*map(pointer, (y, aside, x, *weights)), batch, rows, cols, depth, side, len(w) == 1, in_place,
-                      reference.ACTIVATIONS.index(activation))
+                      reference.ACTIVATIONS.index(activation), reference.NUMBERS.index(kind), full is not None)
         self.check(self.lib.run_product(x.dtype == np.float16, C.byref(asked), C.c_double(measure_s)))
         return np.concatenate([y, aside], 2)
 
@@ -68,9 +69,9 @@ def in_8_bits(arrays):
     return arrays | dict(w=w[None], scales=scales)
 
 
-def expected(x, w, bias, activation, norm, skip, scales=None):
+def expected(x, w, bias, activation, norm, skip, scales=None, kind='int8', full=None):
     if scales is not None:
-        w = w * scales[:, None].astype(np.float64)
+        w = reference.values_of(kind)[w] * scales[:, None].astype(np.float64)
     z = x.astype(np.float64) @ w.astype(np.float64).transpose(0, 2, 1) + (0 if bias is None else bias)
     if norm is not None:
         return reference.layer_norm(z, None, skip, *norm.astype(np.float64), 0.7, activation, 1e-3)
@@ -252,10 +253,10 @@ def test_the_auction_survives(products, fault):
 
 
 def test_the_auctions_check_sees_what_is_wrong(products):
-    for int8 in (0, 1):
-        assert products.lib.trial_accepts(0, 0, 0, int8) == 1
+    for shape in ((0, 0, 0), (1, 0, 0), (1, 0, 1), (1, 1, 1), (1, 2, 1)):  # w in 8 bits, the kind of numbers, x too
+        assert products.lib.trial_accepts(0, 0, 0, *shape) == 1
         for left_out in ((1, 0, 0), (0, 1, 0), (0, 0, 1)):
-            assert products.lib.trial_accepts(*left_out, int8) == 0
+            assert products.lib.trial_accepts(*left_out, *shape) == 0
 
 
 def test_plan_files_are_read_with_care(products):
@@ -317,9 +318,56 @@ def test_few_rows_expand_weights_in_their_load_and_many_once(products):
     assert expansions[:2] == [1, 1] and expansions[2] > 1
 
 
-@settings(max_examples=60, deadline=None)
+# of rows in 8 bits ------------------------------------------------------------
+
+def exact_rows(kind, *shape):
+    """Halves that are numbers of a kind times a power of two, the largest in each row."""
+    values = np.nan_to_num(reference.values_of(kind), nan=1)[np.random.default_rng(shape[1]).integers(0, 256, shape)]
+    values[..., 3] = reference.MOST[kind]
+    return (values.clip(-reference.MOST[kind]) / 256).astype(np.float16)
+
+
+def in_rows8(arrays, kind):
+    """x and w in halves that lose nothing in 8 bits, and w in these."""
+    _, rows, depth = arrays['x'].shape
+    full = exact_rows(kind, 1, arrays['w'].shape[1], depth)
+    w, scales = reference.quantise(full[0], kind)
+    return arrays | dict(x=exact_rows(kind, 1, rows, depth), w=w[None], scales=scales, kind=kind, full=full)
+
+
+@pytest.mark.parametrize('kind', reference.NUMBERS)
+@pytest.mark.parametrize('case', [(17, 48, 144, 'mish', False), (130, 64, 272, 'relu', False), (5, 80, 144, 'none', True)], ids=str)
+def test_all_ways_of_rows_in_8_bits_agree(products, kind, case):
+    rows, cols, depth, activation, norm = case
+    arrays = in_rows8(make(1, rows, cols, depth, np.float16, True, True, activation, norm, norm), kind)
+    name = 'int8x8' if kind == 'int8' else 'fp8x8'
+    [key] = [key for key in products.learn(arrays) if f'/{name}q/half' in key]
+    tiles = [f'{name}:{tile}' for tile in ('64x64', '128x64', '128x128', '256x128')]
+    for way in [*tiles, 'half', *(['hipblaslt:0', 'hipblaslt:1', 'hipblaslt:2'] if kind != 'int8' else [])]:
+        products.load([key], way)
+        before = products.lib.hip_emulated_calls(b'gemm')
+        close(products.run(**arrays), arrays)
+        assert way == 'half' or (products.lib.hip_emulated_calls(b'gemm') > before) == way.startswith('hipblaslt')
+        if norm:
+            close(products.run(**arrays, in_place=True), arrays)
+
+
+def test_a_side_of_rows_in_8_bits(products):
+    """By our kernel in one product, by a library in two."""
+    arrays = in_rows8(make(1, 17, 128 + 32, 272, np.float16, True, activation='relu'), 'fp8')
+    known = [key for key in products.learn(dict(arrays, side=32)) if '/fp8x8q/half' in key]
+    assert any('/side32' in key for key in known) and len(known) == 3
+    for way, calls in ('fp8x8:128x64', 0), ('apart', 2):
+        products.reopen(''.join(f'{key} {way if "/side" in key else "hipblaslt:0"} 1\n' for key in known))
+        before = products.lib.hip_emulated_calls(b'gemm')
+        close(products.run(**arrays, side=32), arrays)
+        assert products.lib.hip_emulated_calls(b'gemm') - before == calls
+
+
+@pytest.mark.parametrize('kind', reference.NUMBERS)
+@settings(max_examples=30, deadline=None)
 @given(st.data())
-def test_quantised_bit_for_bit(data):
+def test_quantised_bit_for_bit(kind, data):
     """Any rows: of zeros, of numbers near the least that there are, with an outlier; the scale of one is no matter of another."""
     rows, cols = data.draw(st.integers(1, 9)), data.draw(st.integers(1, 40))
     rng = np.random.default_rng(data.draw(st.integers(0, 999)))
@@ -331,9 +379,9 @@ def test_quantised_bit_for_bit(data):
         w = (np.rint(w) + np.float32(0.5)).clip(-126.5, 126.5)
         w[:, 0] = 127
     lib = Products(32).lib
-    numbers, scales = np.full((rows, cols), 99, np.int8), np.full(-(-rows // 8) * 8, np.nan, np.float32)
-    lib.quantise(w.ctypes.data_as(C.c_void_p), rows, cols, numbers.ctypes.data_as(C.c_void_p), scales.ctypes.data_as(C.c_void_p))
-    want, want_scales = reference.quantise(w)
+    numbers, scales = np.full((rows, cols), 99, np.uint8), np.full(-(-rows // 8) * 8, np.nan, np.float32)
+    lib.quantise(w.ctypes.data_as(C.c_void_p), rows, cols, reference.NUMBERS.index(kind), numbers.ctypes.data_as(C.c_void_p), scales.ctypes.data_as(C.c_void_p))
+    want, want_scales = reference.quantise(w, kind)
     np.testing.assert_array_equal(numbers, want)
     np.testing.assert_array_equal(scales, np.append(want_scales, np.zeros(len(scales) - rows, np.float32)))
 
@@ -343,4 +391,4 @@ def test_quantised_refuses_what_is_no_number(products):
     w[1, 3] = np.inf
     place = np.zeros(64, np.float32).ctypes.data_as(C.c_void_p)
     with pytest.raises(RuntimeError, match='of a test is no finite number: leave out weights=int8'):
-        products.check(products.lib.quantise(w.ctypes.data_as(C.c_void_p), 2, 16, place, place))
+        products.check(products.lib.quantise(w.ctypes.data_as(C.c_void_p), 2, 16, 0, place, place))

@@ -90,24 +90,32 @@ int gemm_int8(int, void* y, void* side, int side_cols, void* x, void* w, float* 
                                             Activation(activation));
   });
 }
-int gemm_int8_rows(int, void* y, void* side, int side_cols, void* x, float* row_scales, void* w, float* col_scales, void* bias, int rows, int cols,
-                   int depth, int activation, int tile) {
+// kind: of rocm::Numbers
+int gemm_rows8(int, void* y, void* side, int side_cols, void* x, float* row_scales, void* w, float* col_scales, void* bias, int rows, int cols,
+               int depth, int activation, int tile, int kind) {
   return launch([&] {
     using T = half;
-    rocm::launch_gemm_int8_rows(nullptr, P(y), P(side), side_cols, static_cast<int8_t*>(x), row_scales, static_cast<int8_t*>(w), col_scales, P(bias),
-                                rows, cols, depth, Activation(activation), tile);
+    const auto numbers = rocm::Numbers(kind);
+    rocm::launch_gemm_rows8(nullptr, P(y), P(side), side_cols, {x, row_scales, numbers}, {w, col_scales, numbers}, P(bias), rows, cols, depth,
+                            Activation(activation), tile);
   });
 }
-int quantise_rows(int, void* numbers, float* scales, void* x, int rows, int cols) {
-  return launch([&] { rocm::launch_quantise_rows(nullptr, static_cast<int8_t*>(numbers), scales, static_cast<half*>(x), rows, cols); });
+int quantise_rows(int, void* numbers, float* scales, void* x, int rows, int cols, int kind) {
+  return launch([&] { rocm::launch_quantise_rows(nullptr, {numbers, scales, rocm::Numbers(kind)}, static_cast<half*>(x), rows, cols); });
 }
-int layer_norm_int8(int, void* y, void* x, int parts, int ld, void* bias, void* skip, void* gain, void* shift, void* numbers, float* scales, int rows,
-                    int cols, float alpha, int activation, float eps) {  // of one whole product, or of its parts in float
+int activate_rows(int, void* numbers, float* scales, void* y, void* x, void* bias, int rows, int cols, int activation, int kind) {
+  return launch([&] {
+    using T = half;
+    rocm::launch_activate_rows(nullptr, {numbers, scales, rocm::Numbers(kind)}, P(y), P(x), P(bias), rows, cols, Activation(activation));
+  });
+}
+int layer_norm_8(int, void* y, void* x, int parts, int ld, void* bias, void* skip, void* gain, void* shift, void* numbers, float* scales, int rows,
+                 int cols, float alpha, int activation, float eps, int kind) {  // of one whole product, or of its parts in float
   return launch([&] {
     using T = half;
     const auto run = [&]<class Part>(Part*) {
       rocm::launch_layer_norm<Part, T>(nullptr, P(y), static_cast<Part*>(x), std::max(parts, 1), ld, P(bias), P(skip), P(gain), P(shift), rows, cols,
-                                       alpha, Activation(activation), eps, static_cast<int8_t*>(numbers), scales);
+                                       alpha, Activation(activation), eps, {numbers, scales, rocm::Numbers(kind)});
     };
     parts ? run(static_cast<float*>(nullptr)) : run(static_cast<half*>(nullptr));
   });

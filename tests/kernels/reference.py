@@ -62,12 +62,43 @@ def patches(x):
     return np.stack([board[:, r:r + 8, f:f + 8] for r in range(3) for f in range(3)], 3).reshape(len(x), 64, 9, -1)
 
 
-def quantise(w):
-    """Rows of w as int8, rounded to nearest even, and the scale of each, in float32: bit for bit what the back end makes."""
-    scales = np.abs(w.astype(np.float32)).max(1) / np.float32(127)
+NUMBERS = ['int8', 'fp8', 'fp8_fnuz']  # of 8 bits, in the order of rows8.h
+MOST = {'int8': 127, 'fp8': 448, 'fp8_fnuz': 240}
+
+
+def values_of(kind):
+    """What the 256 numbers of a kind are, by their bits, in float64: those of fp8 (e4m3) by their definition."""
+    bits = np.arange(256)
+    if kind == 'int8':
+        return bits.astype(np.uint8).view(np.int8).astype(float)
+    bias = 8 if kind == 'fp8_fnuz' else 7
+    exponent, mantissa = bits >> 3 & 15, bits & 7
+    sizes = np.where(exponent > 0, (1 + mantissa / 8) * 2.0 ** (exponent - bias), mantissa / 8 * 2.0 ** (1 - bias))
+    values = np.where(bits >= 128, -sizes, sizes)
+    values[[128] if kind == 'fp8_fnuz' else [127, 255]] = np.nan
+    return values
+
+
+def nearest(x, kind):
+    """The bits of the numbers nearest to float64s, within the range; of two as near the one that is even."""
+    if kind == 'int8':
+        return np.rint(x).clip(-127, 127).astype(np.int8).view(np.uint8)
+    sizes = values_of(kind)[:128]
+    sizes = sizes[np.isfinite(sizes)]
+    size = np.abs(x).clip(max=sizes[-1])
+    above = np.searchsorted(sizes, size).clip(1)
+    low, high = size - sizes[above - 1], sizes[above] - size
+    bits = np.where((low < high) | ((low == high) & (above % 2 == 1)), above - 1, above)
+    sign = np.signbit(x) & ((kind == 'fp8') | (bits > 0))  # FNUZ has one zero
+    return (bits + 128 * sign).astype(np.uint8)
+
+
+def quantise(w, kind='int8'):
+    """Bits of the rows of w in numbers of a kind, rounded to nearest even, and the scale of each, in float32: bit for bit what the back end makes."""
+    scales = np.abs(w.astype(np.float32)).max(1) / np.float32(MOST[kind])
     with np.errstate(divide='ignore', invalid='ignore'):
-        q = np.rint(w.astype(np.float32) / scales[:, None])
-    return np.where(scales[:, None] > 0, q.clip(-127, 127), 0).astype(np.int8), scales
+        q = np.where(scales[:, None] > 0, w.astype(np.float32) / scales[:, None], 0)
+    return nearest(q.astype(float), kind), scales
 
 
 def squeeze_excitation(z, w1, b1, w2, b2, activation):

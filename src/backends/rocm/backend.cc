@@ -1,4 +1,4 @@
-// The back ends rocm (fp32), rocm-fp16 and rocm-int8 (fp16 with the products of encoders in 8 bits): one GPU, weights shared by all sessions,
+// The back ends rocm (fp32), rocm-fp16, rocm-int8 and rocm-fp8 (fp16 with the products of encoders in 8 bits): one GPU, weights shared by all sessions,
 // a stream a session.
 #include "nn/backend.h"
 
@@ -38,12 +38,15 @@ bool weights_in_8_bits(const nn::Options& options) {
   return weights == "int8";
 }
 
-// Throws Error where there is nothing that rocm-int8 could compute in 8 bits.
-void check_int8_products(const Device& device, const nn::Description& description) {
-  if (!has_matrix_instructions(device.architecture))
-    throw Error("rocm-int8 needs matrix instructions, which " + device.name + " (" + device.architecture + ") has not: take rocm-fp16");
+// What the products of encoders are in, which `fp8` says or else whole numbers. Throws Error where there are none of such.
+Numbers products_in(const Device& device, const nn::Description& description, bool fp8) {
+  const std::string name = fp8 ? "rocm-fp8" : "rocm-int8", on = ", which " + device.name + " (" + device.architecture + ") has not: take ";
+  const std::optional<Numbers> floating = fp8_of(device.architecture);
+  if (fp8 && !floating) throw Error(name + " needs matrix instructions for floating-point numbers of 8 bits" + on + "rocm-int8 or rocm-fp16");
+  if (!has_matrix_instructions(device.architecture)) throw Error(name + " needs matrix instructions" + on + "rocm-fp16");
   if (description.encoders.empty())
-    throw Error("rocm-int8 computes the products of encoders in 8 bits, and this network has no encoders: take rocm-fp16");
+    throw Error(name + " computes the products of encoders in 8 bits, and this network has no encoders: take rocm-fp16");
+  return fp8 ? *floating : Numbers::kInt8;
 }
 
 nn::Description described(std::shared_ptr<const nn::Network> network, bool with_moves_left) {
@@ -53,21 +56,19 @@ nn::Description described(std::shared_ptr<const nn::Network> network, bool with_
 }
 
 // Options: gpu (index), max_batch, streams (search threads that keep the GPU busy), mlh (moves left), graphs (capture passes), warm_up
-// (run all batch sizes at start), weights (full, int8), int8_batch (of rocm-int8: the smallest whose products are all
+// (run all batch sizes at start), weights (full, int8), int8_batch (of rocm-int8 and rocm-fp8: the smallest whose products are all
 // computed so; 0: which of them was measured), without, plans, measure (seconds; see planner.h).
 //
 // All sessions on the GPU are made at the start, one more than `streams`: while they are at work, another thread gathers. Each batch
 // borrows one, so that threads may be as many as they like and nothing has to be made in a game.
+enum class Products { kInFull, kInInt8, kInFp8 };
+
 template <class T>
 class RocmBackend final : public nn::Backend {
  public:
-  RocmBackend(std::shared_ptr<const nn::Network> network, const nn::Options& options, bool products_in_8_bits)
+  RocmBackend(std::shared_ptr<const nn::Network> network, const nn::Options& options, Products products)
       : device_(device_of(options)),
-        gpu_(new Gpu(device_, described(std::move(network), options.flag("mlh", true)),
-                     {weights_in_8_bits(options), products_in_8_bits, products_in_8_bits ? count(options, "int8_batch", 0, 0, kMaxBatch) : 0},
-                     options.text("without", ""), options.text("plans", "")),
-             Forsake{device_.index}) {
-    if (products_in_8_bits) check_int8_products(device_, gpu_->model.description());
+        gpu_(make_gpu(described(std::move(network), options.flag("mlh", true)), options, products), Forsake{device_.index}) {
     const bool graphs = options.flag("graphs", true);
     const double measure_s = options.number("measure", 0);
     if (!(measure_s >= 0 && measure_s <= kMostMeasureS))
@@ -91,7 +92,8 @@ class RocmBackend final : public nn::Backend {
     info_.best_batch = std::min(info_.max_batch, 256);
     for (int size = 0; size < info_.max_batch;) info_.sizes.push_back(size = ladder_step(size + 1, info_.max_batch));
     info_.device = device_.name + " (" + device_.architecture + "), " + (sizeof(T) == 4 ? "fp32" : "fp16") +
-                   (products_in_8_bits ? ", int8 products" : "") + (weights_in_8_bits(options) ? ", int8 weights" : "") +
+                   (products == Products::kInInt8 ? ", int8 products" : products == Products::kInFp8 ? ", fp8 products" : "") +
+                   (weights_in_8_bits(options) ? ", int8 weights" : "") +
                    (graphs ? ", graphs" : "") + shrunk;
   }
 
@@ -103,12 +105,21 @@ class RocmBackend final : public nn::Backend {
 
  private:
   struct Gpu {
-    Gpu(const Device& device, nn::Description description, EightBits int8, const std::string& without, const std::string& plans)
-        : planner(device, without, plans), model(std::move(description), int8) {}
+    Gpu(const Device& device, nn::Description description, EightBits eight_bits, const std::string& without, const std::string& plans)
+        : planner(device, without, plans), model(std::move(description), eight_bits) {}
     Planner planner;
     Model<T> model;
     std::vector<std::unique_ptr<GpuSession<T>, Forsake>> sessions;
   };
+
+  Gpu* make_gpu(nn::Description description, const nn::Options& options, Products products) const {
+    EightBits eight_bits{.weights = weights_in_8_bits(options)};
+    if (products != Products::kInFull) {
+      eight_bits.products = products_in(device_, description, products == Products::kInFp8);
+      eight_bits.always_from = count(options, "int8_batch", 0, 0, kMaxBatch);
+    }
+    return new Gpu(device_, std::move(description), eight_bits, options.text("without", ""), options.text("plans", ""));
+  }
 
   class Borrower final : public nn::Session {
    public:
@@ -187,15 +198,16 @@ class RocmBackend final : public nn::Backend {
   std::vector<GpuSession<T>*> idle_;
 };
 
-template <class T, bool kProductsIn8Bits = false>
+template <class T, Products kProducts = Products::kInFull>
 std::unique_ptr<nn::Backend> create(std::shared_ptr<const nn::Network> network, const nn::Options& options) {
-  return std::make_unique<RocmBackend<T>>(std::move(network), options, kProductsIn8Bits);
+  return std::make_unique<RocmBackend<T>>(std::move(network), options, kProducts);
 }
 
 // ROCM_SUFFIX is "" but in the second module of an emulated build.
 const nn::Registration kFloat("rocm" ROCM_SUFFIX, create<float>, why_no_device);
 const nn::Registration kHalf("rocm-fp16" ROCM_SUFFIX, create<half>, why_no_device);
-const nn::Registration kInt8("rocm-int8" ROCM_SUFFIX, create<half, true>, why_no_device);
+const nn::Registration kInt8("rocm-int8" ROCM_SUFFIX, create<half, Products::kInInt8>, why_no_device);
+const nn::Registration kFp8("rocm-fp8" ROCM_SUFFIX, create<half, Products::kInFp8>, why_no_device);
 
 }  // namespace
 }  // namespace rocm

@@ -23,7 +23,7 @@ namespace {
 using nn::Activation;
 
 constexpr int kSquares = 64, kScores = kSquares * kSquares, kPieces = 12, kPolicyPlanes = 80;
-constexpr int kInt8Step = 16;  // 8-bit weights have rows of 16-byte pieces
+constexpr int kStep8 = 16;  // 8-bit weights have rows of 16-byte pieces
 
 int round_up_8(int n) { return (n + 7) / 8 * 8; }
 
@@ -68,11 +68,12 @@ std::string structure_of(const std::vector<nn::Layer>& layers, bool int8_weights
 template <class T>
 class Forward {
  public:
-  Forward(Weights& weights, Stream& stream, EightBits int8, int batch, const PassWay& way, Probe* probe)
-      : weights_(weights), stream_(stream), arena_(stream.arena()), int8_(int8), batch_(batch), way_(way), probe_(probe) {}
+  Forward(Weights& weights, Stream& stream, EightBits eight_bits, int batch, const PassWay& way, Probe* probe)
+      : weights_(weights), stream_(stream), arena_(stream.arena()), eight_bits_(eight_bits), batch_(batch), way_(way), probe_(probe) {}
   // The same pass, queued elsewhere.
   Forward(const Forward& main, Stream& stream)
-      : weights_(main.weights_), stream_(stream), arena_(main.arena_), int8_(main.int8_), batch_(main.batch_), way_(main.way_), probe_(main.probe_) {}
+      : weights_(main.weights_), stream_(stream), arena_(main.arena_), eight_bits_(main.eight_bits_), batch_(main.batch_), way_(main.way_),
+        probe_(main.probe_) {}
 
   template <class N = T>
   N* take(std::size_t numbers) {  // so many a position
@@ -104,7 +105,7 @@ class Forward {
   }
 
   // Its last layer is a norm of a feed-forward part, or else rows are quantised here.
-  void embedding(T* tokens, Int8Rows int8, const T* tower, const nn::Embedding& e, const Input& in) {
+  void embedding(T* tokens, Rows8 x8, const T* tower, const nn::Embedding& e, const Input& in) {
     const int channels = e.dense.out();
     const Arena::Scope scope(arena_);
     const T* x = tower;
@@ -133,13 +134,13 @@ class Forward {
       launch_bias_activation<T>(stream_, tokens, tokens, table(e.dense.b), nullptr, table(e.multiply), table(e.add), kSquares * batch_,
                                 channels, e.activation);
     }
-    quantise(int8, tokens, channels);
-    if (e.feed_forward) feed_forward(tokens, int8, *e.feed_forward, "embedding");
-    show("embedding", "", tokens, int8, channels);
+    quantise(x8, tokens, channels);
+    if (e.feed_forward) feed_forward(tokens, x8, *e.feed_forward, "embedding");
+    show("embedding", "", tokens, x8, channels);
   }
 
-  // int8: what the tokens are in 8 bits, before and after; or none, for products in halves.
-  void encoder(T* tokens, Int8Rows int8, const nn::Encoder& e, const std::string& name) {
+  // x8: the tokens in 8 bits, before and after; or none, for products in halves.
+  void encoder(T* tokens, Rows8 x8, const nn::Encoder& e, const std::string& name) {
     const int width = e.out.in(), channels = e.out.out();
     {
       const Arena::Scope scope(arena_);
@@ -149,21 +150,21 @@ class Forward {
         std::optional<Beside> branch;
         if (way_.beside) branch.emplace(stream_);
         Forward side(*this, branch ? branch->stream() : stream_);
-        side.smolgen_of_tokens(bias, tokens, int8, e);
-        columns(qkv, tokens, int8, e.qkv, kSquares, 0, 3 * width);
+        side.smolgen_of_tokens(bias, tokens, x8, e);
+        columns(qkv, tokens, x8, e.qkv, kSquares, 0, 3 * width);
       } else {
         const int squeezed_channels = e.smolgen ? e.smolgen->compress.out() : 0;
         T* squeezed = take(kSquares * squeezed_channels);
-        dense(qkv, tokens, e.qkv, kSquares, Activation::kNone, squeezed, squeezed_channels, int8);
+        dense(qkv, tokens, e.qkv, kSquares, Activation::kNone, squeezed, squeezed_channels, x8);
         if (e.smolgen) smolgen(bias, squeezed, *e.smolgen, e.heads);
       }
       if (probe_) shown_attention(mixed, qkv, bias, e, name);
       else attention(mixed, qkv, bias, e);
-      normed(tokens, mixed, e.out, tokens, e.norm, kSquares, e.alpha, Activation::kNone, false, int8);
+      normed(tokens, mixed, e.out, tokens, e.norm, kSquares, e.alpha, Activation::kNone, false, {}, x8);
     }
-    show(name, ".ln1", tokens, int8, channels);
-    feed_forward(tokens, int8, e.feed_forward, name);
-    show(name, "", tokens, int8, channels);
+    show(name, ".ln1", tokens, x8, channels);
+    feed_forward(tokens, x8, e.feed_forward, name);
+    show(name, "", tokens, x8, channels);
   }
 
   void attention(T* mixed, const T* qkv, const T* bias, const nn::Encoder& e) {
@@ -192,8 +193,8 @@ class Forward {
     show(name, ".heads", mixed, {kSquares, width, e.heads, depth});
   }
 
-  void encoders(T* tokens, Int8Rows int8, const std::vector<nn::Encoder>& encoders, const char* prefix) {
-    for (std::size_t i = 0; i < encoders.size(); ++i) encoder(tokens, int8, encoders[i], prefix + std::to_string(i));
+  void encoders(T* tokens, Rows8 x8, const std::vector<nn::Encoder>& encoders, const char* prefix) {
+    for (std::size_t i = 0; i < encoders.size(); ++i) encoder(tokens, x8, encoders[i], prefix + std::to_string(i));
   }
 
   void smolgen(T* bias, const T* squeezed, const nn::Smolgen& s, int heads) {
@@ -204,7 +205,7 @@ class Forward {
     product(bias, b, s.generate, heads);
   }
 
-  void smolgen_of_tokens(T* bias, const T* tokens, Int8Rows int8, const nn::Encoder& e) {
+  void smolgen_of_tokens(T* bias, const T* tokens, Rows8 x8, const nn::Encoder& e) {
     const Arena::Scope scope(arena_);
     const nn::Smolgen& s = *e.smolgen;
     const int channels = e.out.out(), width = e.out.in(), squeezed_channels = s.compress.out();
@@ -220,27 +221,29 @@ class Forward {
       }
     }
     T* squeezed = take(kSquares * squeezed_channels);
-    columns(squeezed, tokens, int8, e.qkv, kSquares, 3 * width, squeezed_channels);
+    columns(squeezed, tokens, x8, e.qkv, kSquares, 3 * width, squeezed_channels);
     smolgen(bias, squeezed, s, e.heads);
   }
 
-  void feed_forward(T* tokens, Int8Rows int8, const nn::FeedForward& f, const std::string& name) {
+  void feed_forward(T* tokens, Rows8 x8, const nn::FeedForward& f, const std::string& name) {
     const Arena::Scope scope(arena_);
-    T* hidden = take(kSquares * f.dense1.out());
-    dense(hidden, tokens, f.dense1, kSquares, f.activation, nullptr, 0, int8);
-    show(name, ".hidden", hidden, {kSquares, f.dense1.out()});
-    normed(tokens, hidden, f.dense2, tokens, f.norm, kSquares, f.alpha, Activation::kNone, false, int8);
+    const int width = f.dense1.out();
+    T* hidden = take(kSquares * width);
+    const Rows8 hidden8 = x8 ? rows_in_8_bits(width) : Rows8{};
+    dense(hidden, tokens, f.dense1, kSquares, f.activation, nullptr, 0, x8, hidden8);
+    show(name, ".hidden", hidden, hidden8, width);
+    normed(tokens, hidden, f.dense2, tokens, f.norm, kSquares, f.alpha, Activation::kNone, false, hidden8, x8);
   }
 
   // Room for a position's 64 rows of so many numbers in 8 bits; none where rows are not so, or not of 16-byte pieces.
-  Int8Rows rows_in_int8(int cols) {
-    if (!int8_.in(batch_) || cols % kInt8Step != 0) return {};
-    return {take<std::int8_t>(kSquares * cols), take<float>(kSquares)};
+  Rows8 rows_in_8_bits(int cols) {
+    if (!eight_bits_.in(batch_) || cols % kStep8 != 0) return {};
+    return {take<std::uint8_t>(kSquares * cols), take<float>(kSquares), *eight_bits_.products};
   }
 
-  void quantise(Int8Rows to, const T* x, int cols) {
+  void quantise(Rows8 to, const T* x, int cols) {
     if constexpr (sizeof(T) == 2)
-      if (to) launch_quantise_rows(stream_, to.numbers, to.scales, x, kSquares * batch_, cols);
+      if (to) launch_quantise_rows(stream_, to, x, kSquares * batch_, cols);
   }
 
   // All but the last layer of the value or moves-left head; the caller's scope has what they wrote.
@@ -295,21 +298,21 @@ class Forward {
   }
 
   // The tokens, which may come back changed.
-  void show(const std::string& name, const char* part, T* tokens, Int8Rows int8, int channels) {
+  void show(const std::string& name, const char* part, T* tokens, Rows8 x8, int channels) {
     show(name, part, tokens, {kSquares, channels});
-    if (probe_) quantise(int8, tokens, channels);
+    if (probe_) quantise(x8, tokens, channels);
   }
 
-  // y = activation(w x + b) for `rows` rows of each position; the last side_cols columns go to `side`. int8: x in 8 bits, or none.
+  // y = activation(w x + b) for `rows` rows of each position; the last side_cols columns go to `side`. x8, y8: x and y in 8 bits, or none.
   void dense(T* y, const T* x, const nn::Dense& layer, int rows, Activation activation = Activation::kNone, T* side = nullptr,
-             int side_cols = 0, Int8Rows int8 = {}) {
-    multiply({.y = y, .x = x, .bias = table(layer.b), .rows = rows, .activation = activation, .side = side, .side_cols = side_cols, .x_int8 = int8},
+             int side_cols = 0, Rows8 x8 = {}, Rows8 y8 = {}) {
+    multiply({.y = y, .x = x, .bias = table(layer.b), .rows = rows, .activation = activation, .side = side, .side_cols = side_cols, .x8 = x8, .y8 = y8},
              layer.w);
   }
 
   // `count` columns of it, from the first-th on.
-  void columns(T* y, const T* x, Int8Rows int8, const nn::Dense& layer, int rows, int first, int count) {
-    multiply({.y = y, .x = x, .bias = layer.b ? table(layer.b) + first : nullptr, .rows = rows, .cols = count, .x_int8 = int8}, layer.w, false, first);
+  void columns(T* y, const T* x, Rows8 x8, const nn::Dense& layer, int rows, int first, int count) {
+    multiply({.y = y, .x = x, .bias = layer.b ? table(layer.b) + first : nullptr, .rows = rows, .cols = count, .x8 = x8}, layer.w, false, first);
   }
 
   // y = w x
@@ -317,11 +320,11 @@ class Forward {
     multiply({.y = y, .x = x, .rows = rows}, layer.w, full);
   }
 
-  // y = norm(skip + alpha * activation(w x + b)); skip may be null, or y. int8: y once more, in 8 bits, in which x is then multiplied; or none.
+  // y = norm(skip + alpha * activation(w x + b)); skip may be null, or y. x8, y8: x and y in 8 bits, or none; with y8 alone x8 is made.
   void normed(T* y, const T* x, const nn::Dense& layer, const T* skip, const nn::Norm& n, int rows, float alpha,
-              Activation activation = Activation::kNone, bool full = false, Int8Rows int8 = {}) {
+              Activation activation = Activation::kNone, bool full = false, Rows8 x8 = {}, Rows8 y8 = {}) {
     multiply({.y = y, .x = x, .bias = table(layer.b), .rows = rows, .activation = activation,
-              .norm = RowNorm<T>{skip, table(n.gain), table(n.shift), alpha, n.eps, int8}, .quantise = bool(int8)}, layer.w, full);
+              .norm = RowNorm<T>{skip, table(n.gain), table(n.shift), alpha, n.eps}, .x8 = x8, .quantise = y8 && !x8, .y8 = y8}, layer.w, full);
   }
 
   // The product by a layer's weights as they are stored, or full ones, from their first-th row on; its rows are those of a position, and its
@@ -330,13 +333,12 @@ class Forward {
     p.rows *= batch_, p.depth = w.shape[1];
     if (p.cols == 0) p.cols = w.shape[0];
     const std::size_t before = std::size_t(first) * p.depth;
-    if (!fits_int8_rows(p.cols, p.depth)) p.x_int8 = {}, p.quantise = false;
-    const bool rows = p.x_int8 || p.quantise;
-    if (rows || (int8_.weights && !full && p.depth % kInt8Step == 0)) {
-      const auto [weights, scales] = weights_.int8(w);
-      p.int8 = weights + before, p.scales = scales + first;
+    if (!fits_rows8(p.cols, p.depth)) p.x8 = {}, p.quantise = false;
+    const bool rows = p.x8 || p.quantise;
+    if (rows || (eight_bits_.weights && !full && p.depth % kStep8 == 0)) {
+      p.w8 = weights_.in_8_bits(w, rows ? *eight_bits_.products : Numbers::kInt8).from(first, p.depth);
     }
-    if (!p.int8 || (rows && !int8_.always_from)) p.w = table(w) + before;
+    if (!p.w8 || (rows && !eight_bits_.always_from)) p.w = table(w) + before;
     gemm(stream_, p);
   }
 
@@ -362,7 +364,7 @@ class Forward {
   Weights& weights_;
   Stream& stream_;
   Arena& arena_;
-  const EightBits int8_;
+  const EightBits eight_bits_;
   const int batch_;
   const PassWay way_;
   Probe* const probe_;  // or null
@@ -371,11 +373,11 @@ class Forward {
 }  // namespace
 
 template <class T>
-Model<T>::Model(nn::Description description, EightBits int8)
-    : description_(std::move(description)), layers_(nn::layers(description_)), structure_(structure_of(layers_, int8.weights)), int8_(int8) {
+Model<T>::Model(nn::Description description, EightBits eight_bits)
+    : description_(std::move(description)), layers_(nn::layers(description_)), structure_(structure_of(layers_, eight_bits.weights)), eight_bits_(eight_bits) {
   nn::Description& d = description_;
   const auto has_smolgen = [](const nn::Encoder& e) { return e.smolgen.has_value(); };
-  smolgen_fits_ = sizeof(T) == 2 && !int8.weights && std::ranges::any_of(d.encoders, has_smolgen);
+  smolgen_fits_ = sizeof(T) == 2 && !eight_bits.weights && std::ranges::any_of(d.encoders, has_smolgen);
   const auto prepare = [&](nn::Encoder& e) {
     smolgen_fits_ = smolgen_fits_ && smolgen_fits(e);
     fit(e);
@@ -391,7 +393,7 @@ Model<T>::Model(nn::Description description, EightBits int8)
 template <class T>
 void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out, const PassWay& way, Probe* probe) {
   const nn::Description& d = description_;
-  Forward<T> forward(weights_, stream, int8_, batch, way, probe);
+  Forward<T> forward(weights_, stream, eight_bits_, batch, way, probe);
   const Arena::Scope scope(stream.arena());
   T* x = nullptr;
   if (d.tower) {
@@ -400,9 +402,9 @@ void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out
   }
   if (d.embedding) {
     T* tokens = forward.take(kSquares * d.embedding->dense.out());
-    const Int8Rows int8 = forward.rows_in_int8(d.embedding->dense.out());
-    forward.embedding(tokens, int8, x, *d.embedding, in);
-    forward.encoders(tokens, int8, d.encoders, "encoder.");
+    const Rows8 x8 = forward.rows_in_8_bits(d.embedding->dense.out());
+    forward.embedding(tokens, x8, x, *d.embedding, in);
+    forward.encoders(tokens, x8, d.encoders, "encoder.");
     x = tokens;
   }
   {

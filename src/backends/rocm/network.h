@@ -2,6 +2,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 
 #include "backends/rocm/device/stream.h"
 #include "backends/rocm/device/weights.h"
@@ -24,10 +25,10 @@ struct Output {
 
 // What is in 8 bits.
 struct EightBits {
-  bool weights = false;  // of all products that can have them so
-  // Rows and weights of the products of encoders and of an embedding's feed-forward part: where they are faster so, or all of them in batches of at least
-  // so many and none in smaller ones. Of halves, on a device that can.
-  bool products = false;
+  bool weights = false;  // of all products that can have them so: whole numbers
+  // Rows and weights of the products of encoders and of an embedding's feed-forward part, in numbers of this kind: where they are faster so, or all of them
+  // in batches of at least so many and none in smaller ones. Of halves, on a device that can.
+  std::optional<Numbers> products = {};
   int always_from = 0;
   bool in(int batch) const { return products && batch >= always_from; }
 };
@@ -42,7 +43,7 @@ struct PassWay {
 template <class T>
 class Model {
  public:
-  Model(nn::Description description, EightBits int8);
+  Model(nn::Description description, EightBits eight_bits);
   const nn::Description& description() const { return description_; }
   const std::vector<nn::Layer>& layers() const { return layers_; }
 
@@ -55,7 +56,7 @@ class Model {
   nn::Description description_;
   std::vector<nn::Layer> layers_;
   const std::string structure_;  // of all nets with these layers, in plans
-  const EightBits int8_;
+  const EightBits eight_bits_;
   bool smolgen_fits_ = false;  // its kernels, in each layer
   Weights weights_;
 };

@@ -111,9 +111,13 @@ struct Passes {
 
 template <class T>
 void Model<T>::run(Stream& stream, int batch, const Input& in, const Output& out) {
-  const bool in_int8 = int8_.in(batch), all_in_int8 = in_int8 && int8_.always_from;  // else the weights are there in halves too, as smolgen's kernels read them
-  const char* const products = !in_int8 ? "" : all_in_int8 ? "/int8x8" : "/int8x8/half";
-  Choices<Passes<T>>::queue(stream, {structure_ + products, batch, sizeof(T) == 2, smolgen_fits_ && !all_in_int8}, {this, in, out});
+  std::string products;
+  bool all_in_8 = false;  // else the weights are there in halves too, as smolgen's kernels read them
+  if (eight_bits_.in(batch)) {
+    all_in_8 = eight_bits_.always_from;
+    products = (*eight_bits_.products == Numbers::kInt8 ? "/int8x8" : "/fp8x8") + std::string(all_in_8 ? "" : "/half");
+  }
+  Choices<Passes<T>>::queue(stream, {structure_ + products, batch, sizeof(T) == 2, smolgen_fits_ && !all_in_8}, {this, in, out});
 }
 
 template void Model<float>::run(Stream&, int, const Input&, const Output&);

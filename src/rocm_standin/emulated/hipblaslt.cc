@@ -23,6 +23,8 @@ struct hipblasLtMatmulDesc {
   std::uint32_t epilogue = HIPBLASLT_EPILOGUE_DEFAULT;
   const void* bias = nullptr;
   std::int32_t bias_type = -1;  // as D
+  const void *a_scales = nullptr, *b_scales = nullptr;
+  std::int32_t a_scale_mode = HIPBLASLT_MATMUL_MATRIX_SCALE_SCALAR_32F, b_scale_mode = HIPBLASLT_MATMUL_MATRIX_SCALE_SCALAR_32F;
 };
 struct hipblasLtMatrixLayout {
   hipDataType type;
@@ -46,7 +48,10 @@ const std::map<std::uint32_t, std::function<float(float)>> kActivations = {
     {HIPBLASLT_EPILOGUE_SIGMOID_EXT, [](float x) { return 1 / (1 + std::exp(-x)); }}};
 
 bool known(int type) { return type == HIP_R_32F || type == HIP_R_16F; }
-Type type_of(int type) { return type == HIP_R_16F ? Type::kHalf : Type::kFloat; }
+bool in_8_bits(int type) { return type == HIP_R_8F_E4M3 || type == HIP_R_8F_E4M3_FNUZ; }
+Type type_of(int type) {
+  return type == HIP_R_16F ? Type::kHalf : type == HIP_R_8F_E4M3 ? Type::kFp8 : type == HIP_R_8F_E4M3_FNUZ ? Type::kFp8Fnuz : Type::kFloat;
+}
 Matrix matrix(const void* data, const hipblasLtMatrixLayout& l) { return {data, type_of(l.type), l.ld, l.stride}; }
 
 // The product that descriptors stand for; false if the emulation does not know it or the sizes do not fit together.
@@ -58,7 +63,7 @@ bool describe(const hipblasLtMatmulDesc& desc, const hipblasLtMatrixLayout& a, c
   const auto act = kActivations.find(activation);
   if (act == kActivations.end() || desc.epilogue == (HIPBLASLT_EPILOGUE_DEFAULT | HIPBLASLT_EPILOGUE_BIAS)) return false;
   if (desc.compute != HIPBLAS_COMPUTE_32F || desc.scale != HIP_R_32F) return false;
-  if (!known(a.type) || !known(c.type) || a.type != b.type || c.type != d.type) return false;
+  if (!(known(a.type) || in_8_bits(a.type)) || !known(c.type) || a.type != b.type || c.type != d.type) return false;
   if (a.type == HIP_R_32F && c.type == HIP_R_16F) return false;
   const int bias_type = desc.bias_type < 0 ? d.type : desc.bias_type;
   if (bias && !known(bias_type)) return false;
@@ -70,6 +75,14 @@ bool describe(const hipblasLtMatmulDesc& desc, const hipblasLtMatrixLayout& a, c
   }
   for (const hipblasLtMatrixLayout* l : {&a, &b, &c, &d}) {
     if (l->batch != d.batch || l->ld < l->rows) return false;
+  }
+  if (in_8_bits(a.type)) {  // with a scale for each row of both alone, of rows of 16-byte pieces, A transposed
+    constexpr auto kRows = HIPBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F;
+    if (desc.a_scale_mode != kRows || desc.b_scale_mode != kRows || !desc.a_scales || !desc.b_scales) return false;
+    if (!g.transpose_a || g.transpose_b || g.k % 16 || g.m % 16) return false;
+    g.a_scales = static_cast<const float*>(desc.a_scales), g.b_scales = static_cast<const float*>(desc.b_scales);
+  } else if (desc.a_scale_mode || desc.b_scale_mode || desc.a_scales || desc.b_scales) {
+    return false;
   }
   if (bias) g.bias = {desc.bias, type_of(bias_type)};
   g.act = act->second;
@@ -149,6 +162,10 @@ hipblasStatus_t hipblasLtMatmulDescSetAttribute(hipblasLtMatmulDesc_t desc, hipb
     case HIPBLASLT_MATMUL_DESC_EPILOGUE: return set(desc->epilogue, value, bytes);
     case HIPBLASLT_MATMUL_DESC_BIAS_POINTER: return set(desc->bias, value, bytes);
     case HIPBLASLT_MATMUL_DESC_BIAS_DATA_TYPE: return set(desc->bias_type, value, bytes);
+    case HIPBLASLT_MATMUL_DESC_A_SCALE_POINTER: return set(desc->a_scales, value, bytes);
+    case HIPBLASLT_MATMUL_DESC_B_SCALE_POINTER: return set(desc->b_scales, value, bytes);
+    case HIPBLASLT_MATMUL_DESC_A_SCALE_MODE: return set(desc->a_scale_mode, value, bytes);
+    case HIPBLASLT_MATMUL_DESC_B_SCALE_MODE: return set(desc->b_scale_mode, value, bytes);
   }
   return HIPBLAS_STATUS_NOT_SUPPORTED;
 }

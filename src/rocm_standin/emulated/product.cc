@@ -3,6 +3,8 @@
 #include "product.h"
 
 #include <algorithm>
+#include <cmath>
+#include <cstring>
 #include <vector>
 
 #include "memory.h"
@@ -14,7 +16,16 @@ namespace {
 constexpr int kTileRows = 16, kTileCols = 6;
 typedef float Vector __attribute__((vector_size(32)));  // half a column of the tile
 
+// e4m3, with a bias of 7 and NaN in 0x7f and 0xff, or (FNUZ) with one of 8 and NaN in 0x80.
+float number_of(std::uint8_t bits, bool fnuz) {
+  if (fnuz ? bits == 0x80 : (bits & 0x7f) == 0x7f) return NAN;
+  const int exponent = bits >> 3 & 15, bias = fnuz ? 8 : 7;
+  const float size = exponent ? std::ldexp(8 + (bits & 7), exponent - bias - 3) : std::ldexp(bits & 7, 1 - bias - 3);
+  return bits & 0x80 ? -size : size;
+}
+
 float get(const Matrix& x, std::int64_t i) {
+  if (size_of(x.type) == 1) return number_of(static_cast<const std::uint8_t*>(x.data)[i], x.type == Type::kFp8Fnuz);
   return x.type == Type::kFloat ? static_cast<const float*>(x.data)[i] : float(static_cast<const _Float16*>(x.data)[i]);
 }
 
@@ -77,7 +88,7 @@ void check(const Matrix& x, std::int64_t rows, std::int64_t cols, std::int64_t b
 
 }  // namespace
 
-size_t size_of(Type type) { return type == Type::kFloat ? 4 : 2; }
+size_t size_of(Type type) { return type == Type::kFloat ? 4 : type == Type::kHalf ? 2 : 1; }
 
 void run(const Gemm& g, const std::string& who) {
   if (!g.m || !g.n || !g.batch) return;
@@ -86,12 +97,14 @@ void run(const Gemm& g, const std::string& who) {
   if (g.beta != 0) check(g.c, g.m, g.n, g.batch, who + ": C");
   check(g.d, g.m, g.n, g.batch, who + ": D");
   if (g.bias.data) check_range(g.bias.data, g.m * size_of(g.bias.type), who + ": bias");
+  if (g.a_scales) check_range(g.a_scales, g.m * sizeof(float), who + ": A's scales");
+  if (g.b_scales) check_range(g.b_scales, g.n * sizeof(float), who + ": B's scales");
   if (g.splits > 1) check_range(g.workspace, g.workspace_bytes(), who + ": workspace");
   if (settings().blocks == 0) return;
 
   for (std::int64_t index = 0; index < g.batch; ++index) {
     const auto finish = [&](std::int64_t r, std::int64_t c, float sum) {
-      float y = g.alpha * sum;
+      float y = g.alpha * sum * (g.a_scales ? g.a_scales[r] : 1) * (g.b_scales ? g.b_scales[c] : 1);
       if (g.beta != 0) y += g.beta * get(g.c, index * g.c.stride + c * g.c.ld + r);
       if (g.bias.data) y += get(g.bias, r);
       put(g.d, index * g.d.stride + c * g.d.ld + r, g.act ? g.act(y) : y);

@@ -6,7 +6,7 @@
 
 namespace hip_emulated {
 
-enum class Type { kFloat, kHalf };
+enum class Type { kFloat, kHalf, kFp8, kFp8Fnuz };  // the last two of 8 bits, e4m3, to read
 size_t size_of(Type type);
 
 struct Matrix {  // as stored: rows x cols, `batch` of them
@@ -15,13 +15,14 @@ struct Matrix {  // as stored: rows x cols, `batch` of them
   std::int64_t ld = 0, stride = 0;  // elements
 };
 
-// d = act(alpha op(a) op(b) + beta c + bias), c read only if beta is not 0, bias one value a row of d.
+// d = act(alpha scales op(a) op(b) + beta c + bias), c read only if beta is not 0, bias one value a row of d.
 struct Gemm {
   bool transpose_a = false, transpose_b = false;
   std::int64_t m = 0, n = 0, k = 0, batch = 1;
   float alpha = 1, beta = 0;
   Matrix a, b, c, d;
   Matrix bias;                        // data null: none
+  const float *a_scales = nullptr, *b_scales = nullptr;  // of each row of d, and of each column: null: 1
   std::function<float(float)> act;    // empty: none
   int splits = 1;                     // of k; each writes m x n floats a product of the batch into the workspace
   float* workspace = nullptr;

@@ -4,17 +4,18 @@
 #include <string>
 #include <vector>
 
+#include "backends/rocm/kernels/rows8.h"
 #include "nn/description.h"
 
 namespace rocm {
 
 struct Quantised {
-  std::vector<std::int8_t> numbers;  // (rows, cols)
-  std::vector<float> scales;         // (rows rounded up to 8)
+  std::vector<std::uint8_t> numbers;  // (rows, cols), the bits of each
+  std::vector<float> scales;          // (rows rounded up to 8)
 };
 
-// Each row of `matrix` (rows, cols) as a scale times numbers of -127 to 127, rounded to nearest even: the largest is 127, so that a row with large
+// Each row of `matrix` (rows, cols) as a scale times numbers of a kind, rounded to nearest even: the largest is that of the kind, so that a row with large
 // numbers takes nothing from the others. Throws Error for what is no finite number, naming the array `key`.
-Quantised quantised(const nn::Floats& matrix, int rows, int cols, const std::string& key);
+Quantised quantised(const nn::Floats& matrix, int rows, int cols, Numbers kind, const std::string& key);
 
 }  // namespace rocm

@@ -43,14 +43,14 @@ const T* Weights::array(const nn::Weight& weight) {
   return keep(weight.key, stored(T{}, weight.key, weight.make())).template as<T>();
 }
 
-std::pair<const std::int8_t*, const float*> Weights::int8(const nn::Weight& matrix) {
+Rows8 Weights::in_8_bits(const nn::Weight& matrix, Numbers kind) {
   const std::lock_guard lock(mutex_);
-  const std::string key = matrix.key + " in 8 bits", scales_key = "scales of " + key;
+  const std::string key = matrix.key + (kind == Numbers::kInt8 ? " in int8" : " in fp8"), scales_key = "scales of " + key;
   const auto found = arrays_.find(scales_key);  // the last to be kept
-  if (found != arrays_.end()) return {arrays_.at(key).as<std::int8_t>(), found->second.as<float>()};
-  const Quantised q = quantised(matrix.make(), matrix.shape[0], matrix.shape[1], matrix.key);
-  const auto* const numbers = keep(key, q.numbers).as<std::int8_t>();
-  return {numbers, keep(scales_key, q.scales).as<float>()};
+  if (found != arrays_.end()) return {arrays_.at(key).as<void>(), found->second.as<float>(), kind};
+  const Quantised q = quantised(matrix.make(), matrix.shape[0], matrix.shape[1], kind, matrix.key);
+  void* const numbers = keep(key, q.numbers).as<void>();
+  return {numbers, keep(scales_key, q.scales).as<float>(), kind};
 }
 
 template <class N>

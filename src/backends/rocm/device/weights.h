@@ -6,10 +6,10 @@
 #include <mutex>
 #include <string>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 #include "backends/rocm/device/device.h"
+#include "backends/rocm/kernels/rows8.h"
 #include "nn/description.h"
 
 namespace rocm {
@@ -20,8 +20,8 @@ class Weights {
   // range throw Error. Thread-safe; waits for the upload.
   template <class T>
   const T* array(const nn::Weight& weight);
-  // A matrix as 8-bit numbers and their scales, as quantised() makes them; likewise.
-  std::pair<const std::int8_t*, const float*> int8(const nn::Weight& matrix);
+  // A matrix in 8 bits, as quantised() makes it; likewise.
+  Rows8 in_8_bits(const nn::Weight& matrix, Numbers kind);
 
  private:
   template <class N>

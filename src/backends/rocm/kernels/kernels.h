@@ -4,6 +4,7 @@
 #include <hip/hip_fp16.h>
 #include <hip/hip_runtime.h>
 
+#include "backends/rocm/kernels/rows8.h"
 #include "nn/activation.h"
 
 namespace rocm {
@@ -21,15 +22,14 @@ template <class T>
 void launch_mix_values(hipStream_t stream, T* out, const float* map, const T* v, int batch, int heads, int head_dim, int stride, int out_stride);
 
 // layer_norm.hip: y = LN(skip + alpha * act(sum of parts + bias)) * gain + shift over rows of any width. bias and skip may be null; y may be
-// skip. With numbers and scales, of halves whose cols are a multiple of 8, these are what launch_quantise_rows() makes of y.
+// skip. y8, or none, of halves whose cols are a multiple of 8: what launch_quantise_rows() makes of y.
 template <class Part, class T>
 void launch_layer_norm(hipStream_t stream, T* y,  // (rows, cols)
                        const Part* x, int parts, int ld,  // (parts, rows, ld), Part float or, as a whole product is, T; ld is cols rounded up to 8, or cols
                        const T* bias,             // (cols) or null
                        const T* skip,             // (rows, cols) or null
                        const T* gain, const T* shift,  // (cols)
-                       int rows, int cols, float alpha, nn::Activation activation, float eps,
-                       int8_t* numbers = nullptr, float* scales = nullptr);  // (rows, cols), (rows)
+                       int rows, int cols, float alpha, nn::Activation activation, float eps, const Rows8& y8 = {});
 
 // gemm.hip: y = act(x w^T + bias) for each of `batch` products; the last side_cols columns go to `side`. A block makes a tile of y; with splits > 1
 // each of that many blocks sums a part of depth. Where gemm_parts_bytes() is not 0 the bare sums are left in `parts` (splits, batch, rows, ld), ld
@@ -66,19 +66,19 @@ void launch_gemm_int8(hipStream_t stream, half* y, half* side, int side_cols, co
                       const float* scales,  // (cols rounded up to 8)
                       const half* bias, int rows, int cols, int depth, nn::Activation activation, int tile, int splits, float* parts);
 
-// gemm_int8_rows.hip: the same where x, too, are numbers of 8 bits, of which each row has a scale. depth is a multiple of 16, cols of 8. On targets
-// without matrix instructions it computes nothing: libraries.h knows them.
-inline constexpr GemmTile kInt8RowsTiles[] = {{64, 64}, {128, 64}, {128, 128}, {256, 128}};
-inline constexpr int kInt8MostDepth = 133120;  // of which sums of 127 * 127 fit into 32 bits
-void launch_gemm_int8_rows(hipStream_t stream, half* y, half* side, int side_cols, const int8_t* x,
-                           const float* row_scales,  // (rows)
-                           const int8_t* w,
-                           const float* col_scales,  // (cols)
-                           const half* bias, int rows, int cols, int depth, nn::Activation activation, int tile);
+// gemm_rows8.hip: the same where x, too, are rows in 8 bits, of numbers of the same kind. depth is a multiple of 16, cols of 8. On targets without matrix
+// instructions for that kind it computes nothing: libraries.h knows them.
+inline constexpr GemmTile kRows8Tiles[] = {{64, 64}, {128, 64}, {128, 128}, {256, 128}};
+inline constexpr int kRows8MostDepth = 133120;  // of which sums of 127 * 127 fit into 32 bits
+void launch_gemm_rows8(hipStream_t stream, half* y, half* side, int side_cols, const Rows8& x, const Rows8& w, const half* bias, int rows, int cols,
+                       int depth, nn::Activation activation, int tile);
 
-// quantise_rows.hip: x (rows, cols) as numbers (rows, cols), rounded to nearest even, times scales (rows), that is the largest of a row / 127. cols is a
-// multiple of 8.
-void launch_quantise_rows(hipStream_t stream, int8_t* numbers, float* scales, const half* x, int rows, int cols);
+// quantise_rows.hip: x (rows, cols) in 8 bits, rounded to nearest even; scales are the largest of a row / the largest of the numbers. cols is a multiple
+// of 8. And the same of y = act(x + bias), which is written as well; y may be x.
+void launch_quantise_rows(hipStream_t stream, const Rows8& to, const half* x, int rows, int cols);
+void launch_activate_rows(hipStream_t stream, const Rows8& to, half* y, const half* x,
+                          const half* bias,  // (cols) or null
+                          int rows, int cols, nn::Activation activation);
 
 // expand_weights.hip: w (rows, cols) = scales (rows) * int8 (rows, cols), cols a multiple of 16.
 template <class T>

@@ -20,8 +20,8 @@ constexpr int kPiece = 8;  // values in one load of a thread
 constexpr int kLanes = 32, kBlock = 256;
 
 // One whole product. kPieces: loads of a lane. kPlain: cols is kPieces * 32 * 8, bias and skip are there, and no activation; else cols is any
-// multiple of 8 up to that. kQuantise: y in 8 bits as well.
-template <class T, int kPieces, bool kPlain, bool kQuantise>
+// multiple of 8 up to that. kQuantise: y in 8 bits as well, of the numbers kKind.
+template <class T, int kPieces, bool kPlain, bool kQuantise, Numbers kKind>
 __global__ void __launch_bounds__(128)
     layer_norm_lanes(T* y,            // (rows, cols)
                      const T* x,      // (rows, cols)
@@ -103,7 +103,7 @@ __global__ void __launch_bounds__(128)
       halves[i] = halves_of(t[i]);
       largest = larger(largest, halves[i]);
     }
-    const RowScale by(largest);
+    const RowScale<kKind> by(largest);
     if (threadIdx.x % kLanes == 0) scales[row] = by.scale;
 #pragma unroll
     for (int i = 0; i < kPieces; ++i)
@@ -214,29 +214,29 @@ __global__ void __launch_bounds__(kBlock)
 }
 
 // launcher --------------------------------------------------------------------
-template <class T, int kPieces, bool kPlain, bool kQuantise>
-void launch_lanes(hipStream_t stream, T* y, const T* x, const T* bias, const T* skip, const T* gain, const T* shift, int8_t* numbers, float* scales,
-                  int rows, int cols, float alpha, nn::Activation activation, float eps) {
+template <class T, int kPieces, bool kPlain, bool kQuantise, Numbers kKind = Numbers::kInt8>
+void launch_lanes(hipStream_t stream, T* y, const T* x, const T* bias, const T* skip, const T* gain, const T* shift, const Rows8& y8, int rows,
+                  int cols, float alpha, nn::Activation activation, float eps) {
   constexpr int kRows = 128 / kLanes;  // of a block
   const int most = ((size_t{1} << 32) / (cols * sizeof(T)) - 1) / kRows * kRows;  // rows a launch: the kernel counts bytes in 32 bits
   for (int done = 0; done < rows; done += most) {
     const int some = std::min(most, rows - done);
     const size_t from = size_t(done) * cols;
-    hipLaunchKernelGGL((layer_norm_lanes<T, kPieces, kPlain, kQuantise>), dim3((some + kRows - 1) / kRows), dim3(128), 0, stream, y + from,
-                       x + from, bias, skip ? skip + from : nullptr, gain, shift, kQuantise ? numbers + from : nullptr,
-                       kQuantise ? scales + done : nullptr, some, cols, 1.0f / cols, alpha, activation, eps);
+    hipLaunchKernelGGL((layer_norm_lanes<T, kPieces, kPlain, kQuantise, kKind>), dim3((some + kRows - 1) / kRows), dim3(128), 0, stream, y + from,
+                       x + from, bias, skip ? skip + from : nullptr, gain, shift, kQuantise ? static_cast<int8_t*>(y8.numbers) + from : nullptr,
+                       kQuantise ? y8.scales + done : nullptr, some, cols, 1.0f / cols, alpha, activation, eps);
   }
 }
 
 template <class Part, class T>
 void launch_layer_norm(hipStream_t stream, T* y, const Part* x, int parts, int ld, const T* bias, const T* skip, const T* gain,
-                       const T* shift, int rows, int cols, float alpha, nn::Activation activation, float eps, int8_t* numbers, float* scales) {
+                       const T* shift, int rows, int cols, float alpha, nn::Activation activation, float eps, const Rows8& y8) {
   const int pieces = (cols + kLanes * kPiece - 1) / (kLanes * kPiece);  // of each of 32 lanes
   const int block_pieces = (cols + kBlock * kPiece - 1) / (kBlock * kPiece);  // of each thread of a block
   if constexpr (sizeof(T) == 2) {
-    if (numbers && !(std::is_same_v<Part, T> && parts == 1 && pieces <= 4)) {  // as a pass of its own
-      launch_layer_norm<Part, T>(stream, y, x, parts, ld, bias, skip, gain, shift, rows, cols, alpha, activation, eps, nullptr, nullptr);
-      launch_quantise_rows(stream, numbers, scales, y, rows, cols);
+    if (y8 && !(std::is_same_v<Part, T> && parts == 1 && pieces <= 4)) {  // as a pass of its own
+      launch_layer_norm<Part, T>(stream, y, x, parts, ld, bias, skip, gain, shift, rows, cols, alpha, activation, eps, {});
+      launch_quantise_rows(stream, y8, y, rows, cols);
       return;
     }
   }
@@ -249,9 +249,16 @@ void launch_layer_norm(hipStream_t stream, T* y, const Part* x, int parts, int l
     if (parts == 1 && pieces <= 4) {
       const bool plain = bias && skip && activation == nn::Activation::kNone && cols == pieces * kLanes * kPiece;
       const auto run = [&]<int kPieces>(std::integral_constant<int, kPieces>) {
-        const auto with = [&](auto* launch) { launch(stream, y, x, bias, skip, gain, shift, numbers, scales, rows, cols, alpha, activation, eps); };
-        if (sizeof(T) == 2 && numbers) with(plain ? launch_lanes<T, kPieces, true, sizeof(T) == 2> : launch_lanes<T, kPieces, false, sizeof(T) == 2>);
-        else with(plain ? launch_lanes<T, kPieces, true, false> : launch_lanes<T, kPieces, false, false>);
+        const auto with = [&](auto* launch) { launch(stream, y, x, bias, skip, gain, shift, y8, rows, cols, alpha, activation, eps); };
+        if constexpr (sizeof(T) == 2) {
+          if (y8) {
+            with_numbers(y8.kind, [&]<Numbers kKind>() {
+              with(plain ? launch_lanes<T, kPieces, true, true, kKind> : launch_lanes<T, kPieces, false, true, kKind>);
+            });
+            return;
+          }
+        }
+        with(plain ? launch_lanes<T, kPieces, true, false> : launch_lanes<T, kPieces, false, false>);
       };
       if (pieces == 1) run(std::integral_constant<int, 1>{});
       else if (pieces == 2) run(std::integral_constant<int, 2>{});
@@ -274,10 +281,10 @@ void launch_layer_norm(hipStream_t stream, T* y, const Part* x, int parts, int l
 }
 
 template void launch_layer_norm(hipStream_t, float*, const float*, int, int, const float*, const float*, const float*, const float*, int, int,
-                                float, nn::Activation, float, int8_t*, float*);
+                                float, nn::Activation, float, const Rows8&);
 template void launch_layer_norm(hipStream_t, half*, const half*, int, int, const half*, const half*, const half*, const half*, int, int,
-                                float, nn::Activation, float, int8_t*, float*);
+                                float, nn::Activation, float, const Rows8&);
 template void launch_layer_norm(hipStream_t, half*, const float*, int, int, const half*, const half*, const half*, const half*, int, int,
-                                float, nn::Activation, float, int8_t*, float*);
+                                float, nn::Activation, float, const Rows8&);
 
 }  // namespace rocm

@@ -24,8 +24,8 @@ template <class T>
 GemmShape shape_of(const Product<T>& p) {
   GemmShape s{.rows = p.rows, .cols = p.cols, .depth = p.depth, .batch = p.batch, .half = sizeof(T) == 2, .one_w = p.one_w || p.batch == 1};
   if (p.norm) s.norm = true;
-  else s.bias = p.bias, s.activation = p.activation, s.side = p.side_cols;
-  s.int8 = p.int8, s.quantise = p.quantise, s.int8_rows = p.quantise || p.x_int8, s.or_half = s.int8_rows && p.w;
+  else s.bias = p.bias, s.activation = p.activation, s.side = p.side_cols, s.y8 = bool(p.y8);
+  s.w8 = bool(p.w8), s.kind = p.w8 ? p.w8.kind : p.y8.kind, s.quantise = p.quantise, s.x8 = p.quantise || p.x8, s.or_half = s.x8 && p.w;
   if (s.one_w) s.rows *= s.batch, s.batch = 1;  // the rows of all products lie one behind the other
   return s;
 }
@@ -57,6 +57,9 @@ std::string device_prefix(Stream& stream) {
   return prefix;
 }
 
+// "int8x8", "fp8x8"
+std::string rows8_name(Numbers kind) { return kind == Numbers::kInt8 ? "int8x8" : "fp8x8"; }
+
 std::string key_of(Stream& stream, const GemmShape& s) {
   std::string key = device_prefix(stream) + (s.half ? "/half/gemm" : "/float/gemm");
   for (const auto& [letter, size] : {std::pair{'b', bucket(s.batch)}, {'r', bucket(s.rows)}, {'c', s.cols}, {'d', s.depth}})
@@ -65,9 +68,10 @@ std::string key_of(Stream& stream, const GemmShape& s) {
   if (s.norm) key += "/norm";
   if (s.bias) key += "/bias";
   if (s.side) key += "/side" + std::to_string(s.side);
-  if (s.int8) key += s.int8_rows ? "/int8x8" : "/int8";
+  if (s.w8) key += '/' + (s.x8 ? rows8_name(s.kind) : "int8");
   if (s.quantise) key += "q";
   if (s.or_half) key += "/half";
+  if (s.y8) key += s.kind == Numbers::kInt8 ? "/yint8" : "/yfp8";
   return key + '/' + nn::kActivationNames[static_cast<int>(s.activation)];
 }
 
@@ -140,23 +144,24 @@ std::string untried_int8_way(const Device& device, const GemmShape& s, std::size
 }
 
 // And of products of 8-bit rows by 8-bit weights, for which there is one kernel, without parts.
-std::string int8_rows_name(int tile) {
-  return "int8x8:" + std::to_string(kInt8RowsTiles[tile].rows) + 'x' + std::to_string(kInt8RowsTiles[tile].cols);
+std::string own_rows8_name(Numbers kind, int tile) {
+  return rows8_name(kind) + ':' + std::to_string(kRows8Tiles[tile].rows) + 'x' + std::to_string(kRows8Tiles[tile].cols);
 }
 
 // The largest tile that leaves no unit without a block, else the smallest.
-std::string untried_int8_rows_way(const Device& device, const GemmShape& s) {
-  int tile = std::size(kInt8RowsTiles) - 1;
+std::string untried_rows8_way(const Device& device, const GemmShape& s) {
+  int tile = std::size(kRows8Tiles) - 1;
   const auto blocks = [&](GemmTile t) { return ((s.rows - 1) / t.rows + 1) * ((s.cols - 1) / t.cols + 1); };
-  while (tile > 0 && blocks(kInt8RowsTiles[tile]) < device.compute_units) --tile;
-  return int8_rows_name(tile);
+  while (tile > 0 && blocks(kRows8Tiles[tile]) < device.compute_units) --tile;
+  return own_rows8_name(s.kind, tile);
 }
 
 std::size_t expanded_bytes(const GemmShape& s) { return std::size_t(s.cols) * s.depth * sizeof(half); }
 
 // plans -----------------------------------------------------------------------
 
-struct Way {  // "own:64x64:k2", "rocblas", "hipblaslt:0", "apart"; by 8-bit weights "int8:64x64:k2", "expanded"; of 8-bit rows "int8x8:64x64", "half"
+struct Way {  // "own:64x64:k2", "rocblas", "hipblaslt:0", "apart"; by 8-bit weights "int8:64x64:k2", "expanded"; of 8-bit rows
+            // "int8x8:64x64", "fp8x8:64x64", "hipblaslt:0", "half"
   std::unique_ptr<LibraryProduct> library;  // or
   bool apart = false;                       // as two products, each in its own way; or
   bool expanded = false;                    // by weights expanded for it, in the way of such a product; or
@@ -170,14 +175,14 @@ std::optional<Way> make_way(Stream& stream, const GemmShape& s, const std::strin
     way.apart = true;
     return way;
   }
-  if (s.int8_rows) {
+  if (s.x8 && !name.starts_with("hipblaslt:")) {
     way.in_half = s.or_half && name == "half";
     if (way.in_half) return way;
-    for (way.tile = 0; way.tile < int(std::size(kInt8RowsTiles)); ++way.tile)
-      if (int8_rows_name(way.tile) == name) return way;
+    for (way.tile = 0; way.tile < int(std::size(kRows8Tiles)); ++way.tile)
+      if (own_rows8_name(s.kind, way.tile) == name) return way;
     return std::nullopt;
   }
-  if (s.int8) {
+  if (s.w8 && !s.x8) {
     way.expanded = name == "expanded";
     for (way.tile = 0; !way.expanded && way.tile < int(std::size(kInt8Tiles)); ++way.tile)
       for (int splits : kSplits)
@@ -188,7 +193,7 @@ std::optional<Way> make_way(Stream& stream, const GemmShape& s, const std::strin
   if (name == "rocblas") {
     if (stream.planner().may_call(name)) way.library = LibraryProduct::rocblas(stream, s);
   } else if (name.starts_with("hipblaslt:")) {
-    if (stream.planner().may_call("hipblaslt"))
+    if (stream.planner().may_call("hipblaslt") && (!s.x8 || s.kind != Numbers::kInt8))
       way.library = LibraryProduct::hipblaslt(stream, s, std::atoi(name.c_str() + name.find(':') + 1));
   } else {
     for (way.tile = 0; way.tile < int(std::size(kGemmTiles)); ++way.tile)
@@ -202,11 +207,14 @@ std::optional<Way> make_way(Stream& stream, const GemmShape& s, const std::strin
 template <class Part, class T>
 void finish(Stream& stream, const Product<T>& p, const Part* parts, int splits, int ld) {
   const std::size_t rows = std::size_t(p.batch) * p.rows;
-  if (p.norm)
+  if (p.norm) {
     launch_layer_norm<Part, T>(stream, p.y, parts, splits, ld, p.bias, p.norm->skip, p.norm->gain, p.norm->shift, rows, p.cols, p.norm->alpha,
-                               p.activation, p.norm->eps, p.norm->int8.numbers, p.norm->int8.scales);
-  else
-    launch_gemm_finish<Part, T>(stream, p.y, p.side, p.side_cols, parts, splits, p.bias, rows, p.cols, ld, p.activation);
+                               p.activation, p.norm->eps, p.y8);
+    return;
+  }
+  if constexpr (sizeof(Part) == 2)
+    if (p.y8) return launch_activate_rows(stream, p.y8, p.y, parts, p.bias, rows, p.cols, p.activation);
+  launch_gemm_finish<Part, T>(stream, p.y, p.side, p.side_cols, parts, splits, p.bias, rows, p.cols, ld, p.activation);
 }
 
 // The products for y and for side.
@@ -215,7 +223,7 @@ void queue_apart(Stream& stream, const Product<T>& p) {
   Product<T> y = p, side = p;
   y.cols -= p.side_cols, y.side_cols = 0, y.side = nullptr;
   side.y = p.side, side.cols = p.side_cols, side.side_cols = 0, side.side = nullptr;
-  if (p.int8) side.int8 += std::size_t(y.cols) * p.depth, side.scales += y.cols;
+  if (p.w8) side.w8 = p.w8.from(y.cols, p.depth);
   if (p.w) side.w += std::size_t(y.cols) * p.depth;
   if (p.bias) side.bias += y.cols;
   gemm(stream, y);
@@ -226,15 +234,15 @@ template <class T>
 void queue_expanded(Stream& stream, const Product<T>& p) {
   Product<T> by = p;
   T* const w = static_cast<T*>(stream.workspace(sizeof(T) * p.cols * p.depth, Stream::Room::kWeights));
-  launch_expand_weights<T>(stream, w, p.int8, p.scales, p.cols, p.depth);
-  by.w = w, by.int8 = nullptr;
+  launch_expand_weights<T>(stream, w, static_cast<const std::int8_t*>(p.w8.numbers), p.w8.scales, p.cols, p.depth);
+  by.w = w, by.w8 = {};
   gemm(stream, by);
 }
 
 template <class T>
 void queue_in_half(Stream& stream, const Product<T>& p) {
   Product<T> by = p;
-  by.int8 = nullptr, by.x_int8 = {}, by.quantise = false;
+  by.w8 = by.x8 = {}, by.quantise = false;
   gemm(stream, by);
 }
 
@@ -256,34 +264,40 @@ bool run(Stream& stream, const GemmShape& s, const Way& way, const Product<T>& p
   const Arena::Scope scope(stream.arena());
   T* whole = p.y;  // where the product goes if it is not left in parts
   if (p.norm && p.norm->skip == p.y) whole = static_cast<T*>(stream.arena().take(std::size_t(s.batch) * s.rows * s.cols * sizeof(T)));
+  Rows8 x8 = p.x8;
+  if constexpr (sizeof(T) == 2) {
+    if (s.quantise) {
+      const auto take = [&](std::size_t bytes) { return stream.arena().take(bytes); };
+      x8 = {take(std::size_t(s.rows) * s.depth), static_cast<float*>(take(s.rows * sizeof(float))), s.kind};
+      launch_quantise_rows(stream, x8, p.x, s.rows, s.depth);
+    }
+  }
   if (!way.library) {
     const std::size_t bytes = parts_bytes(s, way.splits);
     auto* const parts = bytes ? static_cast<float*>(stream.workspace(bytes)) : nullptr;
     const T* const bias = s.bias ? p.bias : nullptr;
     if constexpr (sizeof(T) == 2) {
-      if (s.int8_rows) {
-        Int8Rows x = p.x_int8;
-        if (s.quantise) {
-          x = {static_cast<std::int8_t*>(stream.arena().take(std::size_t(s.rows) * s.depth)), static_cast<float*>(stream.arena().take(s.rows * sizeof(float)))};
-          launch_quantise_rows(stream, x.numbers, x.scales, p.x, s.rows, s.depth);
-        }
-        launch_gemm_int8_rows(stream, whole, p.side, s.side, x.numbers, x.scales, p.int8, p.scales, bias, s.rows, s.cols, s.depth, s.activation, way.tile);
-      } else if (s.int8)
-        launch_gemm_int8(stream, whole, p.side, s.side, p.x, p.int8, p.scales, bias, s.rows, s.cols, s.depth, s.activation, way.tile, way.splits,
-                         parts);
+      if (s.x8)
+        launch_gemm_rows8(stream, whole, p.side, s.side, x8, p.w8, bias, s.rows, s.cols, s.depth, s.activation, way.tile);
+      else if (s.w8)
+        launch_gemm_int8(stream, whole, p.side, s.side, p.x, static_cast<const std::int8_t*>(p.w8.numbers), p.w8.scales, bias, s.rows, s.cols, s.depth,
+                         s.activation, way.tile, way.splits, parts);
     }
-    if (!s.int8)
+    if (!s.w8)
       launch_gemm<T>(stream, whole, p.side, s.side, p.x, p.w, bias, s.batch, s.rows, s.cols, s.depth, s.one_w, s.activation, way.tile, way.splits,
                      parts);
     if (parts) finish(stream, p, parts, way.splits, (s.cols + 7) / 8 * 8);
     else if (p.norm) finish(stream, p, whole, 1, s.cols);
+    if constexpr (sizeof(T) == 2)
+      if (s.y8) launch_quantise_rows(stream, p.y8, p.y, s.rows, s.cols);
   } else {
     LibraryProduct& library = *way.library;
     Product<T> rest = p;
     if (library.fuses_bias) rest.bias = nullptr;
     if (library.fuses_activation) rest.activation = Activation::kNone;
-    if (!library.run(stream, {p.x, p.w, p.bias}, whole, stream.workspace(library.workspace))) return false;
-    if (rest.norm || rest.bias || rest.activation != Activation::kNone) finish(stream, rest, whole, 1, s.cols);
+    const GemmPointers of = s.x8 ? GemmPointers{x8.numbers, p.w8.numbers, p.bias, x8.scales, p.w8.scales} : GemmPointers{p.x, p.w, p.bias, nullptr, nullptr};
+    if (!library.run(stream, of, whole, stream.workspace(library.workspace))) return false;
+    if (rest.norm || rest.bias || rest.activation != Activation::kNone || s.y8) finish(stream, rest, whole, 1, s.cols);
   }
   check(hipGetLastError(), "launching a matrix product");
   return true;
@@ -301,8 +315,8 @@ struct Gemm {
 
   static std::vector<std::string> defaults(Stream& stream, const Shape& s) {
     const bool hipblaslt = stream.planner().prefers("hipblaslt"), rocblas = stream.planner().prefers("rocblas") && stream.may_default_to_rocblas();
-    if (s.int8_rows) return {untried_int8_rows_way(stream.device(), s)};
-    if (s.int8) {
+    if (s.x8) return {untried_rows8_way(stream.device(), s)};
+    if (s.w8) {
       if (!s.half) return {"expanded"};
       const std::string ours = untried_int8_way(stream.device(), s, std::min(kMostParts, stream.most_default_workspace()));
       if (s.rows <= kFewRows || expanded_bytes(s) > stream.most_default_workspace(Stream::Room::kWeights)) return {ours};
@@ -319,12 +333,15 @@ struct Gemm {
   static std::vector<std::string> candidates(Stream& stream, const Shape& s) {
     std::vector<std::string> names;
     names.reserve(kLibraryRanks + 16);  // GCC 16 takes a vector that grows from one element for an array of one
-    if (s.int8_rows) {
-      for (int tile = 0; tile < int(std::size(kInt8RowsTiles)); ++tile) names.push_back(int8_rows_name(tile));
+    if (s.x8) {
+      for (int tile = 0; tile < int(std::size(kRows8Tiles)); ++tile) names.push_back(own_rows8_name(s.kind, tile));
       if (s.or_half) names.push_back("half");
+      if (s.kind == Numbers::kInt8) return names;  // of which libraries make whole numbers, not halves
+      if (s.side) names.push_back("apart");
+      for (int rank = 0; rank < kLibraryRanks; ++rank) names.push_back("hipblaslt:" + std::to_string(rank));
       return names;
     }
-    if (s.int8) {
+    if (s.w8) {
       names.push_back("expanded");
       for (int tile = 0; s.half && tile < int(std::size(kInt8Tiles)); ++tile)
         for (int splits : kSplits)
@@ -345,7 +362,7 @@ struct Gemm {
 
 }  // namespace
 
-bool fits_int8_rows(int cols, int depth) { return cols % 8 == 0 && depth % 16 == 0 && depth <= kInt8MostDepth; }
+bool fits_rows8(int cols, int depth) { return cols % 8 == 0 && depth % 16 == 0 && depth <= kRows8MostDepth; }
 
 std::string untried_own_way(const Device& device, const GemmShape& shape) { return least_own(device, shape).name; }
 

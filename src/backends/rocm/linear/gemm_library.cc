@@ -41,6 +41,8 @@ class HipblasltProduct : public LibraryProduct {
   bool find(hipblasLtHandle_t handle, const GemmShape& s, int& rank, bool fuse) {
     constexpr int kMost = 6;
     const hipDataType type = s.half ? HIP_R_16F : HIP_R_32F;
+    const hipDataType of_rows = !s.x8 ? type : s.kind == Numbers::kFp8 ? HIP_R_8F_E4M3 : HIP_R_8F_E4M3_FNUZ;
+    has_scales_ = s.x8;
     std::uint32_t epilogue = HIPBLASLT_EPILOGUE_DEFAULT;
     if (fuse) {
       switch (s.activation) {
@@ -53,13 +55,16 @@ class HipblasltProduct : public LibraryProduct {
       fuses_bias = s.bias, fuses_activation = s.activation != Activation::kNone;
     }
     const std::int32_t transposed = HIPBLAS_OP_T, plain = HIPBLAS_OP_N, bias_type = type;
-    const void* const some_bias = this;  // not read while algorithms are looked for, but a null pointer may mean that there is no bias
+    const std::int32_t scale_mode = HIPBLASLT_MATMUL_MATRIX_SCALE_OUTER_VEC_32F;
+    const void* const some_pointer = this;  // not read while algorithms are looked for, but a null pointer may mean that there is no bias
     bool good = hipblasLtMatmulDescCreate(&desc_.value, HIPBLAS_COMPUTE_32F, HIP_R_32F) == HIPBLAS_STATUS_SUCCESS &&
                 set(HIPBLASLT_MATMUL_DESC_TRANSA, transposed) && set(HIPBLASLT_MATMUL_DESC_TRANSB, plain) &&
                 set(HIPBLASLT_MATMUL_DESC_EPILOGUE, epilogue) &&
-                (!fuses_bias || (set(HIPBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, bias_type) && set(HIPBLASLT_MATMUL_DESC_BIAS_POINTER, some_bias))) &&
-                layout(w_, type, s.depth, s.cols, s.batch, s.one_w ? 0 : std::int64_t(s.cols) * s.depth) &&
-                layout(x_, type, s.depth, s.rows, s.batch, std::int64_t(s.rows) * s.depth) &&
+                (!fuses_bias || (set(HIPBLASLT_MATMUL_DESC_BIAS_DATA_TYPE, bias_type) && set(HIPBLASLT_MATMUL_DESC_BIAS_POINTER, some_pointer))) &&
+                (!has_scales_ || (set(HIPBLASLT_MATMUL_DESC_A_SCALE_MODE, scale_mode) && set(HIPBLASLT_MATMUL_DESC_B_SCALE_MODE, scale_mode) &&
+                                  set(HIPBLASLT_MATMUL_DESC_A_SCALE_POINTER, some_pointer) && set(HIPBLASLT_MATMUL_DESC_B_SCALE_POINTER, some_pointer))) &&
+                layout(w_, of_rows, s.depth, s.cols, s.batch, s.one_w ? 0 : std::int64_t(s.cols) * s.depth) &&
+                layout(x_, of_rows, s.depth, s.rows, s.batch, std::int64_t(s.rows) * s.depth) &&
                 layout(y_, type, s.cols, s.rows, s.batch, std::int64_t(s.rows) * s.cols);
     Owned<hipblasLtMatmulPreference_t, hipblasLtMatmulPreferenceDestroy> preference;
     const std::uint64_t most_workspace = 32 << 20;
@@ -80,10 +85,15 @@ class HipblasltProduct : public LibraryProduct {
   }
 
   bool run(Stream& stream, const GemmPointers& p, void* d, void* workspace_pointer) override {
-    if (fuses_bias && p.bias != bias_) {
-      if (!set(HIPBLASLT_MATMUL_DESC_BIAS_POINTER, p.bias)) return false;
-      bias_ = p.bias;
-    }
+    const auto point = [&](hipblasLtMatmulDescAttributes_t attribute, const void*& set_to, const void* pointer) {
+      if (set_to == pointer) return true;
+      set_to = pointer;
+      return set(attribute, pointer);
+    };
+    if (fuses_bias && !point(HIPBLASLT_MATMUL_DESC_BIAS_POINTER, bias_, p.bias)) return false;
+    if (has_scales_ && !(point(HIPBLASLT_MATMUL_DESC_A_SCALE_POINTER, w_scales_, p.w_scales) &&
+                         point(HIPBLASLT_MATMUL_DESC_B_SCALE_POINTER, x_scales_, p.x_scales)))
+      return false;
     const float one = 1, zero = 0;  // of the scale type
     return hipblasLtMatmul(stream.hipblaslt(), desc_.value, &one, p.w, w_.value, p.x, x_.value, &zero, d, y_.value,
                            d, y_.value, &algorithm_, workspace_pointer, workspace, stream) == HIPBLAS_STATUS_SUCCESS;
@@ -107,7 +117,8 @@ class HipblasltProduct : public LibraryProduct {
   Owned<hipblasLtMatmulDesc_t, hipblasLtMatmulDescDestroy> desc_;
   Layout w_, x_, y_;
   hipblasLtMatmulAlgo_t algorithm_{};
-  const void* bias_ = nullptr;
+  bool has_scales_ = false;
+  const void *bias_ = nullptr, *w_scales_ = nullptr, *x_scales_ = nullptr;
 };
 
 }  // namespace

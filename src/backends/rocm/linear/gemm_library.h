@@ -9,6 +9,7 @@ namespace rocm {
 
 struct GemmPointers {
   const void *x, *w, *bias;
+  const float *x_scales, *w_scales;  // of rows in 8 bits
 };
 
 // A product with its descriptors and algorithm. What the library cannot fuse (see epilogue) is left to the caller.

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <random>
 
+#include "backends/rocm/kernels/fp8.h"
+
 namespace rocm {
 namespace {
 
@@ -37,7 +39,7 @@ GemmTrial<T>::GemmTrial(Stream& stream, const GemmShape& shape) : stream_(stream
   const std::size_t w_size = std::size_t(s_.one_w ? 1 : s_.batch) * s_.cols * s_.depth, y_size = std::size_t(s_.batch) * s_.rows * s_.cols;
   w_step_ = (w_size + 127) / 128 * 128;
   const std::size_t cold = std::min(kColdBytes * stream.device().compute_units, stream.device().memory / 16);
-  const bool full = !s_.int8 || s_.or_half, rows_given = s_.int8_rows && !s_.quantise;
+  const bool full = !s_.w8 || s_.or_half, rows_given = s_.x8 && !s_.quantise;
   const std::size_t w_bytes = w_step_ * (full ? sizeof(T) : 1);
   copies_ = std::max<std::size_t>(1, cold / w_bytes);
   const std::size_t x_size = std::size_t(s_.batch) * s_.rows * s_.depth;
@@ -45,20 +47,28 @@ GemmTrial<T>::GemmTrial(Stream& stream, const GemmShape& shape) : stream_(stream
   if (full) w_ = DeviceMemory(copies_ * w_bytes);
   y_ = DeviceMemory(y_size * sizeof(T));
   if (s_.bias || s_.norm) bias_ = DeviceMemory(s_.cols * sizeof(T));
-  if (s_.int8) {
-    for (T& p : pattern_) {
-      numbers_.push_back(std::lround(127 * float(p))), scales_.push_back((s_.or_half ? 1 : float(p)) / 127);
-      if (s_.or_half) p = T(numbers_.back() / 127.0f);  // both ways compute the same
+  if (s_.w8) {
+    const float most = most_of(s_.kind);
+    for (std::size_t i = 0; i < kPattern; ++i) {
+      T& p = pattern_[i];
+      if (s_.or_half && i % 8 == 0) p = T(float(p) < 0 ? -1.0f : 1.0f);  // the largest of each row: made of halves its numbers are these
+      with_numbers(s_.kind, [&]<Numbers kKind>() {
+        if constexpr (kKind == Numbers::kInt8) numbers_.push_back(std::uint8_t(std::lround(most * float(p)))), values_.push_back(std::int8_t(numbers_.back()));
+        else numbers_.push_back(fp8_of<kKind>(most * float(p))), values_.push_back(float_of_fp8<kKind>(numbers_.back()));
+      });
+      scales_.push_back((s_.or_half ? 1 : float(p)) / most);
+      if (s_.or_half) p = T(values_.back() / most);  // both ways compute the same
     }
-    w_int8_ = DeviceMemory(copies_ * w_step_);
+    w8_ = DeviceMemory(copies_ * w_step_);
     scales_of_cols_ = DeviceMemory((s_.cols + 7) / 8 * 8 * sizeof(float));
-    fill(w_int8_, numbers_), fill(scales_of_cols_, scales_);
+    fill(w8_, numbers_), fill(scales_of_cols_, scales_);
   }
   if (rows_given) {
-    x_int8_ = DeviceMemory(x_size);
+    x8_ = DeviceMemory(x_size);
     scales_of_rows_ = DeviceMemory(s_.rows * sizeof(float));
-    fill(x_int8_, numbers_), fill(scales_of_rows_, scales_);
+    fill(x8_, numbers_), fill(scales_of_rows_, scales_);
   }
+  if (s_.y8) y8_ = DeviceMemory(y_size), scales_of_y_ = DeviceMemory(s_.rows * sizeof(float));
   for (const DeviceMemory* memory : {&x_, &w_, &bias_}) fill(*memory, pattern_);
 }
 
@@ -88,9 +98,10 @@ Product<T> GemmTrial<T>::task() {
   copy_ = (copy_ + 1) % copies_;
   Product<T> p{y_.as<T>(), x_.as<T>(), w_.bytes() ? w_.as<T>() + at : nullptr, bias_.as<T>(), s_.rows, s_.cols, s_.depth, s_.batch, s_.one_w, s_.activation};
   if (s_.norm) p.norm = {nullptr, bias_.as<T>(), bias_.as<T>(), 1, 1e-3f};
-  if (s_.int8) p.int8 = w_int8_.as<std::int8_t>() + at, p.scales = scales_of_cols_.as<float>();
+  if (s_.w8) p.w8 = {w8_.as<std::uint8_t>() + at, scales_of_cols_.as<float>(), s_.kind};
   p.quantise = s_.quantise;
-  if (s_.int8_rows && !s_.quantise) p.x_int8 = {x_int8_.as<std::int8_t>(), scales_of_rows_.as<float>()};
+  if (s_.x8 && !s_.quantise) p.x8 = {x8_.as<void>(), scales_of_rows_.as<float>(), s_.kind};
+  if (s_.y8) p.y8 = {y8_.as<void>(), scales_of_y_.as<float>(), s_.kind};
   if (s_.side) p.side = y_.as<T>() + std::size_t(s_.rows) * (s_.cols - s_.side), p.side_cols = s_.side;
   return p;
 }
@@ -135,12 +146,12 @@ float GemmTrial<T>::value(std::size_t i) const {
 
 template <class T>
 double GemmTrial<T>::row_value(std::size_t i, std::size_t row) const {
-  return s_.int8_rows && !s_.quantise ? double(numbers_[i % kPattern]) * scales_[row % kPattern] : value(i);
+  return s_.x8 && !s_.quantise ? double(values_[i % kPattern]) * scales_[row % kPattern] : value(i);
 }
 
 template <class T>
 double GemmTrial<T>::weight(std::size_t i, int col) const {
-  return s_.int8 ? double(numbers_[i % kPattern]) * scales_[col % kPattern] : value(i);
+  return s_.w8 ? double(values_[i % kPattern]) * scales_[col % kPattern] : value(i);
 }
 
 template <class T>

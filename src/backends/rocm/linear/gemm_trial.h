@@ -38,10 +38,11 @@ class GemmTrial {
   const GemmShape s_;
   std::size_t w_step_;  // elements from one copy of w to the next
   std::vector<T> pattern_;
-  std::vector<std::int8_t> numbers_;  // the pattern of 8-bit weights, and rows
-  std::vector<float> scales_;         // and of their scales
+  std::vector<std::uint8_t> numbers_;  // the pattern of 8-bit weights, and rows,
+  std::vector<float> values_;          // what these are without a scale,
+  std::vector<float> scales_;          // and that of their scales
   std::vector<Sample> samples_;  // row by row; made at the first check
-  DeviceMemory x_, w_, x_int8_, w_int8_, scales_of_rows_, scales_of_cols_, bias_, y_;  // all but y repeat the patterns
+  DeviceMemory x_, w_, x8_, w8_, scales_of_rows_, scales_of_cols_, bias_, y_, y8_, scales_of_y_;  // all but y repeat the patterns
   std::size_t copies_, copy_ = 0;
 };
 

@@ -19,11 +19,12 @@ namespace {
 constexpr struct Target {
   std::string_view architecture, stands_for;
   int fragment_rows;
+  std::string_view fp8;
   Rates rates;
   std::string_view weak;
 } kTargets[] = {
-#define TARGET(name, stands_for, rows, instructions, registers, granule, waves, lds, lds_granule, simds, units, rate, weak) \
-  {#name, #stands_for, rows, {units, rate}, #weak},
+#define TARGET(name, stands_for, rows, instructions, fp8, registers, granule, waves, lds, lds_granule, simds, units, rate, weak) \
+  {#name, #stands_for, rows, #fp8, {units, rate}, #weak},
 #include "backends/rocm/device/targets.def"
 #undef TARGET
 };
@@ -71,6 +72,12 @@ bool is_weak(const std::string& library, const std::string& architecture) {
 bool has_matrix_instructions(const std::string& architecture) {
   const Target* const target = find(architecture);
   return !target || target->fragment_rows > 0;
+}
+
+std::optional<Numbers> fp8_of(const std::string& architecture) {
+  const Target* const target = find(architecture);
+  if (!target || target->fp8 == "kFp8") return Numbers::kFp8;
+  return target->fp8 == "kFp8Fnuz" ? std::optional(Numbers::kFp8Fnuz) : std::nullopt;
 }
 
 Rates rates_of(const std::string& architecture) {

@@ -1,7 +1,10 @@
 // What is known of a GPU by its architecture: whether the libraries that the back end can do without have kernels for it, where they are known to
 // be weak, and what its compute units can do.
 #pragma once
+#include <optional>
 #include <string>
+
+#include "backends/rocm/kernels/rows8.h"
 
 namespace rocm {
 
@@ -15,6 +18,8 @@ extern const Library kLibraries[3];
 bool has_kernels(const Library& library, const std::string& architecture);
 bool is_weak(const std::string& library, const std::string& architecture);  // there, but only a measurement should choose it
 bool has_matrix_instructions(const std::string& architecture);  // for our kernels to use; true of a stand-in
+// The floating-point numbers of 8 bits that its matrix instructions take, and the libraries there; none of many.
+std::optional<Numbers> fp8_of(const std::string& architecture);
 
 struct Rates {
   int units = 1;            // compute units that the runtime counts as one

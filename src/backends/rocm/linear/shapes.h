@@ -2,6 +2,7 @@
 #pragma once
 #include <compare>
 
+#include "backends/rocm/kernels/rows8.h"
 #include "nn/activation.h"
 
 namespace rocm {
@@ -12,10 +13,12 @@ struct GemmShape {
   nn::Activation activation = nn::Activation::kNone;
   bool norm = false;  // which does all that follows the sums: bias and activation are not the product's
   int side = 0;       // of the columns, in an array of their own
-  bool int8 = false;  // w
-  bool int8_rows = false;  // x, too,
-  bool quantise = false;   // which is to be made of halves;
-  bool or_half = false;    // or both in halves, whichever is faster
+  bool y8 = false;    // y once more in 8 bits
+  bool w8 = false;    // w is in 8 bits,
+  Numbers kind = Numbers::kInt8;
+  bool x8 = false;        // and x, too,
+  bool quantise = false;  // which is to be made of halves;
+  bool or_half = false;   // or both in halves, whichever is faster
   auto operator<=>(const GemmShape&) const = default;
 };
 

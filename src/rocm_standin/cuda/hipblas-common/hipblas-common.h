@@ -15,4 +15,5 @@ constexpr hipblasOperation_t HIPBLAS_OP_N = CUBLAS_OP_N, HIPBLAS_OP_T = CUBLAS_O
 using hipblasComputeType_t = cublasComputeType_t;
 constexpr hipblasComputeType_t HIPBLAS_COMPUTE_32F = CUBLAS_COMPUTE_32F;
 using hipDataType = cudaDataType_t;
-constexpr hipDataType HIP_R_32F = CUDA_R_32F, HIP_R_16F = CUDA_R_16F;
+constexpr hipDataType HIP_R_32F = CUDA_R_32F, HIP_R_16F = CUDA_R_16F, HIP_R_8F_E4M3 = CUDA_R_8F_E4M3,
+                      HIP_R_8F_E4M3_FNUZ = CUDA_R_4U;  // for which cuBLASLt has no more than for numbers that it does not know

@@ -12,4 +12,4 @@ enum hipblasStatus_t {
 };
 enum hipblasOperation_t { HIPBLAS_OP_N = 111, HIPBLAS_OP_T = 112 };
 enum hipblasComputeType_t { HIPBLAS_COMPUTE_16F = 0, HIPBLAS_COMPUTE_32F = 2 };
-enum hipDataType { HIP_R_32F = 0, HIP_R_16F = 2, HIP_R_16BF = 14 };
+enum hipDataType { HIP_R_32F = 0, HIP_R_16F = 2, HIP_R_16BF = 14, HIP_R_8F_E4M3 = 28, HIP_R_8F_E4M3_FNUZ = 1000 };

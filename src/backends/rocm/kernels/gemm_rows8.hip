@@ -1,5 +1,6 @@
-// gemm_int8_rows: y = act((scale x) (scale w)^T + bias), where x and w are numbers of 8 bits, each row of both has a scale, and sums are whole numbers,
-// exact. For many rows: of half the bytes of gemm's, with twice the multiply-adds an instruction.
+// gemm_rows8: y = act((scale x) (scale w)^T + bias), where x and w are numbers of 8 bits, and each row of both has a scale. Sums of whole numbers are
+// whole, exact; those of floating-point ones are float, as the instructions sum. For many rows: of half the bytes of gemm's, with twice the multiply-adds an
+// instruction (on gfx950, whose instruction for blocks with scales of their own is not used, as many of floating-point ones).
 //
 // A block makes a tile of y (gemm_tiles.h) in steps of 64 of k: the copies of the next steps, two or three ahead where they need no registers, else one,
 // run beside the matrix instructions. A barrier a step is enough: what is written was read before the last one.
@@ -13,13 +14,14 @@
 
 #include "error.h"
 #include "gemm_tiles.h"
-#include "mma_int8.h"
+#include "mma8.h"
 
 namespace rocm {
 
-template <int kTile>
-struct Int8RowsShape {
-  static constexpr GemmTile kBlock = kInt8RowsTiles[kTile];
+// Of each kind its own, so that what its kernel calls is called once, and inlined: else sums lie in memory on AMD.
+template <int kTile, Numbers kKind>
+struct Rows8Shape {
+  static constexpr GemmTile kBlock = kRows8Tiles[kTile];
   static constexpr bool kWide = kCopiesAlone && kTile == 3;  // shares of 64 x 64
   static constexpr int kThreads = kTile < 2 ? 128 : kBlock.rows * kBlock.cols / (kWide ? 128 : 64);
   static constexpr int kLeast = !kCopiesAlone || kTile == 3 ? 1 : kTile == 0 ? 5 : kTile == 1 ? 3 : 2;  // blocks of a unit on CUDA, waves of a SIMD on AMD
@@ -50,8 +52,8 @@ KERNEL_PART Share my_share() {
 }
 
 // What a wave has of the product, in lanes as FragD, times the scales of its rows and columns.
-template <class L>
-KERNEL_PART void scale_sums(typename L::Sums& z, const typename L::template SumsOf<FragI>& sums, const float* row_scales, unsigned row, unsigned rows,
+template <class L, class D>
+KERNEL_PART void scale_sums(typename L::Sums& z, const D (&sums)[L::kColTiles][L::kRowTiles], const float* row_scales, unsigned row, unsigned rows,
                             const float* col_scales, unsigned col, unsigned cols) {
   float by_row[L::kRowTiles][kColumns];
 #pragma unroll
@@ -68,18 +70,18 @@ KERNEL_PART void scale_sums(typename L::Sums& z, const typename L::template Sums
   }
 }
 
-template <int kTile>
-__global__ void __launch_bounds__(Int8RowsShape<kTile>::kThreads, Int8RowsShape<kTile>::kLeast)
-    gemm_int8_rows(half* y,                  // (rows, y_cols)
-                   half* side,               // (rows, cols - y_cols): the columns from y_cols, a multiple of the tile's, on
-                   const int8_t* x,          // (rows, depth)
-                   const float* row_scales,  // (rows)
-                   const int8_t* w,          // (cols, depth)
-                   const float* col_scales,  // (cols)
-                   const half* bias,         // (cols) or null
-                   int rows, int cols, int y_cols, int depth, nn::Activation activation) {
-  if constexpr (kInt8Matrix) {
-    using L = TileLayout<Int8RowsShape<kTile>>;
+template <int kTile, Numbers kKind>
+__global__ void __launch_bounds__((Rows8Shape<kTile, kKind>::kThreads), (Rows8Shape<kTile, kKind>::kLeast))
+    gemm_rows8(half* y,                  // (rows, y_cols)
+               half* side,               // (rows, cols - y_cols): the columns from y_cols, a multiple of the tile's, on
+               const int8_t* x,          // (rows, depth)
+               const float* row_scales,  // (rows)
+               const int8_t* w,          // (cols, depth)
+               const float* col_scales,  // (cols)
+               const half* bias,         // (cols) or null
+               int rows, int cols, int y_cols, int depth, nn::Activation activation) {
+  if constexpr (kMatrix8<kKind>) {
+    using L = TileLayout<Rows8Shape<kTile, kKind>>;
     uint4* const tiles = tiles_in_lds<L>();
 
     const unsigned row0 = blockIdx.y * L::kBlock.rows, col0 = blockIdx.x * L::kBlock.cols;
@@ -104,7 +106,7 @@ __global__ void __launch_bounds__(Int8RowsShape<kTile>::kThreads, Int8RowsShape<
     }
 
     const Share mine = my_share<L>();
-    typename L::template SumsOf<FragI> sums = {};
+    typename L::template SumsOf<FragD8<kKind>> sums = {};
     uint4 *now = tiles, *next = tiles + L::kAhead * L::kStage;
     const auto turn = [&](uint4* stage) { return stage == tiles + L::kAhead * L::kStage ? tiles : stage + L::kStage; };
 #pragma unroll 1
@@ -130,31 +132,35 @@ __global__ void __launch_bounds__(Int8RowsShape<kTile>::kThreads, Int8RowsShape<
 }
 
 // launcher --------------------------------------------------------------------
-void launch_gemm_int8_rows(hipStream_t stream, half* y, half* side, int side_cols, const int8_t* x, const float* row_scales, const int8_t* w,
-                           const float* col_scales, const half* bias, int rows, int cols, int depth, nn::Activation activation, int tile) {
+void launch_gemm_rows8(hipStream_t stream, half* y, half* side, int side_cols, const Rows8& x, const Rows8& w, const half* bias, int rows, int cols,
+                       int depth, nn::Activation activation, int tile) {
   const auto fail = [&](const std::string& why) {
     throw Error("a matrix product in 8 bits of (" + std::to_string(rows) + ", " + std::to_string(depth) + ") by (" + std::to_string(depth) + ", " +
                 std::to_string(cols) + ") " + why);
   };
-  if (rows <= 0 || cols <= 0 || depth <= 0 || tile < 0 || tile >= int(std::size(kInt8RowsTiles)) || (rows - 1) / kInt8RowsTiles[tile].rows >= 65535 ||
+  if (rows <= 0 || cols <= 0 || depth <= 0 || tile < 0 || tile >= int(std::size(kRows8Tiles)) || (rows - 1) / kRows8Tiles[tile].rows >= 65535 ||
       size_t(depth) * 128 > 0xffffffff || size_t(cols) * 128 * sizeof(half) > 0xffffffff)
     fail("is outside what the kernel can do; use a smaller batch");
-  if (depth % 16 || depth > kInt8MostDepth) fail("has rows that are no multiple of 16, or beyond " + std::to_string(kInt8MostDepth));
+  if (depth % 16 || depth > kRows8MostDepth) fail("has rows that are no multiple of 16, or beyond " + std::to_string(kRows8MostDepth));
   if (cols % 8) fail("has columns that are no multiple of 8");
-  if (side_cols && (cols - side_cols) % kInt8RowsTiles[tile].cols) fail("cannot be split between two arrays inside of a tile");
-  const auto choose = [&]<int kTile>(std::integral_constant<int, kTile>) {
+  if (side_cols && (cols - side_cols) % kRows8Tiles[tile].cols) fail("cannot be split between two arrays inside of a tile");
+  if (x.kind != w.kind) fail("is of two kinds of numbers");
+  const auto choose = [&]<int kTile, Numbers kKind>() {
     if (kTile != tile) return;
-    const dim3 grid((cols - 1) / kInt8RowsTiles[tile].cols + 1, (rows - 1) / kInt8RowsTiles[tile].rows + 1);
-    using Shape = Int8RowsShape<kTile>;
+    const dim3 grid((cols - 1) / kRows8Tiles[tile].cols + 1, (rows - 1) / kRows8Tiles[tile].rows + 1);
+    using Shape = Rows8Shape<kTile, kKind>;
     if constexpr (Shape::kDynamicLds > 0) {
-      const void* const kernel = reinterpret_cast<const void*>(gemm_int8_rows<kTile>);
+      const void* const kernel = reinterpret_cast<const void*>(gemm_rows8<kTile, kKind>);
       if (hipFuncSetAttribute(kernel, hipFuncAttributeMaxDynamicSharedMemorySize, Shape::kDynamicLds) != hipSuccess) fail("finds too little LDS");
     }
-    hipLaunchKernelGGL(gemm_int8_rows<kTile>, grid, dim3(Shape::kThreads), Shape::kDynamicLds, stream, y, side, x, row_scales, w, col_scales, bias, rows,
-                       cols, cols - side_cols, depth, activation);
+    hipLaunchKernelGGL((gemm_rows8<kTile, kKind>), grid, dim3(Shape::kThreads), Shape::kDynamicLds, stream, y, side,
+                       static_cast<const int8_t*>(x.numbers), x.scales, static_cast<const int8_t*>(w.numbers), w.scales, bias, rows, cols,
+                       cols - side_cols, depth, activation);
   };
-  choose(std::integral_constant<int, 0>{}), choose(std::integral_constant<int, 1>{}), choose(std::integral_constant<int, 2>{});
-  choose(std::integral_constant<int, 3>{});
+  with_numbers(x.kind, [&]<Numbers kKind>() {
+    choose.template operator()<0, kKind>(), choose.template operator()<1, kKind>();
+    choose.template operator()<2, kKind>(), choose.template operator()<3, kKind>();
+  });
 }
 
 }  // namespace rocm

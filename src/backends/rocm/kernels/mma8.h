@@ -1,23 +1,44 @@
-// mma() of mma.h for numbers of 8 bits: D (kRows x 16, int) += A (kRows x 2 kK, int8) * B (2 kK x 16, int8). Fragments have the bytes of those of halves,
-// read in the same way, and D lies in the same lanes. A piece has 16 k in place of eight; which of them an instruction takes together is free, as
-// both operands agree.
+// mma() of mma.h for numbers of 8 bits: D (kRows x 16) += A (kRows x 2 kK) * B (2 kK x 16), D of int for whole numbers, else of float. Fragments have the
+// bytes of those of halves, read in the same way, and D lies in the same lanes. A piece has 16 k in place of eight; which of them an instruction takes
+// together is free, as both operands agree.
 //
-//   gfx11     wmma iu8 16x16x16 x2         gfx950    mfma i8 16x16x64 x2
-//   gfx12     wmma iu8 16x16x16 x2         CUDA      mma.m16n8k32 s8 x8
-//   gfx942    mfma i8 16x16x32 x4          gfx908, gfx90a   mfma i8 16x16x16 x8
-// Others have no such instruction, and kInt8Matrix is false; the emulation multiplies plainly.
+//             whole numbers                floating-point ones
+//   gfx11     wmma iu8 16x16x16 x2         -
+//   gfx12     wmma iu8 16x16x16 x2         wmma fp8 16x16x16 x2, OCP
+//   gfx942    mfma i8 16x16x32 x4          mfma fp8 16x16x32 x4, FNUZ
+//   gfx950    mfma i8 16x16x64 x2          mfma fp8 16x16x32 x4, OCP
+//   gfx908, gfx90a   mfma i8 16x16x16 x8   -
+//   CUDA      mma.m16n8k32 s8 x8           mma.m16n8k32 e4m3 x8, OCP
+// Others have no such instruction, and kMatrix8 is false for a kind; the emulation multiplies plainly.
 #pragma once
+#include "fp8.h"
 #include "mma.h"
 
 namespace rocm {
 
-#if defined(MMA_SOFTWARE) && !defined(HIP_EMULATED_WAVE)
-constexpr bool kInt8Matrix = false;
+#if defined(HIP_EMULATED_WAVE)
+template <Numbers kKind>
+constexpr bool kMatrix8 = true;
+#elif defined(MMA_SOFTWARE)
+template <Numbers kKind>
+constexpr bool kMatrix8 = false;
+#elif defined(__gfx942__)
+template <Numbers kKind>
+constexpr bool kMatrix8 = kKind != Numbers::kFp8;
+#elif defined(MMA_CUDA) || defined(MMA_GFX12) || defined(__gfx950__)
+template <Numbers kKind>
+constexpr bool kMatrix8 = kKind != Numbers::kFp8Fnuz;
 #else
-constexpr bool kInt8Matrix = true;
+template <Numbers kKind>
+constexpr bool kMatrix8 = kKind == Numbers::kInt8;
 #endif
 
-struct FragI { int x[8 * kColumns]; };
+// D, whose type says of which numbers A and B are.
+template <Numbers kKind>
+struct FragD8 { float x[8 * kColumns]; };
+template <>
+struct FragD8<Numbers::kInt8> { int x[8 * kColumns]; };
+using FragI = FragD8<Numbers::kInt8>;
 
 #if defined(MMA_GFX11) || defined(MMA_GFX12)
 typedef int Int8Sums __attribute__((ext_vector_type(8)));
@@ -36,6 +57,16 @@ __device__ inline FragI mma(const FragA& a, const FragB& b, const FragI& d) {
 #endif
   return __builtin_bit_cast(FragI, sums);
 }
+#if defined(MMA_GFX12)
+__device__ inline FragD8<Numbers::kFp8> mma(const FragA& a, const FragB& b, const FragD8<Numbers::kFp8>& d) {
+  struct Pair { Int8Operand x[2]; };
+  const Pair p = __builtin_bit_cast(Pair, a), q = __builtin_bit_cast(Pair, b);
+  Float8 sums = __builtin_bit_cast(Float8, d);
+#pragma unroll
+  for (int i = 0; i < 2; ++i) sums = __builtin_amdgcn_wmma_f32_16x16x16_fp8_fp8_w32_gfx12(p.x[i], q.x[i], sums);
+  return __builtin_bit_cast(FragD8<Numbers::kFp8>, sums);
+}
+#endif
 #elif defined(MMA_MFMA)
 typedef int Int4 __attribute__((ext_vector_type(4)));
 
@@ -62,6 +93,23 @@ __device__ inline FragI mma(const FragA& a, const FragB& b, FragI d) {
   }
   return d;
 }
+#if defined(__gfx942__) || defined(__gfx950__)
+template <Numbers kKind>
+__device__ inline FragD8<kKind> mma(const FragA& a, const FragB& b, FragD8<kKind> d) {
+  const auto half_of = [](uint32_t low, uint32_t high) { return __builtin_bit_cast(long, uint2{low, high}); };
+  const uint4 q = b.x[0];
+#pragma unroll
+  for (int t = 0; t < 2; ++t) {
+    float* x = d.x + 4 * t;
+    const uint4 p = a.x[t];
+    Float4 y{x[0], x[1], x[2], x[3]};
+    y = __builtin_amdgcn_mfma_f32_16x16x32_fp8_fp8(half_of(p.x, p.y), half_of(q.x, q.y), y, 0, 0, 0);
+    y = __builtin_amdgcn_mfma_f32_16x16x32_fp8_fp8(half_of(p.z, p.w), half_of(q.z, q.w), y, 0, 0, 0);
+    x[0] = y.x, x[1] = y.y, x[2] = y.z, x[3] = y.w;
+  }
+  return d;
+}
+#endif
 #elif defined(MMA_CUDA)
 __device__ inline FragI mma(const FragA& a, const FragB& b, FragI d) {
 #ifdef __CUDA_ARCH__
@@ -79,24 +127,43 @@ __device__ inline FragI mma(const FragA& a, const FragB& b, FragI d) {
 #endif
   return d;
 }
+__device__ inline FragD8<Numbers::kFp8> mma(const FragA& a, const FragB& b, FragD8<Numbers::kFp8> d) {
+#ifdef __CUDA_ARCH__
+#pragma unroll
+  for (int t = 0; t < kAPieces; ++t) {
+    float *x = d.x + 2 * t, *y = d.x + 8 + 2 * t;
+    const auto step = [&](uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1) {
+      asm("mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+          : "+f"(x[0]), "+f"(x[1]), "+f"(y[0]), "+f"(y[1])
+          : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
+    };
+    step(b.x[0].x, b.x[0].y, b.x[0].z, b.x[0].w, a.x[t].x, a.x[t].y);
+    step(b.x[1].x, b.x[1].y, b.x[1].z, b.x[1].w, a.x[t].z, a.x[t].w);
+  }
+#endif
+  return d;
+}
 #elif defined(HIP_EMULATED_WAVE)
-__device__ inline FragI mma(const FragA& a, const FragB& b, FragI d) {  // as that of halves
+template <Numbers kKind>
+__device__ inline FragD8<kKind> mma(const FragA& a, const FragB& b, FragD8<kKind> d) {  // as that of halves
   struct Operands { FragA a; FragB b; };
-  struct Bytes { int8_t x[16]; };
+  struct Bytes { uint8_t x[16]; };
+  const auto number = [](uint8_t byte) {
+    if constexpr (kKind == Numbers::kInt8) return int(int8_t(byte));
+    else return float_of_fp8<kKind>(byte);
+  };
   const auto lanes = hip_emulated::all_lanes(Operands{a, b});
   constexpr int kPieceRows = 8 / kAPieces;
   for (int k = 0; k < kWave; k += 16) {
-    const Bytes y = __builtin_bit_cast(Bytes, lanes.get<Operands>(k + lane() % 16).b.x[0]);
+    const Bytes y = __builtin_bit_cast(Bytes, lanes.template get<Operands>(k + lane() % 16).b.x[0]);
     for (int v = 0; v < 8; ++v) {
-      const Operands& row = lanes.get<Operands>(k + lane() / 16 * kPieceRows + v % kPieceRows);
+      const Operands& row = lanes.template get<Operands>(k + lane() / 16 * kPieceRows + v % kPieceRows);
       const Bytes x = __builtin_bit_cast(Bytes, row.a.x[v / kPieceRows]);
-      for (int e = 0; e < 16; ++e) d.x[v] += x.x[e] * y.x[e];
+      for (int e = 0; e < 16; ++e) d.x[v] += number(x.x[e]) * number(y.x[e]);
     }
   }
   return d;
 }
-#else
-__device__ inline FragI mma(const FragA&, const FragB&, const FragI& d) { return d; }  // nobody calls it
 #endif
 
 // The number of a thread's wave; on CUDA found anew at each call, for to keep it takes a register where there may be none.

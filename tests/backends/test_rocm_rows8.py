@@ -1,4 +1,4 @@
-"""rocm-int8: whole nets whose encoders' products are in 8 bits."""
+"""rocm-int8 and rocm-fp8: whole nets whose encoders' products are in 8 bits."""
 import importlib
 
 import numpy as np
@@ -18,6 +18,7 @@ NETS = {"attention": SMALL | dict(smolgen=(16, 32, 32)), "without smolgen": SMAL
         "tower below": dict(body="both", filters=32, blocks=1, embedding=32, encoders=1, heads=2, dff=48)}
 OPTIONS = dict(max_batch=6, streams=1, warm_up=False)
 GAMES = list(varied(6))
+KINDS = ["rocm-int8", "rocm-fp8"]
 
 
 def open_backend(kind, path, **options):
@@ -29,24 +30,26 @@ def evaluate(backend, games=GAMES):
     return backend.evaluate(*(np.stack(part) for part in zip(*(game.planes(backend.info["input_format"]) for game in games))))
 
 
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("wave", ["", "_wave64"])
 @pytest.mark.parametrize("name", NETS)
-def test_little_is_lost(machine, tmp_path, name, wave):
+def test_little_is_lost(machine, tmp_path, name, wave, kind):
     """Beside half precision, and something is: the products are other ones. The same whatever else is in the batch, plainly and from a graph."""
     make_net.write_net(make_net.make_net(**NETS[name]), path := tmp_path / "net.pb")
-    half, backend = (open_backend(kind + wave, path) for kind in ("rocm-fp16", "rocm-int8"))
-    assert "int8 products" in backend.info["device"] and backend.info["half"]
-    int8 = evaluate(backend)
-    assert 1e-3 < max(bars.shares("rocm-int8", int8, evaluate(half)).values()) <= 1
+    half, backend = (open_backend(of + wave, path) for of in ("rocm-fp16", kind))
+    assert kind.removeprefix("rocm-") + " products" in backend.info["device"] and backend.info["half"]
+    all_in_8 = evaluate(backend)
+    assert 1e-3 < max(bars.shares(kind, all_in_8, evaluate(half)).values()) <= 1
     for _ in range(2):
         few = evaluate(backend, GAMES[:3])
-        assert max(bars.shares("rocm-fp16", few, [part[:3] for part in int8]).values()) <= 1
+        assert max(bars.shares("rocm-fp16", few, [part[:3] for part in all_in_8]).values()) <= 1
 
 
-def test_a_network_without_encoders_is_refused(machine, tmp_path):
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_network_without_encoders_is_refused(machine, tmp_path, kind):
     make_net.write_net(make_net.make_net(body="tower", filters=16, blocks=1, policy="classical", policy_size=8), path := tmp_path / "net.pb")
-    with pytest.raises(_core.Error, match="^rocm-int8 computes the products of encoders in 8 bits, and this network has no encoders: take rocm-fp16$"):
-        open_backend("rocm-int8", path)
+    with pytest.raises(_core.Error, match=f"^{kind} computes the products of encoders in 8 bits, and this network has no encoders: take rocm-fp16$"):
+        open_backend(kind, path)
 
 
 def test_small_batches_are_in_half_precision_where_that_is_asked_for(machine, tmp_path):
@@ -59,14 +62,15 @@ def test_small_batches_are_in_half_precision_where_that_is_asked_for(machine, tm
         open_backend("rocm-int8", path, int8_batch=-1)
 
 
-def test_each_product_is_as_it_was_measured_to_be_faster(machine, tmp_path):
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_product_is_as_it_was_measured_to_be_faster(machine, tmp_path, kind):
     """In either precision; by plans that say half of all it is rocm-fp16."""
     make_net.write_net(make_net.make_net(**SMALL | dict(smolgen=(16, 32, 32))), path := tmp_path / "net.pb")
-    backend = open_backend("rocm-int8", path, measure=60, max_batch=2)
+    backend, name = open_backend(kind, path, measure=60, max_batch=2), kind.removeprefix("rocm-") + "x8"
     evaluate(backend, GAMES[:2])
-    plans = dict(line.split()[:2] for line in backend.plans.splitlines() if "/int8x8" in line and "/gemm/" in line)
-    assert {"int8x8/half" in key for key in plans} == {"int8x8q/half" in key for key in plans} == {True, False}  # rows that are there, and not
-    assert all(winner == "half" or winner.startswith("int8x8:") for winner in plans.values())
-    half, either = (evaluate(open_backend(kind, path, max_batch=2, plans=text), GAMES[:2])
-                    for kind, text in (("rocm-fp16", ""), ("rocm-int8", "".join(f"{key} half 1\n" for key in plans))))
+    plans = dict(line.split()[:2] for line in backend.plans.splitlines() if f"/{name}" in line and "/gemm/" in line)
+    assert {f"{name}/half" in key for key in plans} == {f"{name}q/half" in key for key in plans} == {True, False}  # rows that are there, and not
+    assert all(winner in ("half", "apart") or winner.startswith((name + ":", "hipblaslt:")) for winner in plans.values())
+    half, either = (evaluate(open_backend(of, path, max_batch=2, plans=text), GAMES[:2])
+                    for of, text in (("rocm-fp16", ""), (kind, "".join(f"{key} half 1\n" for key in plans))))
     np.testing.assert_array_equal(either[0], half[0])
