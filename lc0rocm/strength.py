@@ -3,14 +3,16 @@
 A net that learned from people of about that rating, if one is here (`lc0rocm nets`), has its policy drawn from: the moves, and the mistakes, are
 those of people. Else the package's own net plays: a rating that its policy reaches by a draw at a temperature that falls with the rating, a
 higher one by a search of so many nodes, whose choice varies in the opening. Whatever WeightsFile says, these nets play: theirs is the
-strength that was measured. The two lines are fitted to games against Stockfish's levels: docs/strength.md."""
+strength that was measured. Temperatures and nodes are fitted to games against Stockfish's levels: docs/strength.md."""
+import itertools
 import math
 import random
 from typing import Any, Mapping, NamedTuple, TypeVar
 
 from lc0rocm._core import Error
 
-LOWEST, HIGHEST = 1350, 2400  # what was measured
+LOWEST, HIGHEST = 1320, 2600  # what was measured
+_NODES = (1850, 10), (2050, 60), (2200, 330), (2400, 1000), (2600, 2250)  # rating, nodes of a search; between them by the nodes' logarithm
 _POLICY = 1850  # the rating up to which the policy alone is drawn from
 _OF_PEOPLE = 0.5  # temperature of the policy of a net that learned from them
 _NEAR = 100  # in rating
@@ -45,9 +47,9 @@ def of(settings: Any) -> Strength | None:
         rating, path = person
         return Strength(path, _OF_PEOPLE, 1, f"plays at {elo}: like people rated {rating} on lichess, by {path}")
     if elo <= _POLICY:
-        temperature = (1989 - elo) / 740
+        temperature = (2002 - elo) / 785
         return Strength("<built in>", temperature, 1, f"plays at {elo}: moves drawn from the policy of the package's network at temperature {temperature:.2f}")
-    nodes = round(16 * 2 ** ((elo - 1918) / 79.5))
+    nodes = next(round(few * (many / few) ** ((elo - low) / (high - low))) for (low, few), (high, many) in itertools.pairwise(_NODES) if elo <= high)
     return Strength("<built in>", None, nodes, f"plays at {elo}: searches of {nodes} nodes with the package's network")
 
 

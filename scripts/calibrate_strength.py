@@ -1,24 +1,27 @@
 #!/usr/bin/env python3
 """How strong lc0rocm plays with UCI_LimitStrength, by games against Stockfish's levels of UCI_Elo.
 
-    calibrate_strength.py play out.jsonl --elo 1400 1600 ...          UCI_Elo against the same level of Stockfish, through UCI
-    calibrate_strength.py play out.jsonl --ways policy=0.8 nodes=64   how the curve of lc0rocm/strength.py was found: the policy drawn at a
-                                                                      temperature, or a search of so many nodes; Stockfish's level follows
-    calibrate_strength.py table out.jsonl ... [--plot strength.svg]   the rating of each, on Stockfish's scale, with its standard error
+    calibrate_strength.py match FOLDER 1320 1500 ...                UCI_Elo against the same level of Stockfish, by lc0rocm match: FOLDER/1320.pgn ...
+    calibrate_strength.py ways out.jsonl policy=0.8 nodes=64 ...    how the curve of lc0rocm/strength.py was found: the policy drawn at a
+                                                                    temperature, or a search of so many nodes; Stockfish's level follows
+    calibrate_strength.py table FILE ... [--plot strength.svg]      the rating of each, on Stockfish's scale, with its standard error; the picture is
+                                                                    of the matches' levels
 
-Each game is a JSON line of out.jsonl, so that it may be stopped at any time and goes on where it was. Colours alternate; openings need no
-book, since both sides draw their moves."""
+Both may be stopped at any time and go on where they were. Colours alternate; all games begin at the start position and need no book, since both sides
+draw their moves."""
 import argparse
 import collections
 import concurrent.futures
-import contextlib
 import json
 import math
 import multiprocessing
 import pathlib
 import shlex
+import subprocess
+import sys
 
 import chess
+import chess.pgn
 
 import lc0rocm
 from lc0rocm import strength
@@ -33,23 +36,28 @@ from lc0rocm.match.record import POINTS
 
 MOST_PLIES = 400
 LEVELS = (1350, 2850)  # of Stockfish 15.1
+OURS = "UCI_Elo "  # and the level: our side's name in a match
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = parser.add_subparsers(dest="what", required=True)
-    play = commands.add_parser("play")
-    play.add_argument("out", type=pathlib.Path)
-    play.add_argument("--elo", type=int, nargs="*", default=[])
-    play.add_argument("--ways", nargs="*", default=[])
-    play.add_argument("--net", default="", help="of the ways; the package's if empty")
-    play.add_argument("--games", type=int, default=100, help="of each (100)")
-    play.add_argument("--processes", type=int, default=1)
-    play.add_argument("--movetime", type=int, default=100, help="milliseconds of Stockfish (100)")
-    play.add_argument("--stockfish", default="/usr/games/stockfish")
-    play.add_argument("--engine", default="lc0rocm", help="command line of ours, for --elo")
-    play.add_argument("--backend", default="cpu", help="of the ways")
-    play.add_argument("--backend-options", default="")
+    match = commands.add_parser("match")
+    match.add_argument("folder", type=pathlib.Path)
+    match.add_argument("levels", type=int, nargs="+")
+    match.add_argument("--stockfish-limit", default="movetime=100", help="of a move of Stockfish's (movetime=100)")
+    match.add_argument("--more", default="", help="flags of lc0rocm match, like '--concurrency=8 --backend=rocm-fp16'")
+    ways = commands.add_parser("ways")
+    ways.add_argument("out", type=pathlib.Path)
+    ways.add_argument("ways", nargs="+")
+    ways.add_argument("--net", default="", help="the package's if empty")
+    ways.add_argument("--processes", type=int, default=1)
+    ways.add_argument("--movetime", type=int, default=100, help="milliseconds of Stockfish (100)")
+    ways.add_argument("--backend", default="cpu")
+    ways.add_argument("--backend-options", default="")
+    for command in (match, ways):
+        command.add_argument("--games", type=int, default=100, help="of each (100)")
+        command.add_argument("--stockfish", default="/usr/games/stockfish")
     table = commands.add_parser("table")
     table.add_argument("files", type=pathlib.Path, nargs="+")
     table.add_argument("--plot", help="a picture of UCI_Elo against what was found")
@@ -60,36 +68,59 @@ def main() -> None:
             print(f"{name:24} {rating:7.0f} +- {error:3.0f}   {games} games")
         if options.plot:
             draw(found, options.plot)
-        return
-    net = pathlib.Path(options.net).name.split(".")[0]
-    names = [f"UCI_Elo {elo}" for elo in options.elo] + [f"{net} {way}".strip() for way in options.ways]
-    done = read(options.out) if options.out.exists() else []
-    parts = [name for i in range(0, options.games, 10) for name in names if i + sum(game["name"] == name for game in done) < options.games]
-    with concurrent.futures.ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn")) as pool:
-        for part in concurrent.futures.as_completed([pool.submit(ten_games, name, options) for name in parts]):
-            part.result()
+    elif options.what == "match":
+        for level in options.levels:
+            play_level(level, options)
+    else:
+        net = pathlib.Path(options.net).name.split(".")[0]
+        names = [f"{net} {way}".strip() for way in options.ways]
+        done = read(options.out) if options.out.exists() else []
+        parts = [name for i in range(0, options.games, 10) for name in names if i + sum(game["name"] == name for game in done) < options.games]
+        with concurrent.futures.ProcessPoolExecutor(options.processes, multiprocessing.get_context("spawn")) as pool:
+            for part in concurrent.futures.as_completed([pool.submit(ten_games, name, options) for name in parts]):
+                part.result()
 
 
 def read(file: pathlib.Path) -> list[dict]:
-    return list(map(json.loads, file.read_text().splitlines()))
+    """Games of `match` or of `ways`."""
+    if file.suffix != ".pgn":
+        return list(map(json.loads, file.read_text().splitlines()))
+    games = []
+    with open(file) as text:
+        while headers := chess.pgn.read_headers(text):
+            is_white = headers["White"].startswith(OURS)
+            ours, level = headers["White" if is_white else "Black"], headers["Black" if is_white else "White"].split()[-1]
+            points = POINTS[headers["Result"]]
+            games.append({"name": ours, "level": int(level), "points": points if is_white else 1 - points})
+    return games
 
 
 # games ---------------------------------------------------------------------------------------------------------------
 
+def play_level(level: int, options: argparse.Namespace) -> None:
+    options.folder.mkdir(parents=True, exist_ok=True)
+    start = options.folder / "start.epd"
+    start.write_text(chess.STARTING_BOARD_FEN + " w KQkq -\n")
+    theirs = min(max(level, LEVELS[0]), LEVELS[1])
+    subprocess.run([sys.executable, "-P", "-m", "lc0rocm", "match", "", options.stockfish, f"--output={options.folder / str(level)}.pgn",
+                    f"--games={options.games}", f"--openings={start}", f"--max-moves={MOST_PLIES // 2}", "--margin=100000", "--first-limit=nodes=1000000",
+                    f"--second-limit={options.stockfish_limit}", f"--first-name={OURS}{level}", f"--second-name=Stockfish {theirs}",
+                    f"--first-options=UCI_LimitStrength=true UCI_Elo={level}", f"--second-options=UCI_LimitStrength=true UCI_Elo={theirs} Hash=16",
+                    *shlex.split(options.more)], check=True)
+
+
 def ten_games(name: str, options: argparse.Namespace) -> None:
-    kind, value = name.split()[-2:] if name.startswith("UCI_Elo") else name.split()[-1].split("=")
+    kind, value = name.split()[-1].split("=")
     games: list[dict] = []
-    with contextlib.ExitStack() as stack:
-        if kind == "UCI_Elo":
-            ours: Player = Foreign(shlex.split(options.engine), {"UCI_LimitStrength": "true", "UCI_Elo": value})
-        else:
-            ours = Way(kind, float(value), options)
-        stack.callback(ours.close)
+    ours = Way(kind, float(value), options)
+    try:
         for i in range(10):
-            level = int(value) if kind == "UCI_Elo" else round(ratings(games)[name][0]) if games else 1850
+            level = round(ratings(games)[name][0]) if games else 1850
             games.append(game(name, ours, min(max(level, LEVELS[0]), LEVELS[1]), i % 2, options))
             with open(options.out, "a") as out:
                 out.write(json.dumps(games[-1]) + "\n")  # in one piece: others write too
+    finally:
+        ours.close()
 
 
 class Way:
@@ -158,23 +189,19 @@ def ratings(games: list[dict]) -> dict[str, tuple[float, float, int]]:
 
 def draw(found: dict[str, tuple[float, float, int]], goal: str) -> None:
     from matplotlib.figure import Figure
-    figure = Figure(figsize=(9, 4.5), layout="constrained")
-    policy, search = figure.subplots(1, 2, sharey=True)
-    for name, (rating, error, _) in found.items():
-        way, _, value = name.split()[-1].rpartition("=")
-        axes = {"policy": policy, "nodes": search}.get(way)
-        if axes:
-            people = name.startswith("maia")
-            axes.errorbar(float(value), rating, error, fmt="s" if people else "o", color=f"C{1 + ('1900' in name)}" if people else "C0", capsize=3)
-            axes.annotate(name.split()[0] if people else "", (float(value), rating), xytext=(6, -3), textcoords="offset points", fontsize=7)
-    elos = range(strength.LOWEST, strength.HIGHEST + 1, 10)
-    ways = [strength.of({"UCI_LimitStrength": True, "UCI_Elo": elo}) for elo in elos]
-    policy.plot(*zip(*[(one.temperature, elo) for elo, one in zip(elos, ways) if one.temperature]), color="C0", alpha=0.5)
-    search.plot(*zip(*[(one.nodes, elo) for elo, one in zip(elos, ways) if not one.temperature]), color="C0", alpha=0.5)
-    policy.set(xlabel="temperature of a draw from the policy", ylabel="rating on Stockfish's scale", title="up to 1850")
-    search.set(xlabel="nodes of a search", xscale="log", title="beyond 1850")
-    for axes in (policy, search):
-        axes.grid(alpha=0.3)
+    figure = Figure(figsize=(6, 5), layout="constrained")
+    axes = figure.subplots()
+    rows = [(int(name.removeprefix(OURS)), rating, error) for name, (rating, error, _) in found.items() if name.startswith(OURS)]
+    for elo, rating, error in rows:
+        drawn = strength.of({"UCI_LimitStrength": True, "UCI_Elo": elo})
+        assert drawn
+        axes.errorbar(elo, rating, error, fmt="o", color="C1" if drawn.temperature is None else "C0", capsize=3)
+    axes.plot([strength.LOWEST, strength.HIGHEST], [strength.LOWEST, strength.HIGHEST], color="0.5", linewidth=1)
+    axes.plot([], [], "o", color="C0", label="drawn from the policy")
+    axes.plot([], [], "o", color="C1", label="searches")
+    axes.set(xlabel="UCI_Elo", ylabel="rating on Stockfish's scale, standard error")
+    axes.legend()
+    axes.grid(alpha=0.3)
     figure.savefig(goal)
 
 
