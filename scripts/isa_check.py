@@ -24,7 +24,6 @@ import importlib.util
 import itertools
 import json
 import os
-import re
 import subprocess
 import sys
 import tempfile
@@ -34,7 +33,6 @@ from pathlib import Path
 import bars
 import isa_counts
 import isa_translate
-import kernel_report
 import make_net
 import numpy as np
 
@@ -76,7 +74,6 @@ OTHERWISE = {  # nets with other options
     'odd attention with rocblas': ('odd attention', KINDS, {'without': 'hipblaslt miopen'}),  # which leaves the ends of products to our kernels
     'attention with int8 weights': ('attention', ['rocm-fp16'], {'weights': 'int8'}),
     'attention in 8 bits': ('attention', ['rocm-int8'], {}),
-    'attention in fp8': ('attention', ['rocm-fp8'], {}),  # where the target has it
 }
 
 
@@ -187,8 +184,7 @@ def run_otherwise(machine, target, kinds, names):
         for name in names:
             family, of, options = OTHERWISE[name]
             make_net.write_net(make_net.make_net(seed=1, **NETS[family]), path)
-            can = [k for k in of if k != 'rocm-fp8' or kernel_report.TARGETS[target].fp8 != 'none']
-            yield from run_passes(machine, target, name, path, [k for k in can if re.sub('int8|fp8', 'fp16', k) in kinds], [1], OURS | options)
+            yield from run_passes(machine, target, name, path, [k for k in of if k.replace('int8', 'fp16') in kinds], [1], OURS | options)
 
 
 def summary(record):
