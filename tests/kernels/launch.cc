@@ -186,6 +186,16 @@ int winograd_output(int half_type, void* y, void* m, void* bias, void* skip, voi
     half_type ? run(half{}) : run(float{});
   });
 }
+int winograd_between(int half_type, void* v, void* x, void* m, void* bias, void* skip, void* w1, void* b1, void* w2, void* b2, int width, int batch,
+                     int channels, int activation) {
+  return launch([&] {
+    const auto run = [&]<class T>(T) {
+      const rocm::SqueezeExcitation<T> se{P(w1), P(b1), P(w2), P(b2), width};
+      rocm::launch_winograd_between<T>(nullptr, P(v), P(x), P(m), P(bias), P(skip), width ? &se : nullptr, batch, channels, Activation(activation));
+    };
+    half_type ? run(half{}) : run(float{});
+  });
+}
 // w (count, 2, 9, channels / 32, channels, 32), b (count, 2, channels); se: w1, b1, w2, b2 of each block, or null.
 int tower(int, void* y, void* x, void* masks, void* values, void* input_w, void* input_b, void* w, void* b, void* se, int width, int count,
           int batch, int activation, int tile) {
@@ -202,11 +212,11 @@ int tower(int, void* y, void* x, void* masks, void* values, void* input_w, void*
     rocm::launch_tower(nullptr, P(y), P(x), static_cast<uint64_t*>(masks), static_cast<float*>(values), part, batch, Activation(activation), tile);
   });
 }
-int smolgen(int, void* y, void* hidden, float* parts, void* x, void* compress, void* dense1, void* bias1, void* gain1, void* shift1, void* dense2,
+int smolgen(int, void* y, void* hidden, float* scratch, void* x, void* compress, void* dense1, void* bias1, void* gain1, void* shift1, void* dense2,
             void* bias2, void* gain2, void* shift2, void* generate, float eps, int batch, int channels, int heads, int activation) {
   return launch([&] {
     using T = half;
-    rocm::launch_smolgen(nullptr, P(y), P(hidden), parts, P(x), {P(compress), P(dense1), P(bias1), P(gain1), P(shift1), P(dense2), P(bias2), P(gain2),
+    rocm::launch_smolgen(nullptr, P(y), P(hidden), scratch, P(x), {P(compress), P(dense1), P(bias1), P(gain1), P(shift1), P(dense2), P(bias2), P(gain2),
                          P(shift2), P(generate), eps, eps}, batch, channels, heads, Activation(activation));
   });
 }

@@ -58,6 +58,28 @@ def test_winograd_output(device, dtype, batch, channels, width, skip, in_place):
 
 
 @DTYPES
+@pytest.mark.parametrize('batch,channels,width,bias,skip,keep,last', [
+    (1, 2, 0, True, False, False, False), (3, 66, 0, True, True, True, False), (2, 130, 0, False, True, True, True), (1, 288, 0, True, False, True, False),
+    (3, 64, 8, True, True, True, False), (1, 256, 32, True, True, True, False), (2, 66, 7, False, False, True, True), (1, 128, 64, True, True, True, False)])
+def test_winograd_between(device, dtype, batch, channels, width, bias, skip, keep, last):
+    rng = np.random.default_rng(channels)
+    half = dtype == np.float16
+    m, b = rng.normal(size=(36, batch * 4, channels)).astype(dtype) / dtype(32), rng.normal(size=channels).astype(dtype) if bias else None
+    rest = rng.normal(size=(batch, 64, channels)).astype(dtype)
+    se = se_weights(rng, dtype, channels, width) if width else [None] * 4
+    x, v = Output(rest.copy()) if keep else None, None if last else Output((36, batch * 4, channels), dtype)
+    device.launch('winograd_between', half, v, x, m, b, (x or rest) if skip else None, *se, width, batch, channels, 3)
+    plain = Output((batch, 64, channels), dtype)
+    device.launch('winograd_output', half, plain, m, b, rest if skip else None, *se, width, batch, channels, 3)
+    tolerance = (0.02, 2e-3) if half else (3e-5, 1e-5)
+    if keep:
+        np.testing.assert_allclose(x.array, plain.array, *(tolerance if width else (0, 0)))  # of the same roundings
+    if not last:
+        expected = np.einsum('ir,js,nrsc->ijnc', reference.B_T, reference.B_T, reference.tiles(plain.array.astype(np.float64))) / 32
+        reference.assert_close(v.array, expected.reshape(36, batch * 4, channels), *tolerance)
+
+
+@DTYPES
 @pytest.mark.parametrize('batch,channels', [(1, 1), (3, 24), (2, 112), (1, 33)])
 def test_patches(device, dtype, batch, channels):
     x = normal(3, dtype, batch, 64, channels)

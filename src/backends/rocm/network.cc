@@ -212,8 +212,8 @@ class Forward {
     if constexpr (sizeof(T) == 2) {
       if (way_.smolgen) {
         T* hidden = take(s.dense2.out());
-        float* parts = take<float>((SmolgenShape::kParts + 1) * s.dense1.out());
-        launch_smolgen(stream_, bias, hidden, parts, tokens,
+        float* scratch = take<float>(SmolgenShape::scratch(e.heads));
+        launch_smolgen(stream_, bias, hidden, scratch, tokens,
                        {table(e.qkv.w) + std::size_t(3) * width * channels, table(s.dense1.w), table(s.dense1.b), table(s.norm1.gain), table(s.norm1.shift),
                         table(s.dense2.w), table(s.dense2.b), table(s.norm2.gain), table(s.norm2.shift), table(s.generate.w), s.norm1.eps, s.norm2.eps},
                        batch_, channels, e.heads, s.activation);

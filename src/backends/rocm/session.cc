@@ -7,6 +7,8 @@
 #include <climits>
 #include <numeric>
 
+#include "chess/encode.h"
+#include "chess/notation.h"
 #include "chess/policy.h"
 
 namespace rocm {
@@ -28,6 +30,32 @@ struct Layout {
 static_assert(sizeof(nn::Value) == 3 * sizeof(float));  // as launch_values writes it
 
 std::size_t policy_offset(int step) { return step * sizeof(nn::Value); }  // of the output mailbox
+
+// Start positions, with their moves: a batch as play has them, so that what is measured in it is measured, and compared, in all that it answers.
+struct StartPositions {
+  StartPositions(chess::InputFormat format, int size) : planes(size), values(size), first_move(size + 1) {
+    const chess::History start(chess::kStartFen);
+    const int transform = chess::canonical_transform(start.last(), format);
+    std::ranges::fill(planes, chess::encode(start, format, chess::HistoryFill::kFenOnly));
+    chess::MoveList legal;
+    start.last().board.legal_moves(legal);
+    for (int i = 0; i < size; ++i) {
+      for (const chess::Move move : legal) moves.push_back(chess::policy_index(move, transform));
+      first_move[i + 1] = moves.size();
+    }
+    logits.resize(moves.size());
+  }
+  nn::Batch batch() {
+    return {.size = int(planes.size()), .planes = planes.data(), .moves = moves.data(), .first_move = first_move.data(), .policy = logits.data(),
+            .values = values.data()};
+  }
+
+  std::vector<chess::Planes> planes;
+  std::vector<nn::Value> values;
+  std::vector<std::uint16_t> moves;
+  std::vector<std::uint32_t> first_move;
+  std::vector<float> logits;
+};
 
 }  // namespace
 
@@ -77,9 +105,8 @@ void GpuSession<T>::warm_up() {
 
 template <class T>
 void GpuSession<T>::exercise(int size) {
-  const std::vector<chess::Planes> planes(size);
-  std::vector<nn::Value> values(size);
-  evaluate({.size = size, .planes = planes.data(), .values = values.data()}, 0, size);
+  StartPositions positions(model_.description().input_format, size);
+  evaluate(positions.batch(), 0, size);
   if (!stream_.outgrown()) return;
   forget_graphs();
   stream_.reserve(std::max(stream_.arena().bytes(), stream_.arena().peak()));

@@ -51,7 +51,7 @@ class GpuSession {
   };
 
   void allocate(int max_batch, std::size_t activations);
-  void exercise(int size);  // evaluates empty boards; throws OutOfMemory also where more room cannot be had
+  void exercise(int size);  // evaluates start positions; throws OutOfMemory also where more room cannot be had
   void evaluate(const nn::Batch& batch, int first, int size, const nn::Visit* visit = nullptr);
   void queue(int step);  // the pass
   void run(int step, Probe* probe = nullptr);  // likewise, plainly

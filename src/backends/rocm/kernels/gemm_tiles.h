@@ -140,10 +140,7 @@ KERNEL_PART void for_each_row(const typename L::Sums& sums, int row0, int col0, 
       for (int t = 0; t < kColumns; ++t) {
         const unsigned row = row0 + r * 16 + lane_column(t);
         if (row >= rows) continue;
-        Floats8 z;
-#pragma unroll
-        for (int e = 0; e < 8; ++e) z.x[e] = sums[c][r].x[8 * t + e];
-        store(row, col, z);
+        store(row, col, rows_of(sums[c][r], t));
       }
   }
 }

@@ -60,6 +60,12 @@ __device__ inline uint4 halves_of_int8(uint2 w) {
           word_of(__hsub2(halves_of(halves_of_low_bytes(y)), middle)), word_of(__hsub2(halves_of(halves_of_high_bytes(y)), middle))};
 }
 
+// Neighbouring numbers as they lie in memory: of halves they take half the registers that floats would.
+template <class T, int kWidth>
+struct alignas(kWidth * sizeof(T) < 16 ? kWidth * sizeof(T) : 16) Packed {
+  T x[kWidth];
+};
+
 // p must be 16-byte aligned.
 __device__ inline Floats8 load8(const half* p) {
   const uint4 w = *reinterpret_cast<const uint4*>(p);  // one load, not one of each word

@@ -122,6 +122,13 @@ template <class T>
 void launch_winograd_output(hipStream_t stream, T* y, const T* m, const T* bias, const T* skip, const SqueezeExcitation<T>* se, int batch,
                             int channels, nn::Activation activation);
 
+// winograd_between.hip: what lies between the products m and the transformed tiles v of a tower's next convolution: x = act(se(m transformed back + bias) +
+// skip) and v of it, each where it is wanted, else null. bias, skip and se may be null; x may be skip. Where winograd_chains().
+bool winograd_chains(int channels, bool excites);
+template <class T>
+void launch_winograd_between(hipStream_t stream, T* v, T* x, const T* m, const T* bias, const T* skip, const SqueezeExcitation<T>* se, int batch,
+                             int channels, nn::Activation activation);
+
 // tower.hip: y = residual blocks of x or, with an input convolution, of what that makes of the planes. A block of so many
 // threads computes a board.
 struct TowerTile {
@@ -148,11 +155,12 @@ void launch_tower(hipStream_t stream, half* y,  // (batch * 64, channels)
 // smolgen.hip: y (batch, heads, 64 * 64) = generate(norm2(act(dense2(norm1(act(dense1(compress(x)))))))) of the tokens x (batch * 64, channels), in
 // halves, for layers of the usual widths. For up to kMostPositions.
 struct SmolgenShape {
-  static constexpr int kSqueezed = 32, kHidden = 256, kGenerated = 256, kParts = 32, kMostHeads = 32, kStep = 32, kMostPositions = 32;
+  static constexpr int kSqueezed = 32, kHidden = 256, kGenerated = 256, kParts = 8, kMostHeads = 32, kStep = 32, kMostPositions = 32;
   int channels, heads, squeezed, hidden, generated;
   bool fits() const {
     return channels % kStep == 0 && heads <= kMostHeads && squeezed == kSqueezed && hidden == kHidden && generated == kGenerated;
   }
+  static int scratch(int heads) { return kParts * kHidden + heads * kGenerated / 64 * 2; }  // floats a position, for what is between
 };
 struct SmolgenLayers {
   const half* compress;                                                // (32, channels)
@@ -162,8 +170,8 @@ struct SmolgenLayers {
   float eps1, eps2;
 };
 void launch_smolgen(hipStream_t stream, half* y,
-                    half* hidden,  // (batch, heads * 256), for what is between
-                    float* parts,  // (33, batch, 256), likewise
+                    half* hidden,    // (batch, heads * 256), for what is between
+                    float* scratch,  // batch times SmolgenShape::scratch(heads)
                     const half* x, const SmolgenLayers& layers, int batch, int channels, int heads, nn::Activation activation);
 
 // patches.hip: out (batch * 64, 3, 3, channels): the surroundings of each square of x (batch * 64, channels), zero beyond the board.

@@ -47,6 +47,14 @@ struct FragA { uint4 x[kAPieces]; };            // eight halves a piece
 struct FragB { uint4 x[kBPieces]; };
 struct FragD { float x[8 * kColumns]; };
 
+// Rows lane_row() ... lane_row() + 7 of column lane_column(t).
+__device__ inline Floats8 rows_of(const FragD& d, int t) {
+  Floats8 z;
+#pragma unroll
+  for (int e = 0; e < 8; ++e) z.x[e] = d.x[8 * t + e];
+  return z;
+}
+
 #if defined(MMA_CUDA)
 __device__ inline int lane_row() { return lane() % 4 * 8; }
 __device__ inline int lane_column(int c) { return lane() / 4 + 8 * c; }

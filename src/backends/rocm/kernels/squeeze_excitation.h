@@ -33,9 +33,44 @@ KERNEL_PART float dot(const T* row, const float* x, int count, int first, int st
   return sum;
 }
 
+// A thread's share of the weights, where that is few halves, in registers: asked for before the sums are there.
+template <class T, int kThreads>
+struct HeldExcitation {
+  static constexpr int kGroups = kThreads / 32, kUnits = 2, kPieces = 4;
+  static constexpr bool kTried = sizeof(T) == 2 && !kFewRegisters;
+  using Piece = Packed<T, 8>;
+  bool fits;
+  Piece w1[kUnits] = {}, w2[kPieces] = {};
+  float b1[kUnits] = {}, b2 = 0;
+
+  KERNEL_PART HeldExcitation(const SqueezeExcitation<T>& se, int channels)
+      : fits(kTried && channels % 8 == 0 && channels <= 256 && 2 * channels <= kThreads && se.width % 8 == 0 &&
+             se.width <= min(kUnits * kGroups, kPieces * 8)) {
+    if (!kTried || !fits) return;
+    const int group = threadIdx.x / 32, c = threadIdx.x % 32 * 8;
+#pragma unroll
+    for (int i = 0; i < kUnits; ++i)
+      if (const int unit = group + i * kGroups; unit < se.width && c < channels) {
+        w1[i] = load(se.w1 + unit * channels + c);
+        b1[i] = to_float(se.b1[unit]);
+      }
+#pragma unroll
+    for (int i = 0; i < kPieces; ++i)
+      if (threadIdx.x < 2 * unsigned(channels) && i * 8 < se.width) w2[i] = load(se.w2 + threadIdx.x * se.width + i * 8);
+    if (threadIdx.x < 2 * unsigned(channels)) b2 = to_float(se.b2[threadIdx.x]);
+  }
+  static KERNEL_PART Piece load(const T* p) { return *reinterpret_cast<const Piece*>(p); }
+  static KERNEL_PART float dot(const Piece& piece, const float* x, float sum) {
+#pragma unroll
+    for (int e = 0; e < 8; ++e) sum = fmaf(to_float(piece.x[e]), x[e], sum);
+    return sum;
+  }
+};
+
 // In: lds[part * channels + c] are sums over a part of the squares. Out: lds[channels + c] is the gate, lds[2 * channels + c] the shift.
 template <class T, int kThreads, int kParts = kSumParts>
-__device__ inline void excite(float* lds, const SqueezeExcitation<T>& se, int channels, nn::Activation activation) {
+KERNEL_PART void excite(float* lds, const SqueezeExcitation<T>& se, int channels, nn::Activation activation,
+                        const HeldExcitation<T, kThreads>* held = nullptr) {
   float *mean = lds, *gates = lds + channels, *hidden = lds + kSumParts * channels;
   const bool pieces = channels % 8 == 0 && se.width % 8 == 0;
   __syncthreads();
@@ -46,6 +81,27 @@ __device__ inline void excite(float* lds, const SqueezeExcitation<T>& se, int ch
     mean[c] = sum * (1.0f / 64);
   }
   __syncthreads();
+  if (HeldExcitation<T, kThreads>::kTried && held && held->fits) {
+    using Held = HeldExcitation<T, kThreads>;
+    const int c = threadIdx.x % 32 * 8;
+#pragma unroll
+    for (int i = 0; i < Held::kUnits; ++i) {
+      const int unit = threadIdx.x / 32 + i * Held::kGroups;
+      if (unit >= se.width) break;
+      const float sum = group_sum(c < channels ? Held::dot(held->w1[i], mean + c, 0) : 0);
+      if (c == 0) hidden[unit] = activate(activation, sum + held->b1[i]);
+    }
+    __syncthreads();
+    if (const int c = threadIdx.x; c < 2 * channels) {
+      float sum = held->b2;
+#pragma unroll
+      for (int i = 0; i < Held::kPieces; ++i)
+        if (i * 8 < se.width) sum = Held::dot(held->w2[i], hidden + i * 8, sum);
+      gates[c] = c < channels ? sigmoid(sum) : sum;
+    }
+    __syncthreads();
+    return;
+  }
   for (int unit = threadIdx.x / 32; unit < se.width; unit += kThreads / 32) {  // 32 lanes each
     const T* row = se.w1 + size_t(unit) * channels;
     const int lane = threadIdx.x % 32;

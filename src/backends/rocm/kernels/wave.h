@@ -17,6 +17,13 @@ constexpr int kWave = HIP_EMULATED_WAVE;
 constexpr int kWave = 32;
 #endif
 
+// Whether a thread of a block of 512 has 128 registers at most, where other targets have more or need fewer.
+#if defined(__GFX9__) && !defined(__gfx90a__) && !defined(__gfx942__) && !defined(__gfx950__) && !defined(__gfx9_4_generic__)
+constexpr bool kFewRegisters = true;
+#else
+constexpr bool kFewRegisters = false;
+#endif
+
 __device__ inline int lane() { return threadIdx.x % kWave; }
 
 // A part of a kernel, inlined before anything else is done to it: arrays that it takes by reference would else keep the compiler from

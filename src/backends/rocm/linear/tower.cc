@@ -3,9 +3,11 @@
 #include <algorithm>
 #include <random>
 
+#include "backends/rocm/kernels/winograd.h"
 #include "backends/rocm/linear/choices.h"
 #include "backends/rocm/linear/conv.h"
 #include "backends/rocm/linear/conv_weights.h"
+#include "backends/rocm/linear/gemm.h"
 #include "backends/rocm/linear/libraries.h"
 #include "backends/rocm/linear/shapes.h"
 #include "chess/encode.h"
@@ -25,19 +27,56 @@ struct TowerTask {
 };
 
 template <class T>
-void run_layers(Stream& stream, const TowerShape& s, const TowerTask<T>& task) {
-  const auto take = [&](int channels) { return static_cast<T*>(stream.arena().take(sizeof(T) * s.batch * kSquares * channels)); };
-  const auto convolve = [&](T* y, const T* x, const nn::Convolution& c, const SqueezeExcitation<T>* se = nullptr, const T* skip = nullptr) {
-    conv3x3<T>(stream, *task.weights, y, x, c, se, skip, s.batch, s.activation);
-  };
-  const nn::Tower& tower = *task.tower;
-  T *planes = take(chess::kPlanes), *inner = take(s.channels);
+T* take(Stream& stream, std::size_t size) {
+  return static_cast<T*>(stream.arena().take(size * sizeof(T)));
+}
+
+template <class T>
+void convolve(Stream& stream, const TowerShape& s, const TowerTask<T>& task, T* y, const T* x, const nn::Convolution& c,
+              const SqueezeExcitation<T>* se = nullptr, const T* skip = nullptr) {
+  conv3x3<T>(stream, *task.weights, y, x, c, se, skip, s.batch, s.activation);
+}
+
+template <class T>
+void convolve_planes(Stream& stream, const TowerShape& s, const TowerTask<T>& task) {
+  const Arena::Scope scope(stream.arena());
+  T* const planes = take<T>(stream, std::size_t(s.batch) * kSquares * chess::kPlanes);
   launch_expand_tokens<T>(stream, planes, task.masks, task.values, nullptr, s.batch, 0, true, chess::kPlanes);
-  convolve(task.y, planes, tower.input);
-  for (const nn::Residual& block : tower.blocks) {
+  convolve<T>(stream, s, task, task.y, planes, task.tower->input);
+}
+
+template <class T>
+void run_layers(Stream& stream, const TowerShape& s, const TowerTask<T>& task) {
+  convolve_planes(stream, s, task);
+  T* const inner = take<T>(stream, std::size_t(s.batch) * kSquares * s.channels);
+  for (const nn::Residual& block : task.tower->blocks) {
     const SqueezeExcitation<T> se = on_device<T>(*task.weights, block.se);
-    convolve(inner, task.y, block.conv1);
-    convolve(task.y, inner, block.conv2, block.se ? &se : nullptr, task.y);
+    convolve<T>(stream, s, task, inner, task.y, block.conv1);
+    convolve<T>(stream, s, task, task.y, inner, block.conv2, block.se ? &se : nullptr, task.y);
+  }
+}
+
+// By Winograd's products, between which there is one launch each.
+template <class T>
+void run_chained(Stream& stream, const TowerShape& s, const TowerTask<T>& task) {
+  const nn::Tower& tower = *task.tower;
+  Weights& weights = *task.weights;
+  const int tiles = s.batch * kTiles;
+  T *v = take<T>(stream, std::size_t(kPoints) * tiles * s.channels), *m = take<T>(stream, std::size_t(kPoints) * tiles * s.channels);
+  convolve_planes(stream, s, task);
+  launch_winograd_input(stream, v, task.y, s.batch, s.channels);
+  const auto multiply = [&](const nn::Convolution& c) {
+    Product<T> product{m, v, weights.array<T>(winograd_weights(c.w))};
+    product.rows = tiles, product.cols = product.depth = s.channels, product.batch = kPoints, product.one_w = false;
+    gemm(stream, product);
+  };
+  for (const nn::Residual& block : tower.blocks) {
+    const SqueezeExcitation<T> se = on_device<T>(weights, block.se);
+    multiply(block.conv1);
+    launch_winograd_between<T>(stream, v, nullptr, m, weights.array<T>(block.conv1.b), nullptr, nullptr, s.batch, s.channels, s.activation);
+    multiply(block.conv2);
+    launch_winograd_between<T>(stream, &block == &tower.blocks.back() ? nullptr : v, task.y, m, weights.array<T>(block.conv2.b), task.y,
+                               block.se ? &se : nullptr, s.batch, s.channels, s.activation);
   }
 }
 
@@ -120,7 +159,8 @@ struct Towers {
   using Shape = TowerShape;
   using Task = TowerTask<T>;
   struct Way {
-    std::optional<int> tile;  // "fused:128", its threads; or "layers"
+    std::optional<int> tile;  // "fused:128", its threads; or
+    bool chained = false;     // "chained"; or "layers"
     static constexpr bool library = false;
   };
 
@@ -133,18 +173,22 @@ struct Towers {
 
   // Without matrix instructions our kernel is for those who have measured that it is faster.
   static std::vector<std::string> defaults(Stream& stream, const Shape& s) {
-    return has_matrix_instructions(stream.device().architecture) ? candidates(stream, s) : std::vector<std::string>{"layers"};
+    std::vector<std::string> names = has_matrix_instructions(stream.device().architecture) ? candidates(stream, s) : std::vector<std::string>{"layers"};
+    std::erase(names, "chained");
+    return names;
   }
   static std::vector<std::string> candidates(Stream&, const Shape& s) {
     std::vector<std::string> names;
     for (const TowerTile& tile : kTowerTiles)
       if (fits(tile, s)) names.push_back(name_of(tile));
+    if (chains(s)) names.push_back("chained");
     names.push_back("layers");
     return names;
   }
 
   static std::optional<Way> make(Stream&, const Shape& s, const std::string& name) {
     if (name == "layers") return Way{};
+    if (name == "chained" && chains(s)) return Way{{}, true};
     for (int tile = 0; tile < int(std::size(kTowerTiles)); ++tile)
       if (fits(kTowerTiles[tile], s) && name == name_of(kTowerTiles[tile])) return Way{tile};
     return std::nullopt;
@@ -159,7 +203,8 @@ struct Towers {
         return true;
       }
     }
-    run_layers(stream, s, task);
+    way.chained ? run_chained(stream, s, task) : run_layers(stream, s, task);
+    check(hipGetLastError(), "launching a tower");
     return true;
   }
 
@@ -168,6 +213,7 @@ struct Towers {
   static bool fits(const TowerTile& tile, const Shape& s) {
     return s.half && s.blocks > 0 && s.channels == tile.channels && s.se <= s.channels;
   }
+  static bool chains(const Shape& s) { return s.blocks > 0 && winograd_chains(s.channels, s.se > 0); }
   static std::string name_of(const TowerTile& tile) { return "fused:" + std::to_string(tile.threads); }
 };
 

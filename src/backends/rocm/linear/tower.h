@@ -1,5 +1,5 @@
-// A residual tower behind one call: layer by layer, or a narrow one in our kernel that keeps its boards from the planes to the last block,
-// whichever won the shape's auction.
+// A residual tower behind one call: layer by layer, by Winograd's products with one launch between two of them, or a narrow one in our kernel that
+// keeps its boards from the planes to the last block, whichever won the shape's auction.
 #pragma once
 #include <optional>
 
