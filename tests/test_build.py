@@ -36,8 +36,8 @@ def configure(rocm, folder, printed, *options):
     done = subprocess.run([MESON, "setup", folder, ROOT, "-Drocm=amd", "-Dbackends=random", *options], capture_output=True, text=True,
                           env=os.environ | {"ROCM_PATH": str(rocm), "PATH": path}, timeout=300)
     built = folder / "build.ninja"
-    targets = re.findall(r"--offload-arch=(\S+)", next(line for line in built.read_text().splitlines() if "--offload-arch" in line)
-                         ) if done.returncode == 0 else []
+    of_a_kernel = lambda line: "--offload-arch" in line and ".hip" in line  # what is compiled before them is of one target each
+    targets = re.findall(r"--offload-arch=(\S+)", next(filter(of_a_kernel, built.read_text().splitlines()))) if done.returncode == 0 else []
     return done.stdout, targets
 
 
