@@ -1,4 +1,7 @@
 """The emulated kernel language: threads, barriers, waves, LDS, halves, and what it finds wrong."""
+import faulthandler
+import sys
+
 import numpy as np
 import pytest
 
@@ -104,6 +107,16 @@ def test_an_access_past_the_end_is_a_fault(hip, stream, kernels, n, extra):
     status, text = fault(hip)
     assert status == 700
     assert f"allocation of {4 * n} bytes" in text and "overrun" in text
+
+
+def test_a_fault_is_found_though_others_take_its_signal(hip, stream, kernels):
+    y = hip.empty(np.float32, 64)
+    kernels.run_add(stream, y, y, 64)
+    assert hip.lib.hipStreamSynchronize(stream) == 0
+    faulthandler.disable()
+    faulthandler.enable(sys.__stderr__)
+    kernels.run_overrun(stream, y, 64, 64)
+    assert fault(hip)[0] == 700
 
 
 def test_a_write_into_the_last_bytes_before_the_guard_page_is_found(hip, stream, kernels):

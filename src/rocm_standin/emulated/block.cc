@@ -200,13 +200,15 @@ void on_fault(int, siginfo_t* info, void*) {
   sigaction(SIGSEGV, &previous_handler, nullptr);
 }
 
+// Before each launch: others in the process, Ray among them, take the signal for themselves.
 void install_handler() {
-  [[maybe_unused]] static const bool once = [] {
-    struct sigaction action {};
-    action.sa_sigaction = on_fault;
-    action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;  // fail() leaves the handler without returning
-    return sigaction(SIGSEGV, &action, &previous_handler) == 0;
-  }();
+  struct sigaction now {}, action {};
+  sigaction(SIGSEGV, nullptr, &now);
+  if (now.sa_sigaction == on_fault) return;
+  previous_handler = now;
+  action.sa_sigaction = on_fault;
+  action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;  // fail() leaves the handler without returning
+  sigaction(SIGSEGV, &action, nullptr);
 }
 
 void* map_pages(size_t bytes) {
@@ -216,7 +218,6 @@ void* map_pages(size_t bytes) {
 }
 
 Engine::Engine() {
-  install_handler();
   stacks_ = static_cast<std::byte*>(map_pages(kMaxThreads * (kGuard + kStack)));
   for (int i = 0; i < kMaxThreads; ++i) mprotect(stacks_ + i * (kGuard + kStack), kGuard, PROT_NONE);
   dynamic_lds_end_ = static_cast<std::byte*>(map_pages(kMaxLds + kGuard)) + kMaxLds;
@@ -234,6 +235,7 @@ Engine::~Engine() {
 }
 
 void Engine::run(const Kernel& kernel) {
+  install_handler();
   kernel_ = &kernel;
   const auto known = lds_of_kernel_.find(kernel.address);
   lds_ = known != lds_of_kernel_.end() ? &known->second : &(lds_of_kernel_[kernel.address] = find_lds(kernel.address));
