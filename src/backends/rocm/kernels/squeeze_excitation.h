@@ -69,8 +69,7 @@ struct HeldExcitation {
 
 // In: lds[part * channels + c] are sums over a part of the squares. Out: lds[channels + c] is the gate, lds[2 * channels + c] the shift.
 template <class T, int kThreads, int kParts = kSumParts>
-KERNEL_PART void excite(float* lds, const SqueezeExcitation<T>& se, int channels, nn::Activation activation,
-                        const HeldExcitation<T, kThreads>* held = nullptr) {
+__device__ inline void excite(float* lds, const SqueezeExcitation<T>& se, int channels, nn::Activation activation) {
   float *mean = lds, *gates = lds + channels, *hidden = lds + kSumParts * channels;
   const bool pieces = channels % 8 == 0 && se.width % 8 == 0;
   __syncthreads();
@@ -81,27 +80,6 @@ KERNEL_PART void excite(float* lds, const SqueezeExcitation<T>& se, int channels
     mean[c] = sum * (1.0f / 64);
   }
   __syncthreads();
-  if (HeldExcitation<T, kThreads>::kTried && held && held->fits) {
-    using Held = HeldExcitation<T, kThreads>;
-    const int c = threadIdx.x % 32 * 8;
-#pragma unroll
-    for (int i = 0; i < Held::kUnits; ++i) {
-      const int unit = threadIdx.x / 32 + i * Held::kGroups;
-      if (unit >= se.width) break;
-      const float sum = group_sum(c < channels ? Held::dot(held->w1[i], mean + c, 0) : 0);
-      if (c == 0) hidden[unit] = activate(activation, sum + held->b1[i]);
-    }
-    __syncthreads();
-    if (const int c = threadIdx.x; c < 2 * channels) {
-      float sum = held->b2;
-#pragma unroll
-      for (int i = 0; i < Held::kPieces; ++i)
-        if (i * 8 < se.width) sum = Held::dot(held->w2[i], hidden + i * 8, sum);
-      gates[c] = c < channels ? sigmoid(sum) : sum;
-    }
-    __syncthreads();
-    return;
-  }
   for (int unit = threadIdx.x / 32; unit < se.width; unit += kThreads / 32) {  // 32 lanes each
     const T* row = se.w1 + size_t(unit) * channels;
     const int lane = threadIdx.x % 32;
@@ -112,6 +90,39 @@ KERNEL_PART void excite(float* lds, const SqueezeExcitation<T>& se, int channels
   for (int c = threadIdx.x; c < 2 * channels; c += kThreads) {
     const T* row = se.w2 + size_t(c) * se.width;
     const float sum = to_float(se.b2[c]) + (pieces ? dot<8>(row, hidden, se.width, 0, 1) : dot<1>(row, hidden, se.width, 0, 1));
+    gates[c] = c < channels ? sigmoid(sum) : sum;
+  }
+  __syncthreads();
+}
+
+// The same with weights that are held, where they are.
+template <class T, int kThreads>
+KERNEL_PART void excite(float* lds, const SqueezeExcitation<T>& se, int channels, nn::Activation activation, const HeldExcitation<T, kThreads>* held) {
+  if (!HeldExcitation<T, kThreads>::kTried || !held->fits) return excite<T, kThreads>(lds, se, channels, activation);
+  float *mean = lds, *gates = lds + channels, *hidden = lds + kSumParts * channels;
+  __syncthreads();
+  for (int c = threadIdx.x; c < channels; c += kThreads) {
+    float sum = lds[c];
+#pragma unroll
+    for (int part = 1; part < kSumParts; ++part) sum += lds[part * channels + c];
+    mean[c] = sum * (1.0f / 64);
+  }
+  __syncthreads();
+  using Held = HeldExcitation<T, kThreads>;
+  const int c = threadIdx.x % 32 * 8;
+#pragma unroll
+  for (int i = 0; i < Held::kUnits; ++i) {
+    const int unit = threadIdx.x / 32 + i * Held::kGroups;
+    if (unit >= se.width) break;
+    const float sum = group_sum(c < channels ? Held::dot(held->w1[i], mean + c, 0) : 0);
+    if (c == 0) hidden[unit] = activate(activation, sum + held->b1[i]);
+  }
+  __syncthreads();
+  if (const int c = threadIdx.x; c < 2 * channels) {
+    float sum = held->b2;
+#pragma unroll
+    for (int i = 0; i < Held::kPieces; ++i)
+      if (i * 8 < se.width) sum = Held::dot(held->w2[i], hidden + i * 8, sum);
     gates[c] = c < channels ? sigmoid(sum) : sum;
   }
   __syncthreads();
