@@ -55,14 +55,14 @@ nn::Description described(std::shared_ptr<const nn::Network> network, bool with_
   return description;
 }
 
+enum class Products { kInFull, kInInt8, kInFp8 };  // of encoders
+
 // Options: gpu (index), max_batch, streams (search threads that keep the GPU busy), mlh (moves left), graphs (capture passes), warm_up
 // (run all batch sizes at start), weights (full, int8), int8_batch (of rocm-int8 and rocm-fp8: the smallest whose products are all
 // computed so; 0: which of them was measured), without, plans, measure (seconds; see planner.h).
 //
 // All sessions on the GPU are made at the start, one more than `streams`: while they are at work, another thread gathers. Each batch
 // borrows one, so that threads may be as many as they like and nothing has to be made in a game.
-enum class Products { kInFull, kInInt8, kInFp8 };
-
 template <class T>
 class RocmBackend final : public nn::Backend {
  public:

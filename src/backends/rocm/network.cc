@@ -77,7 +77,7 @@ class Forward {
 
   template <class N = T>
   N* take(std::size_t numbers) {  // so many a position
-    return static_cast<N*>(arena_.take(numbers * batch_ * sizeof(N)));
+    return arena_.take<N>(numbers * batch_);
   }
 
   void tower(T* x, const nn::Tower& tower, const Input& in) {

@@ -36,6 +36,10 @@ class Arena {
   };
 
   void* take(std::size_t bytes);  // aligned to 256; throws OutOfMemory
+  template <class T>
+  T* take(std::size_t numbers) {
+    return static_cast<T*>(take(numbers * sizeof(T)));
+  }
   static void check_size(std::size_t bytes);  // throws TooLarge for an array of so many
   std::size_t bytes() const { return memory_.bytes(); }
   std::size_t peak() const { return peak_; }        // bytes that were out at once since reserve()

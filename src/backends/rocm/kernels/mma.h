@@ -251,21 +251,25 @@ __device__ inline FragD mma(const FragA& a, const FragB& b, FragD d) {
   return d;
 }
 #elif defined(MMA_CUDA)
-__device__ inline FragD mma(const FragA& a, const FragB& b, FragD d) {
+// The instructions of a mma(): instruction(its four sums, its operand of B, both words of A). The host's compiler sees none.
+template <class D, class F>
+__device__ inline D by_instructions(const FragA& a, const FragB& b, D d, [[maybe_unused]] F&& instruction) {
 #ifdef __CUDA_ARCH__
 #pragma unroll
   for (int t = 0; t < kAPieces; ++t) {
-    float *x = d.x + 2 * t, *y = d.x + 8 + 2 * t;
-    const auto step = [&](uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1) {
-      asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-          : "+f"(x[0]), "+f"(x[1]), "+f"(y[0]), "+f"(y[1])
-          : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-    };
-    step(b.x[0].x, b.x[0].y, b.x[0].z, b.x[0].w, a.x[t].x, a.x[t].y);
-    step(b.x[1].x, b.x[1].y, b.x[1].z, b.x[1].w, a.x[t].z, a.x[t].w);
+    auto *x = d.x + 2 * t, *y = d.x + 8 + 2 * t;
+    instruction(x[0], x[1], y[0], y[1], b.x[0], a.x[t].x, a.x[t].y);
+    instruction(x[0], x[1], y[0], y[1], b.x[1], a.x[t].z, a.x[t].w);
   }
 #endif
   return d;
+}
+
+__device__ inline FragD mma(const FragA& a, const FragB& b, const FragD& d) {
+  return by_instructions(a, b, d, [](float& d0, float& d1, float& d2, float& d3, const uint4& b, uint32_t a0, uint32_t a1) {
+    asm("mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d0), "+f"(d1), "+f"(d2), "+f"(d3) : "r"(b.x), "r"(b.y), "r"(b.z), "r"(b.w), "r"(a0), "r"(a1));
+  });
 }
 #else
 __device__ inline float dot2(uint32_t a, uint32_t b, float sum) {

@@ -111,37 +111,18 @@ __device__ inline FragD8<kKind> mma(const FragA& a, const FragB& b, FragD8<kKind
 }
 #endif
 #elif defined(MMA_CUDA)
-__device__ inline FragI mma(const FragA& a, const FragB& b, FragI d) {
-#ifdef __CUDA_ARCH__
-#pragma unroll
-  for (int t = 0; t < kAPieces; ++t) {
-    int *x = d.x + 2 * t, *y = d.x + 8 + 2 * t;
-    const auto step = [&](uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1) {
-      asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-          : "+r"(x[0]), "+r"(x[1]), "+r"(y[0]), "+r"(y[1])
-          : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-    };
-    step(b.x[0].x, b.x[0].y, b.x[0].z, b.x[0].w, a.x[t].x, a.x[t].y);
-    step(b.x[1].x, b.x[1].y, b.x[1].z, b.x[1].w, a.x[t].z, a.x[t].w);
-  }
-#endif
-  return d;
+__device__ inline FragI mma(const FragA& a, const FragB& b, const FragI& d) {
+  return by_instructions(a, b, d, [](int& d0, int& d1, int& d2, int& d3, const uint4& b, uint32_t a0, uint32_t a1) {
+    asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+r"(d0), "+r"(d1), "+r"(d2), "+r"(d3) : "r"(b.x), "r"(b.y), "r"(b.z), "r"(b.w), "r"(a0), "r"(a1));
+  });
 }
-__device__ inline FragD8<Numbers::kFp8> mma(const FragA& a, const FragB& b, FragD8<Numbers::kFp8> d) {
-#ifdef __CUDA_ARCH__
-#pragma unroll
-  for (int t = 0; t < kAPieces; ++t) {
-    float *x = d.x + 2 * t, *y = d.x + 8 + 2 * t;
-    const auto step = [&](uint32_t a0, uint32_t a1, uint32_t a2, uint32_t a3, uint32_t b0, uint32_t b1) {
-      asm("mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
-          : "+f"(x[0]), "+f"(x[1]), "+f"(y[0]), "+f"(y[1])
-          : "r"(a0), "r"(a1), "r"(a2), "r"(a3), "r"(b0), "r"(b1));
-    };
-    step(b.x[0].x, b.x[0].y, b.x[0].z, b.x[0].w, a.x[t].x, a.x[t].y);
-    step(b.x[1].x, b.x[1].y, b.x[1].z, b.x[1].w, a.x[t].z, a.x[t].w);
-  }
-#endif
-  return d;
+
+__device__ inline FragD8<Numbers::kFp8> mma(const FragA& a, const FragB& b, const FragD8<Numbers::kFp8>& d) {
+  return by_instructions(a, b, d, [](float& d0, float& d1, float& d2, float& d3, const uint4& b, uint32_t a0, uint32_t a1) {
+    asm("mma.sync.aligned.m16n8k32.row.col.f32.e4m3.e4m3.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, {%0,%1,%2,%3};"
+        : "+f"(d0), "+f"(d1), "+f"(d2), "+f"(d3) : "r"(b.x), "r"(b.y), "r"(b.z), "r"(b.w), "r"(a0), "r"(a1));
+  });
 }
 #elif defined(HIP_EMULATED_WAVE)
 template <Numbers kKind>

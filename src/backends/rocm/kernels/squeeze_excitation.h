@@ -67,19 +67,25 @@ struct HeldExcitation {
   }
 };
 
-// In: lds[part * channels + c] are sums over a part of the squares. Out: lds[channels + c] is the gate, lds[2 * channels + c] the shift.
-template <class T, int kThreads, int kParts = kSumParts>
-__device__ inline void excite(float* lds, const SqueezeExcitation<T>& se, int channels, nn::Activation activation) {
-  float *mean = lds, *gates = lds + channels, *hidden = lds + kSumParts * channels;
-  const bool pieces = channels % 8 == 0 && se.width % 8 == 0;
+// The mean of each channel from the sums of its parts, in place of the first.
+template <int kThreads, int kParts>
+KERNEL_PART void average(float* lds, int channels) {
   __syncthreads();
   for (int c = threadIdx.x; c < channels; c += kThreads) {
     float sum = lds[c];
 #pragma unroll
     for (int part = 1; part < kParts; ++part) sum += lds[part * channels + c];
-    mean[c] = sum * (1.0f / 64);
+    lds[c] = sum * (1.0f / 64);
   }
   __syncthreads();
+}
+
+// In: lds[part * channels + c] are sums over a part of the squares. Out: lds[channels + c] is the gate, lds[2 * channels + c] the shift.
+template <class T, int kThreads, int kParts = kSumParts>
+__device__ inline void excite(float* lds, const SqueezeExcitation<T>& se, int channels, nn::Activation activation) {
+  float *mean = lds, *gates = lds + channels, *hidden = lds + kSumParts * channels;
+  const bool pieces = channels % 8 == 0 && se.width % 8 == 0;
+  average<kThreads, kParts>(lds, channels);
   for (int unit = threadIdx.x / 32; unit < se.width; unit += kThreads / 32) {  // 32 lanes each
     const T* row = se.w1 + size_t(unit) * channels;
     const int lane = threadIdx.x % 32;
@@ -100,14 +106,7 @@ template <class T, int kThreads>
 KERNEL_PART void excite(float* lds, const SqueezeExcitation<T>& se, int channels, nn::Activation activation, const HeldExcitation<T, kThreads>* held) {
   if (!HeldExcitation<T, kThreads>::kTried || !held->fits) return excite<T, kThreads>(lds, se, channels, activation);
   float *mean = lds, *gates = lds + channels, *hidden = lds + kSumParts * channels;
-  __syncthreads();
-  for (int c = threadIdx.x; c < channels; c += kThreads) {
-    float sum = lds[c];
-#pragma unroll
-    for (int part = 1; part < kSumParts; ++part) sum += lds[part * channels + c];
-    mean[c] = sum * (1.0f / 64);
-  }
-  __syncthreads();
+  average<kThreads, kSumParts>(lds, channels);
   using Held = HeldExcitation<T, kThreads>;
   const int c = threadIdx.x % 32 * 8;
 #pragma unroll

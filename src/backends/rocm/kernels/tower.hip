@@ -178,9 +178,7 @@ struct TowerBlock {
   KERNEL_PART void place(typename L::Rows& rows, typename L::Sums& sums, nn::Activation activation) const {
     activate_sums(sums, activation);
     for_each_row([&](int c, int r, int t, int, int) {
-      Floats8 z;
-#pragma unroll
-      for (int e = 0; e < 8; ++e) z.x[e] = sums[c][r].x[8 * t + e];
+      Floats8 z = rows_of(sums[c][r], t);
       saturate<half>(z.x);
       rows[c][r][t] = halves_of(z);
     });

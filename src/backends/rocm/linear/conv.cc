@@ -15,11 +15,6 @@ namespace {
 
 // ways ------------------------------------------------------------------------
 
-template <class T>
-T* take(Stream& stream, std::size_t size) {
-  return static_cast<T*>(stream.arena().take(size * sizeof(T)));
-}
-
 // What follows the bare convolution z; bias may be null.
 template <class T>
 void finish(Stream& stream, const ConvolutionTask<T>& t, const T* z, const T* bias) {
@@ -30,15 +25,13 @@ void finish(Stream& stream, const ConvolutionTask<T>& t, const T* z, const T* bi
 template <class T>
 void run_winograd(Stream& stream, const ConvolutionTask<T>& t) {
   const int tiles = t.batch * kTiles;
-  T *v = take<T>(stream, std::size_t(kPoints) * tiles * t.in), *m = take<T>(stream, std::size_t(kPoints) * tiles * t.out);
+  T *v = stream.arena().take<T>(std::size_t(kPoints) * tiles * t.in), *m = stream.arena().take<T>(std::size_t(kPoints) * tiles * t.out);
   launch_winograd_input(stream, v, t.x, t.batch, t.in);
-  Product<T> product{m, v, t.weights(true)};
-  product.rows = tiles, product.cols = t.out, product.depth = t.in, product.batch = kPoints, product.one_w = false;
-  gemm(stream, product);
+  multiply_winograd(stream, m, v, t.weights(true), t.batch, t.in, t.out);
   if (!t.se || winograd_excites(t.out)) {
     launch_winograd_output<T>(stream, t.y, m, t.bias, t.skip, t.se, t.batch, t.out, t.activation);
   } else {
-    T* const z = take<T>(stream, std::size_t(t.batch) * 64 * t.out);
+    T* const z = stream.arena().take<T>(std::size_t(t.batch) * 64 * t.out);
     launch_winograd_output<T>(stream, z, m, t.bias, nullptr, nullptr, t.batch, t.out, nn::Activation::kNone);
     finish<T>(stream, t, z, nullptr);
   }
@@ -48,7 +41,7 @@ template <class T>
 void run_patches(Stream& stream, const ConvolutionTask<T>& t) {
   const std::size_t squares = std::size_t(t.batch) * 64;
   const bool fused = !t.se && !t.skip;
-  T *rows = take<T>(stream, squares * 9 * t.in), *z = fused ? t.y : take<T>(stream, squares * t.out);
+  T *rows = stream.arena().take<T>(squares * 9 * t.in), *z = fused ? t.y : stream.arena().take<T>(squares * t.out);
   launch_patches(stream, rows, t.x, t.batch, t.in);
   Product<T> product{z, rows, t.weights(false), t.bias};
   product.rows = squares, product.cols = t.out, product.depth = 9 * t.in;
@@ -59,7 +52,7 @@ void run_patches(Stream& stream, const ConvolutionTask<T>& t) {
 
 template <class T>
 bool run_library(Stream& stream, LibraryConvolution& library, const ConvolutionTask<T>& t) {
-  T* const z = take<T>(stream, std::size_t(t.batch) * 64 * t.out);
+  T* const z = stream.arena().take<T>(std::size_t(t.batch) * 64 * t.out);
   if (!library.run(stream, z, t.x, t.weights(false))) return false;
   finish<T>(stream, t, z, t.bias);
   return true;
@@ -110,6 +103,16 @@ struct Convolve {
 };
 
 }  // namespace
+
+template <class T>
+void multiply_winograd(Stream& stream, T* m, const T* v, const T* w, int batch, int in, int out) {
+  Product<T> product{m, v, w};
+  product.rows = batch * kTiles, product.cols = out, product.depth = in, product.batch = kPoints, product.one_w = false;
+  gemm(stream, product);
+}
+
+template void multiply_winograd(Stream&, float*, const float*, const float*, int, int, int);
+template void multiply_winograd(Stream&, half*, const half*, const half*, int, int, int);
 
 template <class T>
 void conv3x3(Stream& stream, Weights& weights, T* y, const T* x, const nn::Convolution& c, const SqueezeExcitation<T>* se, const T* skip,

@@ -14,4 +14,8 @@ void conv3x3(Stream& stream, Weights& weights, T* y,  // (batch * 64, out)
              const T* x,                              // (batch * 64, in)
              const nn::Convolution& convolution, const SqueezeExcitation<T>* se, const T* skip, int batch, nn::Activation activation);
 
+// The 36 products of one by Winograd: m (36, batch * 4, out) = v (36, batch * 4, in) times w (36, out, in), of winograd_weights().
+template <class T>
+void multiply_winograd(Stream& stream, T* m, const T* v, const T* w, int batch, int in, int out);
+
 }  // namespace rocm

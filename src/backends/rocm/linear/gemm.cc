@@ -263,12 +263,12 @@ bool run(Stream& stream, const GemmShape& s, const Way& way, const Product<T>& p
   }
   const Arena::Scope scope(stream.arena());
   T* whole = p.y;  // where the product goes if it is not left in parts
-  if (p.norm && p.norm->skip == p.y) whole = static_cast<T*>(stream.arena().take(std::size_t(s.batch) * s.rows * s.cols * sizeof(T)));
+  if (p.norm && p.norm->skip == p.y) whole = stream.arena().take<T>(std::size_t(s.batch) * s.rows * s.cols);
   Rows8 x8 = p.x8;
   if constexpr (sizeof(T) == 2) {
     if (s.quantise) {
-      const auto take = [&](std::size_t bytes) { return stream.arena().take(bytes); };
-      x8 = {take(std::size_t(s.rows) * s.depth), static_cast<float*>(take(s.rows * sizeof(float))), s.kind};
+      Arena& arena = stream.arena();
+      x8 = {arena.take(std::size_t(s.rows) * s.depth), arena.take<float>(s.rows), s.kind};
       launch_quantise_rows(stream, x8, p.x, s.rows, s.depth);
     }
   }

@@ -7,7 +7,6 @@
 #include "backends/rocm/linear/choices.h"
 #include "backends/rocm/linear/conv.h"
 #include "backends/rocm/linear/conv_weights.h"
-#include "backends/rocm/linear/gemm.h"
 #include "backends/rocm/linear/libraries.h"
 #include "backends/rocm/linear/shapes.h"
 #include "chess/encode.h"
@@ -27,11 +26,6 @@ struct TowerTask {
 };
 
 template <class T>
-T* take(Stream& stream, std::size_t size) {
-  return static_cast<T*>(stream.arena().take(size * sizeof(T)));
-}
-
-template <class T>
 void convolve(Stream& stream, const TowerShape& s, const TowerTask<T>& task, T* y, const T* x, const nn::Convolution& c,
               const SqueezeExcitation<T>* se = nullptr, const T* skip = nullptr) {
   conv3x3<T>(stream, *task.weights, y, x, c, se, skip, s.batch, s.activation);
@@ -40,7 +34,7 @@ void convolve(Stream& stream, const TowerShape& s, const TowerTask<T>& task, T* 
 template <class T>
 void convolve_planes(Stream& stream, const TowerShape& s, const TowerTask<T>& task) {
   const Arena::Scope scope(stream.arena());
-  T* const planes = take<T>(stream, std::size_t(s.batch) * kSquares * chess::kPlanes);
+  T* const planes = stream.arena().take<T>(std::size_t(s.batch) * kSquares * chess::kPlanes);
   launch_expand_tokens<T>(stream, planes, task.masks, task.values, nullptr, s.batch, 0, true, chess::kPlanes);
   convolve<T>(stream, s, task, task.y, planes, task.tower->input);
 }
@@ -48,7 +42,7 @@ void convolve_planes(Stream& stream, const TowerShape& s, const TowerTask<T>& ta
 template <class T>
 void run_layers(Stream& stream, const TowerShape& s, const TowerTask<T>& task) {
   convolve_planes(stream, s, task);
-  T* const inner = take<T>(stream, std::size_t(s.batch) * kSquares * s.channels);
+  T* const inner = stream.arena().take<T>(std::size_t(s.batch) * kSquares * s.channels);
   for (const nn::Residual& block : task.tower->blocks) {
     const SqueezeExcitation<T> se = on_device<T>(*task.weights, block.se);
     convolve<T>(stream, s, task, inner, task.y, block.conv1);
@@ -61,14 +55,12 @@ template <class T>
 void run_chained(Stream& stream, const TowerShape& s, const TowerTask<T>& task) {
   const nn::Tower& tower = *task.tower;
   Weights& weights = *task.weights;
-  const int tiles = s.batch * kTiles;
-  T *v = take<T>(stream, std::size_t(kPoints) * tiles * s.channels), *m = take<T>(stream, std::size_t(kPoints) * tiles * s.channels);
+  const std::size_t size = std::size_t(kPoints) * s.batch * kTiles * s.channels;
+  T *v = stream.arena().take<T>(size), *m = stream.arena().take<T>(size);
   convolve_planes(stream, s, task);
   launch_winograd_input(stream, v, task.y, s.batch, s.channels);
   const auto multiply = [&](const nn::Convolution& c) {
-    Product<T> product{m, v, weights.array<T>(winograd_weights(c.w))};
-    product.rows = tiles, product.cols = product.depth = s.channels, product.batch = kPoints, product.one_w = false;
-    gemm(stream, product);
+    multiply_winograd(stream, m, v, weights.array<T>(winograd_weights(c.w)), s.batch, s.channels, s.channels);
   };
   for (const nn::Residual& block : tower.blocks) {
     const SqueezeExcitation<T> se = on_device<T>(weights, block.se);
@@ -196,14 +188,13 @@ struct Towers {
 
   static bool run(Stream& stream, const Shape& s, const Way& way, const Task& task) {
     const Arena::Scope scope(stream.arena());
-    if constexpr (sizeof(T) == 2) {
-      if (way.tile) {
-        run_fused(stream, s, task, *way.tile);
-        check(hipGetLastError(), "launching a tower");
-        return true;
-      }
+    if (way.chained) {
+      run_chained(stream, s, task);
+    } else if (!way.tile) {
+      run_layers(stream, s, task);
+    } else if constexpr (sizeof(T) == 2) {
+      run_fused(stream, s, task, *way.tile);
     }
-    way.chained ? run_chained(stream, s, task) : run_layers(stream, s, task);
     check(hipGetLastError(), "launching a tower");
     return true;
   }
