@@ -30,7 +30,14 @@ std::uint64_t key_of(const chess::Position& position, int count) {
 // The network sees more than this, but positions that differ in history alone are worth the same to the search.
 std::uint64_t cache_key(const chess::Position& position) { return key_of(position, position.repetitions); }
 
-std::uint64_t graph_key(const chess::Position& position) { return key_of(position, position.rule50); }
+GraphKey::GraphKey(const chess::History& game) {
+  for (int i = std::max(0, game.size() - 1 - game.last().rule50); i < game.size(); ++i)
+    if (game[i].repetitions == 1) repeated_ ^= cache_key(game[i]);
+}
+
+std::uint64_t GraphKey::of(const chess::Position& position, int depth) const {
+  return key_of(position, position.rule50) ^ (position.rule50 < depth ? 0 : repeated_);
+}
 
 void Batch::clear() {
   leaves_.clear();
@@ -62,7 +69,7 @@ void Batch::add(const Pick& pick, std::span<const chess::Move> line, std::span<N
     leaf.state = Leaf::State::kRepetition;
     return;
   }
-  if (evaluation_.graph) leaf.graph_key = graph_key(history.last());
+  if (evaluation_.graph) leaf.graph_key = graph_key_.of(history.last(), leaf.depth);
   leaf.first_edge = edges_.size();
   leaf.edge_count = moves.size();
   for (const chess::Move move : moves) edges_.push_back({move, 0});

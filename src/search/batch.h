@@ -47,8 +47,16 @@ class Path {
 
 std::uint64_t cache_key(const chess::Position& position);
 // Of a shared position. Its count of the 50-move rule is part of it: so the game ends there on all ways to it or on none, and since each
-// move raises the count or cannot be undone, no way leads from a position back to itself.
-std::uint64_t graph_key(const chess::Position& position);
+// move raises the count or cannot be undone, no way leads from a position back to itself. So is what the game has repeated, as long as no
+// capture or pawn move lies between: only after such a game are those positions draws when they come again.
+class GraphKey {
+ public:
+  explicit GraphKey(const chess::History& game);
+  std::uint64_t of(const chess::Position& position, int depth) const;  // so many plies after the game
+
+ private:
+  std::uint64_t repeated_ = 0;  // positions that have occurred twice
+};
 
 struct Leaf {
   enum class State { kRevisit, kRepetition, kTerminal, kEvaluated, kQueued, kDone };
@@ -67,7 +75,7 @@ struct Leaf {
 
 class Batch {
  public:
-  Batch(const Evaluation& evaluation, const chess::History& game) : evaluation_(evaluation), path_(game) {}
+  Batch(const Evaluation& evaluation, const chess::History& game) : evaluation_(evaluation), graph_key_(game), path_(game) {}
 
   void clear();
   void add(const Pick& pick, std::span<const chess::Move> line, std::span<Node* const> links);
@@ -89,6 +97,7 @@ class Batch {
   void add_noise(Leaf& leaf);
 
   const Evaluation& evaluation_;
+  const GraphKey graph_key_;
   Path path_;
   std::vector<Leaf> leaves_;
   std::vector<Edge> edges_;  // of all leaves

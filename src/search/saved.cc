@@ -73,7 +73,7 @@ class Writer {
 // Takes nothing on trust: what it makes is a tree of legal moves whose numbers fit together.
 class Reader {
  public:
-  Reader(Tree& tree, const chess::History& game, std::string_view bytes) : tree_(tree), history_(game), bytes_(bytes) {}
+  Reader(Tree& tree, const chess::History& game, std::string_view bytes) : tree_(tree), graph_key_(game), history_(game), bytes_(bytes) {}
 
   void read() {
     const bool graph = get<std::uint8_t>() == 1;
@@ -118,7 +118,7 @@ class Reader {
     const auto count = get<std::uint16_t>(), started = get<std::uint16_t>(), children = get<std::uint16_t>();
     if (count == 0) return check(depth == 0 && node->n == 0 && children == 0);  // a root that was never visited
     check(started <= children && children <= count && node->n > 0);
-    edges(node, count);
+    edges(node, count, depth);
     node->started = started;
     std::uint64_t visits = 1;
     for (int i = 0; i < children; ++i) {
@@ -131,7 +131,7 @@ class Reader {
     check(node->is_terminal() || node->n == visits);
   }
   // Apart from body(), which calls itself as often as the tree is deep and had better take little of the stack.
-  [[gnu::noinline]] void edges(Node* node, int count) {
+  [[gnu::noinline]] void edges(Node* node, int count, int depth) {
     std::vector<Edge> edges(static_cast<std::size_t>(count));
     std::vector<std::uint16_t> found, wanted;
     chess::MoveList legal;
@@ -146,7 +146,7 @@ class Reader {
     std::ranges::sort(found);
     std::ranges::sort(wanted);
     check(found == wanted);
-    tree_.set_edges(node, edges.data(), count, graph_key(history_.last()));
+    tree_.set_edges(node, edges.data(), count, graph_key_.of(history_.last(), depth));
   }
   void child(Node* node, int depth) {
     const auto kind = static_cast<Kind>(get<std::uint8_t>());
@@ -162,12 +162,13 @@ class Reader {
     }
     check(kind == Kind::kKnownLink);
     const auto index = get<std::uint32_t>();
-    check(index < known_.size() && known_[index]->identity()->key == graph_key(history_.last()) &&
+    check(index < known_.size() && known_[index]->identity()->key == graph_key_.of(history_.last(), depth) &&
           known_[index]->edge_count == history_.last().board.count_legal_moves());
     tree_.link(node, known_[index]);
   }
 
   Tree& tree_;
+  const GraphKey graph_key_;
   chess::History history_;
   std::string_view bytes_;
   std::vector<Node*> known_;  // shared positions

@@ -106,7 +106,7 @@ bool Search::set_position(const std::string& fen, const std::vector<std::string>
   const std::lock_guard lock(lock_);
   if (tree_->is_graph()) {
     if (!keep) tree_->clear();
-    tree_->go_to(graph_key(game.last()), game.last().board.count_legal_moves());
+    tree_->go_to(GraphKey(game).of(game.last(), 0), game.last().board.count_legal_moves());
   } else if (goes_on) {
     for (std::size_t i = moves_.size(); i < line.size(); ++i) tree_->advance(line[i]);
   } else {

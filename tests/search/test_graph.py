@@ -140,6 +140,28 @@ def test_third_occurrence_is_a_draw():
     assert (repeating["wl"], repeating["d"]) == (0, 1)
 
 
+def test_a_game_that_has_repeated_positions_is_one_of_its_own():
+    """The same squares and count after two games: in one of them a8a7 repeats a position for the third time."""
+    search, way = make(), ["a1b1", "a7a8", "b1a1"]
+    repeated, other = [*way, "a8a7", *way], [*way, "a8b8", "a1b1", "b8a8", "b1a1"]
+    values = {}
+    for moves in (repeated, other, repeated, other):
+        run(search, LASKER, moves, GRAPH, playouts=300)
+        check_graph(search)
+        stats = {s["move"]: s for s in search.move_stats()}["a8a7"]
+        values.setdefault(tuple(moves), []).append((stats["wl"], stats["d"]))
+    assert values[tuple(repeated)] == [(0, 1)] * 2 and (0, 1) not in values[tuple(other)]
+    assert search.root_visits >= 600  # each finds what was known of it
+
+
+def test_a_pawn_move_ends_what_the_game_has_repeated():
+    search = make()
+    run(search, "k7/8/8/8/8/8/7P/K7 w - - 0 1", ["a1b1", "a8b8", "b1a1", "b8a8"], GRAPH, playouts=500, searchmoves=["h2h3"])
+    run(search, "2k5/8/8/8/8/8/7P/2K5 w - - 0 1", ["c1b1", "c8b8", "b1a1", "b8a8"], GRAPH, playouts=50, searchmoves=["h2h3"])
+    pushed = dict(zip(saved(search).moves, saved(search).children))["h2h3"]
+    assert pushed.edge.n < 100 and pushed.position.n > 400
+
+
 def test_fifty_moves_do_not_leak():
     """The same squares with another count are another position."""
     search = make()
