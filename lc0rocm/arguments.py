@@ -1,7 +1,9 @@
 """What callers give, as the rest of the API takes it: positions, moves and numbers, or an Error that says what to pass."""
 from __future__ import annotations
 
+import contextlib
 import math
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, Union
 
@@ -18,6 +20,8 @@ _MOST_VISITS = 4_000_000_000  # of the core
 def start_and_moves(board: chess.Board) -> tuple[str, list[str]]:
     """The FEN a board started from and the moves since. Raises Error for variants, null moves and boards that their moves do not lead to."""
     _core.check_board(board)
+    if not all(board.move_stack):
+        raise _core.Error("the move stack holds a null move; a search knows only games of legal moves: board.copy(stack=8) has no older ones")
     return board.root().fen(en_passant="fen"), [move.uci() for move in board.move_stack]
 
 
@@ -37,6 +41,13 @@ def board_of(position: Position) -> chess.Board:
     return board
 
 
+def path_of(path: Any, what: str = "a path is the name of a file") -> str:
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        raise _core.Error(f"{what}, not {type(path).__name__}") from None
+
+
 def several(given: Any, kinds: tuple[type, ...], what: str) -> Iterable[Any]:
     """Those that were given, one alone as a list of it."""
     if isinstance(given, kinds):
@@ -53,10 +64,9 @@ def move_of(board: chess.Board, move: chess.Move | str) -> chess.Move:
     """A legal move of the board, given as such or as text, in UCI's or in standard notation."""
     if isinstance(move, str):
         for parse in (board.parse_uci, board.parse_san):
-            try:
-                return parse(move)
-            except ValueError:
-                pass
+            with contextlib.suppress(ValueError):
+                if found := parse(move):  # else a null move
+                    return found
     elif not isinstance(move, chess.Move):
         raise _core.Error(f"a move is a chess.Move or text like e2e4, not {type(move).__name__}")
     elif move in board.legal_moves:

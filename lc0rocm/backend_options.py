@@ -84,3 +84,17 @@ def _value(text: str, token: tuple[str, str, int]) -> bool | int | float | str:
 def _inherit(level: dict, above: dict) -> dict:
     values = above | {key: value for key, value in level.items() if not isinstance(value, dict)}
     return values | {key: _inherit(value, values) for key, value in level.items() if isinstance(value, dict)}
+
+
+def heads(options: dict) -> list[str]:
+    """The policy head and the value head that back-end options ask for. Raises Error."""
+    return [_head("policy_head", "vanilla", options), _head("value_head", "winner", options)]
+
+
+def _head(key: str, default: str, parameters: dict) -> str:
+    """The head that is asked for. Back ends that are combined share one network: raises Error if they ask for different ones."""
+    parts = [part for part in parameters.values() if isinstance(part, dict)]
+    asked = {_head(key, default, part) for part in parts} or {str(parameters.get(key, default))}
+    if len(asked) > 1:
+        raise Error(f"{key} is {' here and '.join(sorted(asked))} there: combined back ends share one; write it once, before them")
+    return asked.pop()

@@ -86,13 +86,10 @@ class Network:
         for name, text in (("backend", backend), ("backend_options", backend_options), ("history_fill", history_fill)):
             if not isinstance(text, str):
                 raise _core.Error(f"{name} is text, not {type(text).__name__}")
-        try:
-            path = "" if weights is None else os.fsdecode(weights)
-        except TypeError:
-            raise _core.Error(f"weights is the path of a network file, not {type(weights).__name__}") from None
+        path = "" if weights is None else arguments.path_of(weights, "weights is the path of a network file")
         loaded = load_backend(path, backend, backend_options, tell=as_lines(_log.warning))
         self._backend: _core.Backend | None = loaded.backend
-        self.history_fill = history_fill
+        self.history_fill, self.heads = history_fill, syntax.heads(syntax.parse(backend_options))
         self._inputs([])  # raises Error unless history_fill is one that there is
         self.messages = loaded.messages
         """What loading had to say: which back end was taken and why."""

@@ -20,8 +20,13 @@ def sha256(path: "os.PathLike | str") -> str:
 
 
 def replace(path: "os.PathLike | str", data: bytes) -> None:
-    """In one step: a file of this name is there whole or as it was. Raises OSError, and ValueError for a path with a NUL."""
-    part = f"{os.fspath(path)}.{os.getpid()}.part"
+    """In one step: a file of this name is there whole or as it was. A link goes on leading where it led; a pipe or a device is written to, and
+    stays. Raises OSError, and ValueError for a path with a NUL."""
+    path = os.path.realpath(path)
+    if os.path.exists(path) and not os.path.isfile(path):
+        pathlib.Path(path).write_bytes(data)
+        return
+    part = f"{path}.{os.getpid()}.part"
     try:
         pathlib.Path(part).write_bytes(data)
         os.replace(part, path)

@@ -90,7 +90,7 @@ class _Request:
 
     @property
     def heads(self) -> list[str]:
-        return [_head("policy_head", "vanilla", self.options), _head("value_head", "winner", self.options)]
+        return backend_options.heads(self.options)
 
     def network(self) -> tuple["NetFile", _core.Network | None, str]:
         """The file, its contents (None where those are an ONNX model), and a line about it. Raises Error, the same one each time: a fetch
@@ -207,15 +207,6 @@ _READ_HERE = {"policy_head", "value_head", "probe", "tune"}  # the other options
 def _without_effect(backend: _core.Backend, read_here: set[str]) -> list[str]:
     return [f"back-end option {key} has no effect: {backend.name} does not know it" for key in backend.unasked_options
             if key.rpartition(".")[2] not in read_here]
-
-
-def _head(key: str, default: str, parameters: dict) -> str:
-    """The head that is asked for. Back ends that are combined share one network: raises Error if they ask for different ones."""
-    parts = [part for part in parameters.values() if isinstance(part, dict)]
-    asked = {_head(key, default, part) for part in parts} or {str(parameters.get(key, default))}
-    if len(asked) > 1:
-        raise Error(f"{key} is {' here and '.join(sorted(asked))} there: combined back ends share one; write it once, before them")
-    return asked.pop()
 
 
 def _is_wrong_option(error: Error) -> bool:

@@ -5,7 +5,7 @@ import json
 import os
 import pathlib
 import zlib
-from typing import Any, Mapping, NamedTuple
+from typing import Any, Iterable, Mapping, NamedTuple
 
 from lc0rocm import files
 from lc0rocm._core import Error
@@ -15,7 +15,7 @@ _MOST = 2**34  # bytes of a tree
 
 
 class Saved(NamedTuple):
-    """fen, moves: the position of the root. made_of: options by name that the tree depends on, and "network", the hash of its file. extra: of
+    """fen, moves: the position of the root. made_of: options by name that the tree depends on, and "network", see network_hash. extra: of
     whoever saves."""
     fen: str
     moves: list[str]
@@ -24,12 +24,12 @@ class Saved(NamedTuple):
     tree: bytes
 
 
-def network_hash(path: "os.PathLike | str | None") -> str:
-    """Of a network file; "" where the back end has none. Raises Error if the file has gone."""
+def network_hash(path: "os.PathLike | str | None", heads: Iterable[str]) -> str:
+    """Of a network file and the heads of it that are asked; "" where the back end has none. Raises Error if the file has gone."""
     if path is None:
         return ""
     try:
-        return files.sha256(path)
+        return " ".join((files.sha256(path), *heads))
     except OSError as error:
         raise Error(f"{path}: cannot be read: {error.strerror}, so it is not known which network the tree belongs to") from None
 
@@ -65,5 +65,6 @@ def read(path: "os.PathLike | str", made_of: Mapping[str, Any]) -> Saved:
     for name in sorted({*saved.made_of, *made_of}):
         there, here = saved.made_of.get(name), made_of.get(name)
         if there != here:
-            raise Error(f"{path}: was made with another network" if name == "network" else f"{path}: was made with {name} {there!r}, which is {here!r} now")
+            raise Error(f"{path}: was made with " + ("another network, or other heads of it" if name == "network" else
+                                                     f"{name} {there!r}, which is {here!r} now"))
     return saved

@@ -89,7 +89,7 @@ class Engine:
             self._search.set_tables(found)
             for problem in found.take_problems():
                 warnings.warn(problem, stacklevel=2)
-        self._made_of, self._network_path = tree_values(values), network.info.path
+        self._made_of, self._network = tree_values(values), (network.info.path, network.heads)
         self._at: tuple[str, list[str], bool] = (_core.STARTPOS, [], False)  # the position of the tree, and whether it is Chess960
         self._turn = threading.Lock()
         self._user: int | None = None  # the thread whose turn it is
@@ -108,7 +108,7 @@ class Engine:
         """The tree of the last search into a file. Raises Error if it cannot be written."""
         self._check_caller()
         with self._turn:
-            saved_tree.write(path, saved_tree.Saved(*self._at[:2], self._tree_made_of(), self._at[2], self._search.save()))
+            saved_tree.write(arguments.path_of(path), saved_tree.Saved(*self._at[:2], self._tree_made_of(), self._at[2], self._search.save()))
 
     def load(self, path: str | os.PathLike[str]) -> chess.Board:
         """Goes on with a tree that was saved. Returns the position of its last search, with the moves before it.
@@ -116,6 +116,7 @@ class Engine:
         Raises Error for a file that is damaged or no tree, and for a tree of another network or of other options."""
         self._check_caller()
         with self._turn:
+            path = arguments.path_of(path)
             saved = saved_tree.read(path, self._tree_made_of())
             try:
                 self._search.set_position(saved.fen, saved.moves)
@@ -125,12 +126,12 @@ class Engine:
                     board.push_uci(move)
             except (_core.Error, ValueError, TypeError) as error:
                 self._search.clear()
-                raise _core.Error(f"{os.fspath(path)}: {error}") from None
+                raise _core.Error(f"{path}: {error}") from None
             self._at = saved.fen, saved.moves, board.chess960
             return board
 
     def _tree_made_of(self) -> dict[str, Any]:
-        return self._made_of | {"network": saved_tree.network_hash(self._network_path)}
+        return self._made_of | {"network": saved_tree.network_hash(*self._network)}
 
     def stop(self) -> None:
         """Ends the search that runs, with what it has found; for callbacks and other threads. Without one it does nothing."""
@@ -158,7 +159,7 @@ class Engine:
         parameters = self._parameters
         if multipv is not None:
             parameters = parameters | {"MultiPV": arguments.integer("multipv", multipv, 1, 500)}
-        start = arguments.start_and_moves(board)
+        start, board = arguments.start_and_moves(board), board.copy(stack=False)  # the caller's may change meanwhile
         self._check_caller()
         with self._turn:
             try:

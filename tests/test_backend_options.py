@@ -2,7 +2,7 @@
 import pytest
 
 from lc0rocm import Error, loading
-from lc0rocm.backend_options import parse
+from lc0rocm.backend_options import heads, parse
 
 
 @pytest.mark.parametrize("text,value", [
@@ -38,7 +38,7 @@ def test_mistakes(text):
     ("(policy_head=soft),(policy_head=soft)", "soft"), ("a(b(policy_head=soft))", "soft"),
 ])
 def test_the_head_of_a_network_that_several_back_ends_share(text, head):
-    assert loading._head("policy_head", "vanilla", parse(text)) == head
+    assert heads(parse(text)) == [head, "winner"]
 
 
 def test_heads_that_nobody_can_obey():

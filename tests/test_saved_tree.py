@@ -1,6 +1,9 @@
 """Trees in files: Engine.save and load, savetree and loadtree, and files that are none."""
 import hashlib
+import os
+import pathlib
 import random
+import threading
 import zlib
 
 import chess
@@ -9,6 +12,7 @@ import pytest
 import lc0rocm
 from lc0rocm import Error, _core, saved_tree
 
+HEADS = pathlib.Path(__file__).parents[1] / "nets/attention-dense-multihead.pb.gz"
 SINGLE = {"Threads": 1, "MinibatchSize": 1, "NNCacheSize": 0}  # an evaluation depends on nothing but its own game
 
 
@@ -63,6 +67,46 @@ def test_other_options_and_networks(network, tmp_path, reference):
     other = lc0rocm.Network(reference / "nets/se-relu-32x2.pb.gz", backend="cpu")
     with pytest.raises(Error, match="another network"):
         lc0rocm.Engine(other, SINGLE).load(tmp_path / "tree")
+
+
+def test_other_heads_of_the_network(tmp_path):
+    nets = [lc0rocm.Network(HEADS, "cpu", backend_options=f"policy_head={head},probe=false") for head in ("vanilla", "soft", "vanilla")]
+    first, other, same = (lc0rocm.Engine(net, SINGLE) for net in nets)
+    first.search(chess.Board(), nodes=3)
+    first.save(tmp_path / "tree")
+    same.load(tmp_path / "tree")
+    with pytest.raises(Error, match="another network, or other heads"):
+        other.load(tmp_path / "tree")
+
+
+@pytest.mark.parametrize("path", [None, 5, ["tree"]])
+def test_what_is_no_path(network, path):
+    engine = lc0rocm.Engine(network, SINGLE)
+    for call in (engine.save, engine.load):
+        with pytest.raises(Error, match="a path is the name of a file, not"):
+            call(path)
+
+
+def test_links_pipes_and_paths_of_bytes(network, tmp_path):
+    """What is there stays what it is."""
+    engine = lc0rocm.Engine(network, SINGLE)
+    engine.search(chess.Board(), nodes=20)
+    (tmp_path / "link").symlink_to("far")
+    for path in (os.fsencode(tmp_path / "link"), tmp_path / "link"):
+        engine.save(path)
+        assert engine.load(path) == chess.Board()
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "far").is_file()
+    os.mkfifo(tmp_path / "pipe")
+    got = []
+    reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_bytes()))
+    reader.start()
+    engine.save(tmp_path / "pipe")
+    reader.join()
+    assert got == [(tmp_path / "far").read_bytes()] and (tmp_path / "pipe").is_fifo()
+    if os.path.exists("/dev/full"):
+        with pytest.raises(Error, match="/dev/full: the tree cannot be saved there: No space left on device"):
+            engine.save("/dev/full")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["far", "link", "pipe"]
 
 
 @pytest.mark.parametrize("content, why", [(None, "cannot be read: No such file"), (b"", "no tree"), (b"\0" * 100, "no tree"),

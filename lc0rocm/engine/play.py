@@ -227,8 +227,8 @@ class Player:
 
     def _tree_made_of(self) -> dict:
         self._limited()
-        net = self.back_end.get().net
-        return tree_values(self.settings.values) | {"network": saved_tree.network_hash(net.path if net else None)}
+        net, asked = self.back_end.get().net, backend_options.heads(backend_options.parse(self.settings["BackendOptions"]))
+        return tree_values(self.settings.values) | {"network": saved_tree.network_hash(net.path if net else None, asked)}
 
     # a search --------------------------------------------------------------------------------------------------------
 
