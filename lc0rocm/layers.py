@@ -26,7 +26,7 @@ class Watch:
         except TypeError:
             raise _core.Error(f"layers are names, a list of them, not {type(layers).__name__}") from None
         for name in [*names, *(replace or {})]:
-            if name not in shapes:
+            if not isinstance(name, str) or name not in shapes:
                 raise _core.Error(_no_layer(name, shapes))
         try:
             self.kept = {name: np.empty((count, *shapes[name]), np.float32) for name in names}

@@ -82,6 +82,35 @@ def test_policy_of_a_finished_game_is_empty(net):
     assert net.policy(chess.Board("7k/5Q2/6K1/8/8/8/8/8 b - - 0 1")) == {}
 
 
+def test_a_null_move_that_the_network_no_longer_sees(net):
+    board = chess.Board()
+    board.push(chess.Move.null())
+    for move in "e5 e4 Nf6 Nf3 d6 d4 Nc6 h3 a6 a3".split():
+        board.push_san(move)
+    assert len(net.evaluate(board)) == 1
+    with pytest.raises(lc0rocm.Error, match=r"null move.* board.copy\(stack=8\)"):
+        lc0rocm.Engine(net).search(board, nodes=1)
+    assert lc0rocm.Engine(net).search(board.copy(stack=8), nodes=1).best_move
+
+
+@pytest.mark.parametrize("field, value", [("halfmove_clock", 10**20), ("halfmove_clock", 2**32), ("fullmove_number", 10**20), ("fullmove_number", 2**32),
+                                          ("ep_square", "e3"), ("pawns", -1), ("pawns", 2**64), ("pawns", "e2"), ("occupied_co", None),
+                                          ("occupied_co", [1]), ("move_stack", None), ("castling_rights", 0.5)])
+def test_attributes_that_no_board_has(net, field, value):
+    board = chess.Board()
+    setattr(board, field, value)
+    for call in (lambda: net.evaluate([chess.Board(), board]), lambda: lc0rocm.Engine(net).search(board, nodes=1)):
+        with pytest.raises(lc0rocm.Error, match="has an attribute that no chess.Board has: .|cannot be played"):
+            call()
+
+
+def test_moves_of_the_stack_that_are_none(net):
+    board = played("e4", "e5")
+    board.move_stack[1] = "e7e5"
+    with pytest.raises(lc0rocm.Error, match="position 0: the board has an attribute"):
+        net.evaluate(board)
+
+
 @pytest.mark.parametrize("board", [chess.Board.from_chess960_pos(518), chess.Board.from_chess960_pos(17)])
 def test_chess960_boards_are_understood(net, board):
     assert set(net.policy(board)) == set(board.legal_moves)
@@ -262,7 +291,8 @@ def test_what_a_generator_raises_comes_through(net):
     ({"nodes": 1, "searchmoves": b"e2e4"}, "not bytes"), ({"nodes": "10"}, "nodes must be"), ({"time": -1}, "time must be a number of 0 or more"),
     ({"time": math.nan}, "time must be"), ({"time": "1"}, "time must be"), ({"depth": 0}, "depth must be"), ({"depth": -3}, "depth must be"),
     ({"nodes": 1, "multipv": 0}, "multipv must be an integer from 1 to 500"), ({"nodes": 1, "multipv": 501}, "multipv must be"), ({}, "limit"),
-    ({"nodes": 1, "searchmoves": ["e2e5"]}, "'e2e5' is no legal move"), ({"nodes": 1, "searchmoves": [5]}, "a move is a chess.Move"),
+    ({"nodes": 1, "searchmoves": ["e2e5"]}, "'e2e5' is no legal move"), ({"nodes": 1, "searchmoves": "0000"}, "'0000' is no legal move"),
+    ({"nodes": 1, "searchmoves": ["--"]}, "'--' is no legal move"), ({"nodes": 1, "searchmoves": [5]}, "a move is a chess.Move"),
     ({"nodes": 1, "searchmoves": [chess.Move.from_uci("e7e5")]}, "'e7e5' is no legal move"),
     ({"nodes": 1, "searchmoves": 5}, "searchmoves are"), ({"nodes": 1, "on_update": 5}, "on_update is a function"),
 ])
@@ -357,8 +387,9 @@ def test_moves_and_indices_are_inverse(net, board):
             assert names[index] == move.uci()
     with pytest.raises(lc0rocm.Error, match="no legal move has policy index"):
         net.index_to_move(board, next(i for i in range(1858) if i not in net.move_indices(board)[0].values()))
-    with pytest.raises(lc0rocm.Error, match="no legal move"):
-        net.move_to_index(board, chess.Move.from_uci("a3a4"))
+    for move in (chess.Move.from_uci("a3a4"), chess.Move.null(), "0000", "--", ""):
+        with pytest.raises(lc0rocm.Error, match="no legal move"):
+            net.move_to_index(board, move)
 
 
 @pytest.mark.parametrize("index", [-1, "5", None, True, np.array([1, 2]), 10**30])
@@ -484,6 +515,12 @@ def test_what_a_callback_raises_ends_the_search_and_not_the_engine(net):
         while engine._search.running:
             assert time.monotonic() < end, "it searches on"
     assert engine.search(chess.Board(), nodes=10).best_move
+
+
+def test_a_board_may_be_played_on_while_it_is_searched(net):
+    board = chess.Board()
+    result = lc0rocm.Engine(net).search(board, nodes=60, on_update=lambda _: board.move_stack or board.push_san("e4"))
+    assert board.move_stack and set(result.visits) == set(chess.Board().legal_moves) and result.best_move in result.visits
 
 
 def test_stop_from_another_thread(net):

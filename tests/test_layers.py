@@ -98,6 +98,7 @@ def test_a_net_without_moves_left_shows_none():
     (dict(layers=["nonsense of mine"]), "this network has no layer 'nonsense of mine'; `network.layers` lists them"),
     (dict(layers=7), "layers are names, a list of them, not int"),
     (dict(layers=[7]), "this network has no layer 7"),
+    (dict(layers=[["encoder.0.q"]]), "this network has no layer ['encoder.0.q']"),
     (dict(replace={"encoder.0 ": 0}), "but 'encoder.0'"),
     (dict(replace=["encoder.0"]), "replace is a dictionary from layers to arrays or functions, not list"),
     (dict(replace="encoder.0"), "replace is a dictionary from layers to arrays or functions, not str"),

@@ -6,6 +6,8 @@
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
+#include <algorithm>
+#include <limits>
 #include <sstream>
 
 #include "bindings/bindings.h"
@@ -56,7 +58,7 @@ int integer(const py::handle& value, int fallback = -1) {
   if (value.is_none()) return fallback;
   const long number = PyLong_AsLong(value.ptr());
   if (number == -1 && PyErr_Occurred()) throw py::error_already_set();
-  return static_cast<int>(number);
+  return static_cast<int>(std::clamp<long>(number, std::numeric_limits<int>::min(), std::numeric_limits<int>::max()));
 }
 
 bool is_true(const py::handle& value) {
@@ -163,9 +165,14 @@ bool read_board(const py::handle& board, chess::History& history) {
     throw Error(std::string("a position is a chess.Board or the text of a FEN, not ") + Py_TYPE(board.ptr())->tp_name);
   }
   if (!variant.equal(py::str("chess"))) throw Error("lc0rocm plays chess and Chess960, not " + std::string(py::str(variant)));
-  const bool chess960 = is_true(attribute(board, names().chess960));
-  replay(board, chess960, history);
-  return chess960;
+  try {
+    const bool chess960 = is_true(attribute(board, names().chess960));
+    replay(board, chess960, history);
+    return chess960;
+  } catch (py::error_already_set& error) {
+    if (!error.matches(PyExc_Exception)) throw;  // an interruption
+    throw Error("the board has an attribute that no chess.Board has: " + std::string(py::str(error.value())));
+  }
 }
 
 // "FEN" or "FEN moves e2e4 ...".
