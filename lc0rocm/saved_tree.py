@@ -34,8 +34,14 @@ def network_hash(path: "os.PathLike | str | None", heads: Iterable[str]) -> str:
         raise Error(f"{path}: cannot be read: {error.strerror}, so it is not known which network the tree belongs to") from None
 
 
+def _check_name(path: "os.PathLike | str") -> None:
+    if not os.fspath(path):
+        raise Error("the name of a file for the tree is missing")
+
+
 def write(path: "os.PathLike | str", saved: Saved) -> None:
     """In one step: a file of this name is there whole or as it was. Raises Error."""
+    _check_name(path)
     described = json.dumps(saved._replace(tree=b"")._asdict() | {"tree": len(saved.tree)}).encode()
     body = zlib.compress(described + b"\n" + saved.tree, 1)
     try:
@@ -46,6 +52,7 @@ def write(path: "os.PathLike | str", saved: Saved) -> None:
 
 def read(path: "os.PathLike | str", made_of: Mapping[str, Any]) -> Saved:
     """Raises Error for a file that is no tree, is damaged, or was made from something else."""
+    _check_name(path)
     try:
         data = pathlib.Path(path).read_bytes()
     except (OSError, ValueError) as error:

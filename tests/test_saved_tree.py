@@ -79,11 +79,12 @@ def test_other_heads_of_the_network(tmp_path):
         other.load(tmp_path / "tree")
 
 
-@pytest.mark.parametrize("path", [None, 5, ["tree"]])
-def test_what_is_no_path(network, path):
+@pytest.mark.parametrize("path, why", [(None, "a path is the name of a file, not NoneType"), (5, "not int"), (["tree"], "not list"),
+                                       ("", "the name of a file for the tree is missing")])
+def test_what_is_no_path(network, path, why):
     engine = lc0rocm.Engine(network, SINGLE)
     for call in (engine.save, engine.load):
-        with pytest.raises(Error, match="a path is the name of a file, not"):
+        with pytest.raises(Error, match=why):
             call(path)
 
 

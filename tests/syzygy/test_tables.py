@@ -142,6 +142,20 @@ def test_a_pipe_is_not_waited_for(tmp_path):
     assert tables.wdl(KRK) is None and tables.take_problems() == [f"Syzygy file {tmp_path}/KRvK.rtbw is not used: it is no file"]
 
 
+def test_names_that_are_no_text(reference, tmp_path):
+    """Names of files are bytes."""
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    os.mkdir(folder)
+    shutil.copy(reference / "syzygy/KRvK.rtbw", folder + b"/KRvK.rtbw")
+    for name in (b"/caf\xe9.rtbw", b"/KRvK.rtbz"):
+        with open(folder + name, "wb") as file:
+            file.write(b"no table")
+    tables = _core.Tables([os.fsdecode(folder)])
+    assert tables.wdl(KRK) == 2 and tables.dtz(KRK) is None
+    assert {problem.partition(" is not used: ")[0] for problem in tables.take_problems()} == {
+        f"Syzygy file {os.fsdecode(folder + name)}" for name in (b"/caf\xe9.rtbw", b"/KRvK.rtbz")}
+
+
 def test_files_with_each_others_names(reference, tmp_path):
     shutil.copy(reference / "syzygy/KQvK.rtbw", tmp_path / "KRvK.rtbw")
     shutil.copy(reference / "syzygy/KRvK.rtbz", tmp_path / "KQvK.rtbw")
