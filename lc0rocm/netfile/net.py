@@ -9,6 +9,7 @@ import importlib.resources
 import io
 import json
 import pathlib
+import re
 import zlib
 from typing import Any
 
@@ -21,6 +22,15 @@ ANY_VERSION = (97, 98, 99)       # a minimum version that every Lc0 accepts
 MAX_SIZE = 2**31 - 1             # protobuf's own limit, bytes
 MAX_RATIO = 50                   # decompressed by compressed size, beyond FREE_SIZE
 FREE_SIZE = 16 << 20
+
+# What people have in place of a net, by the start of the file.
+_NO_NETS = {
+    rb"(\xef\xbb\xbf)?[12]\s": "an old text-format net, expected a protobuf net (.pb or .pb.gz)",
+    rb"\x1f\x8b": "gzipped twice: unpack it once, with gunzip",
+    rb"PK\x03\x04|BZh|\xfd7zXZ|7z\xbc\xaf|\x28\xb5\x2f\xfd|Rar!": "an archive: unpack it, the net is inside",
+    rb"(?i)\s*<(!|html|\?xml)": "a web page, not the net: download the file itself",
+    rb"version https://git-lfs": "a pointer of Git LFS, not the net: git lfs pull fetches that",
+}
 
 NETS = importlib.resources.files("lc0rocm") / "nets"  # elsewhere than this file in an editable install
 
@@ -39,8 +49,9 @@ def load(path) -> "NetFile":
         raise Error(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from None
     if not data:
         raise Error(f"{path}: is empty, expected a net (.pb or .pb.gz)")
-    if data[:2] in (b"1\n", b"2\n"):
-        raise Error(f"{path}: is an old text-format net, expected a protobuf net (.pb or .pb.gz)")
+    for start, what in _NO_NETS.items():
+        if re.match(start, data):
+            raise Error(f"{path}: is {what}")
     try:
         from google.protobuf.message import DecodeError  # here: importing protobuf takes 50 ms
 
@@ -175,10 +186,12 @@ def _read(path: pathlib.Path) -> bytes:
         decoder, fed = None, False
         while block := file.read(1 << 20):
             while block:
-                if decoder is None:  # a further gzip member, or padding after the last
+                if decoder is None:  # a further gzip member, or padding or what else gunzip passes over after the last
                     block = block.lstrip(b"\0") if fed else block
                     if not block:
                         break
+                    if fed and block[0] != start[0]:
+                        return out.getvalue()
                     decoder = zlib.decompressobj(wbits=31)
                 try:
                     out.write(decoder.decompress(block, 1 << 20))

@@ -1,5 +1,7 @@
 """Containers, versions, fix-ups and damage: what loads, and the one sentence for what does not."""
+import bz2
 import gzip
+import lzma
 import subprocess
 import sys
 
@@ -50,6 +52,12 @@ def test_several_gzip_members_and_padding(attention, written):
     assert net.load(path).message == attention
 
 
+@pytest.mark.parametrize("rest", [b"\n", b"garbage", bytes(600) + b"\n", b"\0" * 2**20 + b"x"])
+def test_what_follows_the_gzip_data_is_passed_over(attention, written, rest):
+    """As gunzip does, and what else reads nets."""
+    assert net.load(written(gzip.compress(attention.SerializeToString()) + rest)).message == attention
+
+
 def test_unknown_fields_are_skipped(attention, written):
     data = attention.SerializeToString() + b"\xa2\x06\x03abc"  # field 100, 3 bytes
     assert net.load(written(data)).core()
@@ -65,7 +73,11 @@ def test_truncated_anywhere(attention, written):
 
 @pytest.mark.parametrize("content,expected", [
     (b"", "is empty"),
-    (b"2\n0.1 0.2\n", "is an old text-format net"),
+    (b"2\n0.1 0.2\n", "is an old text-format net"), (b"\xef\xbb\xbf1\r\n0.1 0.2\r\n", "is an old text-format net"),
+    (gzip.compress(b"1\n0.1 0.2\n"), "is an old text-format net"), (gzip.compress(gzip.compress(b"net")), "is gzipped twice: unpack it once"),
+    (b"PK\x03\x04 and so on", "is an archive: unpack it"), (lzma.compress(b"net"), "is an archive: unpack it"), (bz2.compress(b"net"), "is an archive"),
+    (b"\n<!DOCTYPE html><html>", "is a web page, not the net: download the file itself"), (b"<HTML>", "is a web page"),
+    (b"version https://git-lfs.github.com/spec/v1\noid", "is a pointer of Git LFS, not the net: git lfs pull"),
     (b"\x0d\xc1\x01\0\0", "is no Lc0 net: magic is 0x1c1, expected 0x1c0"),
     (b"Portable executables are no nets", "is no Lc0 net: expected one protobuf message"),
     (b"\x1f\x8b and then no gzip", "is damaged: expected gzip data"),
