@@ -101,11 +101,24 @@ class TimeGuess : public Stopper {
   double end_ms_;
 };
 
+// A move wins, or what comes of every move is known: visits go no deeper, and find nothing.
+bool is_solved(const Situation& situation) {
+  const Node* root = situation.tree->root();
+  int open = 0;
+  for (int i = 0; i < root->edge_count; ++i) open += situation.is_allowed(i);
+  for (Children c(root); c; ++c) {
+    if (c->n == 0 || !c->is_terminal() || !situation.is_allowed(c.index())) continue;
+    if (c->wl > 0) return true;
+    --open;
+  }
+  return root->n > 0 && open == 0;
+}
+
 class Depth : public Stopper {
  public:
   explicit Depth(std::int64_t limit) : limit_(limit) {}
-  StopReason check(const Situation&, const Stats& stats, Hints&) override {
-    return stats.playouts && stats.depth() >= limit_ ? StopReason::kDepth : StopReason::kNone;
+  StopReason check(const Situation& situation, const Stats& stats, Hints&) override {
+    return (stats.playouts && stats.depth() >= limit_) || is_solved(situation) ? StopReason::kDepth : StopReason::kNone;
   }
 
  private:
