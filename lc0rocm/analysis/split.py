@@ -15,8 +15,13 @@ _EVENT = re.compile(r'\[Event\s+"')  # ends even a comment: one that was never c
 _RESULT = re.compile(r"(?:^|[\s.)])(?:1-0|0-1|1/2-1/2|\*)\s*$")
 _FIRST = re.compile(r"\s*1\s*\.(?!\s*\.)")  # move 1 of White
 # A move as python-chess reads it, and what may stand before and behind it, signs of old encodings too.
-_MOVE = re.compile(r"(?:\d+[.…\udc85]+)?P?(?:[NBKRQ]?[a-h]?[1-8]?[-x]?[a-h][1-8](?:=?[nbrqkNBRQK])?)(?:=|e\.?p\.?|[-+#!?/±∓⩲⩱∞\udc80-\udcff]|\$\d+)*")
-_TOKEN = re.compile(r"[^\s()]*[a-h][1-8][^\s()]*")
+_BEFORE, _BEHIND = r"(?:\d*[.…\udc85]+)?", r"(?:=|e\.?p\.?|\$\d+|[^\w\s])*"
+_MOVE = re.compile(rf"{_BEFORE}P?(?:[NBKRQ]?[a-h]?[1-8]?[-x]?[a-h][1-8](?:=?[nbrqkNBRQK])?){_BEHIND}")
+# What it passes over without a word: castling in other letters or dashes, captures without a rank, capital files, descriptive notation.
+_PASSED = re.compile(rf"(?![\d.]+$){_BEFORE}(?!(?:O-O(?:-O)?|0-0(?:-0)?){_BEHIND}$)(?:[Oo0Оо](?:[-‐‑–—−]?[Oo0Оо]){{1,2}}|[a-h]x?[a-h]|"
+                     rf"[PKQRBN]+[-x][PKQRBN]+\d?|[PKQRBN]?[A-H]?[1-8]?[-x:]?[A-H][1-8]){_BEHIND}")
+_SQUARE = re.compile("[a-h][1-8]")
+_TOKEN = re.compile(r"[^\s()]+")
 
 
 class Text(NamedTuple):
@@ -26,9 +31,10 @@ class Text(NamedTuple):
     problem: str
 
     def misread(self) -> str:
-        """What python-chess would take a part of for a move, as a sentence: "Sf3" is no pawn's move. "" without such."""
-        token = next((token for token in _TOKEN.findall(self.moves) if not _MOVE.fullmatch(token)), None)
-        return f"'{token[:20]}' is no move in standard notation, whose pieces are K, Q, R, B and N" if token else ""
+        """What python-chess would take a part of for a move, or pass over, as a sentence: "Sf3" is no pawn's move. "" without such."""
+        tokens = _TOKEN.findall(self.moves)
+        token = next((token for token in tokens if _SQUARE.search(token) and not _MOVE.fullmatch(token) or _PASSED.fullmatch(token)), None)
+        return f"'{token[:20]}' is no move in standard notation, whose pieces are K, Q, R, B and N, and castling O-O" if token else ""
 
 
 def split(lines: Iterable[str]) -> Iterator[Text]:
@@ -90,8 +96,14 @@ class _Game:
         return line or "\n"
 
     def text(self) -> Text:
-        problem = f"it is longer than {MOST} characters" if self.size > MOST else "a comment that begins with { is never closed" if self.inside else ""
-        return Text("\n".join([*self.headers, "", *self.body, ""]), " ".join(self.bare), problem)
+        moves, problem = " ".join(self.bare), ""
+        if self.size > MOST:
+            problem = f"it is longer than {MOST} characters"
+        elif self.inside:
+            problem = "a comment that begins with { is never closed"
+        elif moves.count("(") > moves.count(")"):
+            problem = "a variation that begins with ( is never closed"
+        return Text("\n".join([*self.headers, "", *self.body, ""]), moves, problem)
 
 
 def _without_comments(line: str, inside: bool) -> tuple[str, bool]:

@@ -76,7 +76,7 @@ def test_one_id_for_many_queries():
     (b'{"id": 5, "fen": "startpos", "nodes": ' + b"9" * 5000 + b"}", "not JSON|whole number"), (b'{"id": NaN}', "no JSON value"),
     (b'{"id": 5, "fen": "\\ud800\\u0000 w - -"}', "surrogate"), (b"\xff\xfe{}", "not JSON"), (b'{"id":5}}', "not JSON"),
     (b'{"id": 5, "fen": "startpos", "options": ' + b'{"a":' * 500 + b"1" + b"}" * 501, "takes a number"),
-    (b'{"id": 5, "pgn": "' + b"(" * 500_000 + b'"}', "no game"), (b'{"id": 5, "moves": "' + b"e4 " * 200_000 + b'"}', "no legal move"),
+    (b'{"id": 5, "pgn": "' + b"(" * 500_000 + b'"}', "never closed"), (b'{"id": 5, "moves": "' + b"e4 " * 200_000 + b'"}', "no legal move"),
 ])
 def test_a_bad_line_is_one_answer_and_harms_no_other(bad, words):
     answers = answers_to([line(nodes=5), bad, line(id=2, nodes=5)])

@@ -46,6 +46,9 @@ CASES = {
     "a blank line within the headers": ('[White "a"]\n\n[Black "x"]\n\n1. d4 d5 *\n\n[White "c"]\n\n1. e4 *\n', *TWO),
     "headers in one line, and moves behind them": ('[Event "x"][White "a"] [Black "b"] 1. d4 d5 *\n[Event"y"] [ White "c" ]\n1. e4 *\n', *TWO),
     "points as one sign": ('[White "a"]\n\n1\u2026 d4 1\u2026d5 *\n', ["a", "d4 d5"]),
+    "a variation that is not ended": ('[White "a"]\n\n1. d4 (1. e4 d5 *\n\n[White "c"]\n\n1. e4 *\n', "( is never closed", ["c", "e4"]),
+    "a result and points without blanks": ('[White "a"]\n\n1.d4 ...d5*\n\n[White "c"]\n\n1.e4*', *TWO),
+    "signs of books, and words": ('[White "a"]\n\n1. d4\u2192 TN 1.00 d5\u25a1, \u00bd-\u00bd\n', ["a", "d4 d5"]),
     "German": ("1. e4 e5 2. Sf3 *\n", "'Sf3' is no move in standard notation"),
     "figurines": ("1. e4 e5 2. \u2658f3 *\n", "is no move in standard notation"),
     "UCI moves, zeros, en passant, signs": ("1. e2e4 e7e5 2. Ng1-f3 Nf6!? 3. Bc4 Be7+/= 4. 0-0 d5!? 5. exd5 c5?! 6. dxc6ep $6 *\n",
@@ -77,6 +80,13 @@ def test_games(tmp_path, case):
     assert len(found) == len(wanted)
     for was, want in zip(found, wanted):
         assert want in was if isinstance(want, str) else was == want
+
+
+@pytest.mark.parametrize("word", ["o-o", "OO", "\u041e-\u041e", "O\u2013O-O", "O-O-0", "5.OOO+", "ed", "exd!", "PxP", "P-K4", "N-KB3", "E4", "NF3"])
+def test_no_move_is_passed_over(tmp_path, word):
+    """Of all these python-chess reads nothing, or half, and says nothing."""
+    problem, = read(tmp_path / "games.pgn", f"1. Nf3 Nf6 2. g3 g6 3. Bg2 Bg7 4. {word} *\n")
+    assert f"'{word}' is no move in standard notation" in problem
 
 
 def test_a_game_without_an_end_takes_no_memory():
