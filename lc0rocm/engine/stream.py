@@ -53,7 +53,7 @@ class Input:
             while data := first or _read(descriptor):
                 first = b""
                 now = time.monotonic()
-                *lines, rest = (rest + data).split(b"\n")
+                *lines, rest = (rest + data.replace(b"\r", b"\n")).split(b"\n")  # UCI: either ends a line
                 for line in lines:
                     self._lines.put((_text(line[:self._most]), now))
                 rest = rest[:self._most]

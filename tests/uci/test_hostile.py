@@ -72,6 +72,13 @@ def test_invalid_utf8(engine):
     assert not any("internal error" in line for line in lines)
 
 
+@pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\n\r", b"\r"])
+def test_ends_of_lines(engine, end):
+    engine.send_bytes(end.join([b"position startpos moves e2e4", b"go nodes 5", b"wait", b"isready", b""]))
+    lines = engine.until("readyok")
+    assert lines[-2].startswith("bestmove ") and lines[-2].split()[1][1] in "78" and not any("error" in line for line in lines)
+
+
 def test_a_last_line_without_an_end(engine):
     engine.send_bytes(b"position startpos\ngo nodes 5\nwait\nisready")
     engine.process.stdin.close()
