@@ -4,6 +4,7 @@ runs: `lc0rocm` has to answer `uci` at once.
 Exit codes: 0 done, 1 `check` found a difference or `doctor` a problem, 2 bad usage or something missing (one line on standard error says what
 to do), 130 interrupted."""
 import contextlib
+import io
 import os
 import pathlib
 import signal
@@ -360,6 +361,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if sys.stdout is None:
             raise Error("standard output is closed; the results go there")
+        if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":  # a name that it has no letters for costs no result
+            sys.stdout.reconfigure(errors="backslashreplace")
         code = _main(list(sys.argv[1:] if arguments is None else arguments))
         sys.stdout.flush()  # here, where a full disk can still be said
         return code

@@ -1,5 +1,9 @@
 """The command line: flags, commands, exit codes."""
 import json
+import os
+import pathlib
+import subprocess
+import sys
 
 import pytest
 
@@ -44,11 +48,21 @@ def test_bad_flags_say_what_to_do(argument, advice):
     ["benhc"], ["--bad"], ["bench", "--bad"], ["bench", "--movetime=x"], ["--weights=x", "bench"],
     ["--config=/nowhere"],
     ["--time-manager=fast"], ["--contempt=much"], ["bench", "--weights=/nowhere.pb.gz"], ["backends", "word"],
+    ["bench", "--backend=trivial", "--fen=\udcff"], ["backendbench", "--backend=trivial", "--fen=startpos moves \udcff"],
+    ["connect", f"{'a' * 64}:9527"],
 ])
 def test_bad_usage_is_one_line_and_2(arguments, capsys):
     assert cli.main(arguments) == 2
     out, err = capsys.readouterr()
     assert err.startswith("lc0rocm: ") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "utf-8"}, {"LC_ALL": "C"}])
+def test_results_with_names_that_the_output_has_no_letters_for(tmp_path, environment):
+    (tmp_path / "\u00e9\udcff.pb.gz").symlink_to(pathlib.Path(__file__).parents[1] / "nets/classical-relu.pb.gz")
+    done = subprocess.run([sys.executable, "-I", "-m", "lc0rocm", "describe", tmp_path / "\u00e9\udcff.pb.gz"], capture_output=True,
+                          env={**os.environ, **environment}, timeout=60)
+    assert done.returncode == 0 and b"Policy" in done.stdout and done.stderr == b""
 
 
 def test_did_you_mean(capsys):

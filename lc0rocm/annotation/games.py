@@ -93,10 +93,14 @@ def zstandard() -> Any:
 
 
 def _text(file: Any) -> TextIO:
-    """UTF-8, whose bytes come through where it is something older, or UTF-16 with its mark."""
+    """UTF-8, whose bytes come through where it is something older, or UTF-16, by its mark or the zeros of its Latin letters."""
     buffered = io.BufferedReader(file)
-    encoding = "utf-16" if buffered.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "utf-8"
-    return io.TextIOWrapper(buffered, encoding=encoding, errors="replace" if encoding == "utf-16" else "surrogateescape", newline=None)
+    start = buffered.peek(2)[:2]
+    if start in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return io.TextIOWrapper(buffered, encoding="utf-16", errors="replace", newline=None)
+    if b"\0" in start:
+        return io.TextIOWrapper(buffered, encoding="utf-16-be" if start[:1] == b"\0" else "utf-16-le", errors="replace", newline=None)
+    return io.TextIOWrapper(buffered, encoding="utf-8-sig", errors="surrogateescape", newline=None)
 
 
 class _Builder(chess.pgn.GameBuilder[chess.pgn.Game]):

@@ -87,7 +87,7 @@ def _program(what: str) -> list[str]:
 def _foreign(command: list[str], name: str, options: Mapping[str, str], limit: Limit, silence_s: float) -> Side:
     trial = Foreign(command, options, name, silence_s)
     try:
-        called = name or _called(trial.name, options)
+        called = report.printable(name or _called(trial.name, options))
         return Side(called, limit, {"command": command, "options": dict(options), "limit": str(limit)}, trial.threads, 0,
                     trial.plays_chess960(), lambda: Foreign(command, options, called, silence_s))
     finally:
@@ -114,7 +114,7 @@ def _ours(what: str, name: str, options: Mapping[str, str], limit: Limit, base: 
     values = {option.key: settings[option.key] for option in ENGINE if not option.alias and settings[option.key] != option.default
               and option.name not in ("WeightsFile", "NNCacheSize", "RamLimitMb", "LogFile", "ConfigFile")}
     identity = {"net": files.sha256(net.path) if net else None, "options": values, "limit": str(limit)}
-    name = name or _called(net.path.name.split(".pb")[0] if net else shared.name, options)
+    name = report.printable(name or _called(net.path.name.split(".pb")[0] if net else shared.name, options))
     return Side(name, limit, identity, settings["Threads"] or info["threads"], info["best_batch"], True,
                 lambda: Ours(name, settings, shared, cache, limit.is_timed))
 

@@ -62,8 +62,8 @@ class Server(socketserver.ThreadingTCPServer):
                 raise Error(f"{address[0]} can be reached from other machines: give --token-file, or serve on 127.0.0.1")
             self.address_family = family
             super().__init__(where, Client)  # type: ignore[arg-type]
-        except OSError as error:
-            raise Error(f"cannot listen on {address[0]}, port {address[1]}: {error.strerror or error}") from None
+        except (OSError, UnicodeError) as error:  # UnicodeError: no name of a machine
+            raise Error(f"cannot listen on {address[0]}, port {address[1]}: {getattr(error, 'strerror', None) or error}") from None
 
     def verify_request(self, request, client_address) -> bool:
         return self.doors.acquire(blocking=False)
@@ -149,5 +149,5 @@ def connect(address: tuple[str, int], token: str) -> int:
                     os.write(1, data)
                 else:
                     return 0
-    except OSError as error:
-        raise Error(f"{address[0]}, port {address[1]}: {error.strerror or error}") from None
+    except (OSError, UnicodeError) as error:  # UnicodeError: no name of a machine
+        raise Error(f"{address[0]}, port {address[1]}: {getattr(error, 'strerror', None) or error}") from None

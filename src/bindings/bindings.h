@@ -13,6 +13,9 @@ void bind_network(pybind11::module_& m);
 void bind_search(pybind11::module_& m);
 void bind_syzygy(pybind11::module_& m);
 
+// Its bytes in UTF-8. Half a surrogate pair, as Python has it for a byte that is no UTF-8, has none and becomes "?".
+std::string text_of(const pybind11::handle& text);
+
 const chess::History* history_of(const pybind11::handle& object);  // of a Game of Python; null for what is none
 
 // Both throw Error for what there is not.

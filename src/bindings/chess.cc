@@ -128,6 +128,12 @@ chess::HistoryFill history_fill(const std::string& name) {
   throw Error("unknown history fill '" + name + "': it must be no, fen_only or always");
 }
 
+std::string text_of(const py::handle& text) {
+  const auto bytes = py::reinterpret_steal<py::bytes>(PyUnicode_AsEncodedString(text.ptr(), "utf-8", "replace"));
+  if (!bytes) throw py::error_already_set();
+  return bytes;
+}
+
 const chess::History* history_of(const py::handle& object) {
   return py::isinstance<Game>(object) ? &object.cast<const Game&>().history() : nullptr;
 }
@@ -136,7 +142,11 @@ void bind_chess(py::module_& m) {
   using py::arg;
   m.attr("STARTPOS") = std::string(chess::kStartFen);
   py::class_<Game>(m, "Game")
-      .def(py::init<const std::string&, const std::vector<std::string>&, bool, bool>(),
+      .def(py::init([](const py::str& fen, const std::vector<py::str>& moves, bool pseudo_legal, bool chess960) {
+             std::vector<std::string> names;
+             for (const py::str& move : moves) names.push_back(text_of(move));
+             return Game(text_of(fen), names, pseudo_legal, chess960);
+           }),
            arg("fen") = std::string(chess::kStartFen), arg("moves") = py::tuple(), arg("pseudo_legal") = false,
            arg("chess960") = true)
       .def_property_readonly("remarks", &Game::remarks)

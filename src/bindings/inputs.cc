@@ -194,7 +194,7 @@ class Reader {
     if (const chess::History* game = history_of(item)) {
       history_ = *game;
     } else if (PyUnicode_Check(item.ptr())) {
-      read(py::cast<std::string>(item), history_);
+      read(text_of(item), history_);
     } else {
       chess960 = read_board(item, history_);
     }

@@ -313,6 +313,7 @@ def test_odd_files(tmp_path):
     files = {"empty": (b"", 0), "blank": (b"\n\n\n", 0), "cut": (b"1. e4 e5", 1), "bom": (b"\xef\xbb\xbf1. e4 *\n", 1),
              "latin": ('[White "Müller"]\n\n1. e4 *\n'.encode("latin-1"), 1),
              "utf16": ('[White "Müller"]\n\n1. e4 *\n'.encode("utf-16"), 1),
+             "utf16le": ('[White "Müller"]\n\n1. e4 *\n'.encode("utf-16-le"), 1), "utf16be": ("1. e4 *\n".encode("utf-16-be"), 1),
              "windows": (b'[White "x"]\r\n\r\n1. e4 e5\r\n2. Nf3 *\r\n\r\n[White "y"]\r\n\r\n1. d4 *\r\n', 2)}
     for name, (data, count) in files.items():
         (tmp_path / f"{name}.pgn").write_bytes(data)

@@ -34,6 +34,13 @@ def test_the_same_command_goes_on(tmp_path):
     assert len(games_of(goal)) == 2
 
 
+def test_names_that_are_no_line_of_text(tmp_path):
+    goal, flags = tmp_path / "m.pgn", ["--games=2", "--first-name=a\nb\udcff", "--second-options=UCI_Opponent=\udcff"]
+    match(goal, *flags)
+    assert "2 games are in" in match(goal, *flags).stderr
+    assert {game.headers["White"] for game in games_of(goal)} == {"a?b?", "random UCI_Opponent=?"}
+
+
 def test_sides_clocks_and_openings_of_chess960(tmp_path):
     goal = tmp_path / "m.pgn"
     told = json.loads(match(goal, "--chess960", "--games=4", "--limit=nodes=4 tc=60+0.5", "--json", "--concurrency=2").stdout)

@@ -36,6 +36,13 @@ def test_epd(tmp_path, packed, capsys):
     assert "line 4 is left out: an EPD has four fields" in said and "line 5 is left out: the game is over there (stalemate)" in said
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "latin-1"])
+def test_encodings(tmp_path, encoding, capsys):
+    path = tmp_path / "book.txt"
+    path.write_bytes(f"{chess.STARTING_FEN}\nM\u00fcller \u00e9 \u00e9 \u00e9 \u00e9\n".encode(encoding))
+    assert len(openings(path)) == 1 and "line 2 is left out: bad FEN" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("line, fen, name", [
     ('{start} w KQkq - bm Zz9; acd 12; id "a; b"; c0 "x', "w KQkq - 0 1", "a; b"), ("{start} w KQkq - id plain; hmvc 3; fmvn 7;", "w KQkq - 3 7", "plain"),
     ('{start} w KQkq - 3 7; ce 23; id "a"', "w KQkq - 3 7", "a"), ("{start} w KQkq -;", "w KQkq - 0 1", ""),
