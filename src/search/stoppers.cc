@@ -19,7 +19,9 @@ class Visits : public Stopper {
     return left <= 0 ? StopReason::kNodes : StopReason::kNone;
   }
   double visits_left(const Situation& situation, const Stats& stats) const override {
-    return limit_ - (new_only_ ? static_cast<double>(stats.playouts) : situation.tree->root()->n);
+    const std::uint32_t visits = situation.tree->root()->n;
+    const double left = limit_ - (new_only_ ? static_cast<double>(stats.playouts) : visits);
+    return visits == 0 ? std::max(left, 1.0) : left;  // without one there is no move
   }
 
  private:

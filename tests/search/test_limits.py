@@ -20,6 +20,12 @@ def test_nodes_count_what_the_root_had():
     assert search.update()["nodes"] == 150
 
 
+@pytest.mark.parametrize("limit", ["nodes", "playouts"])
+def test_no_visits_are_one(limit):
+    result = run(make(), **{limit: 0})
+    assert (result["playouts"], result["stopped_by"]) == (1, "nodes") and result["best_move"]
+
+
 def test_playouts_count_new_ones():
     search = make()
     run(search, nodes=100)
