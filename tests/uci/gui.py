@@ -2,7 +2,7 @@
 
 The model: every go is answered by one bestmove, in order, legal in the position of that go; what follows a go (a position, another go, a new
 game) ends it. A search that waits for stop says nothing of its move before. readyok and uciok answer one isready and uci each. Between
-bestmove and the next go nothing is told of a search. An option acts in the next go."""
+bestmove and the next go nothing is told of a search. An option acts in the next go. The last lines, and what is pondered, can be played."""
 import importlib.util
 import os
 import pathlib
@@ -36,6 +36,7 @@ class Go:
         self.nodes = nodes  # the visits that must come out, None where that cannot be said
         self.chess960, self.multipv, self.wdl = chess960, multipv, wdl  # None: changed while it may have run
         self.stopped = False
+        self.board = None  # where it can be said
         self.infos = []
 
     def __repr__(self):
@@ -112,6 +113,8 @@ class Client:
         assert words[1] in legal, self.story(f"{go} may be answered by {sorted(legal)}")
         assert go.stopped or not go.waits, self.story(f"{go} waits for stop")
         assert go.infos and " score " in go.infos[-1], self.story("no score before bestmove")
+        for line in [words[1:2] + words[3:4], *(info.partition(" pv ")[2].split() for info in go.infos[-3:])]:
+            self._check_line(go, line, notations)
         if go.legal == NOTHING or " seldepth " not in go.infos[-1]:  # or its back end has failed before there was anything to tell
             return
         if go.nodes is not None and not go.stopped:
@@ -122,6 +125,13 @@ class Client:
             assert (int(number[1]) if number else 1) == wanted, self.story(f"{wanted} lines are wanted")
         if go.wdl is not None:
             assert (" wdl " in go.infos[-1]) == go.wdl, self.story(f"UCI_ShowWDL is {go.wdl}")
+
+    def _check_line(self, go, line, notations):
+        board = go.board.copy(stack=False) if go.board and go.legal != NOTHING else None
+        for word in line if board else []:
+            move = next((move for move in board.legal_moves if word in {board.uci(move, chess960=notation) for notation in notations}), None)
+            assert move, self.story(f"{word} of {line} cannot be played after {go} in {board.fen()}")
+            board.push(move)
 
     def story(self, text):
         return text + "; the last lines are:\n" + "\n".join(self.history[-40:])
@@ -363,7 +373,7 @@ class Gui(RuleBasedStateMachine):
             nodes = 1  # its only evaluation
         self.go = Go(text, legal, waits=waits, ends=form != "" and not waits, nodes=nodes, chess960=self.chess960,
                      multipv=self.multipv if self.search in TREES else 1, wdl=self.wdl)
-        self.go.pondering, self.go.search = "ponder" in form, self.search
+        self.go.pondering, self.go.search, self.go.board = "ponder" in form, self.search, self.board and self.board.copy(stack=False)
         self.go.after_ponder = "nodes" in form or "wtime" in form  # it ends by itself after ponderhit
         self.client.open_gos.append(self.go)
         if legal != NOTHING:
