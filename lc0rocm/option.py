@@ -47,7 +47,7 @@ class Option(NamedTuple):
     def parse(self, text: str) -> Any:
         """The value that `text` means. Raises Error with what would be right."""
         try:
-            return self._read(_without_quotes(text.strip()))
+            return self._read(without_quotes(text.strip()))
         except (KeyError, ValueError):
             raise Error(f"{self.key} takes {self.domain()}, not '{text[:80]}'") from None
 
@@ -126,7 +126,8 @@ class Settings:
         return target
 
 
-def _without_quotes(text: str) -> str:
+def without_quotes(text: str) -> str:
+    """What may stand in them, a path for one."""
     return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
 
 

@@ -4,6 +4,7 @@ The loop answers at once while a search runs, since searches report from a threa
 makes it wait, and that happens at isready, or at a go without one."""
 import _thread
 import errno
+import os
 import re
 import signal
 import threading
@@ -15,7 +16,7 @@ from lc0rocm.engine.play import Player, check_settings
 from lc0rocm.engine.request import read_go, read_position
 from lc0rocm.engine.run import Voice
 from lc0rocm.engine.stream import Input, Log, Output
-from lc0rocm.option import HIDDEN, NEVER, START, Option, Settings
+from lc0rocm.option import HIDDEN, NEVER, START, Option, Settings, without_quotes
 
 
 def run(settings: Settings, show_hidden: bool, first_lines: Sequence[str] = ()) -> int:
@@ -57,6 +58,12 @@ def converse(commands: Input, uci: "Uci") -> None:
         uci.player.settle()
     else:
         uci.player.finish()
+
+
+def _path(rest: str) -> str:
+    if not (path := os.path.expanduser(without_quotes(rest.strip()))):
+        raise Error("write: savetree FILE or loadtree FILE")
+    return path
 
 
 class Writer(Protocol):
@@ -194,8 +201,8 @@ class Uci:
     _COMMANDS = {"uci": _uci, "isready": _isready, "setoption": _setoption, "position": _position,
                  "ucinewgame": lambda self, rest: self.player.new_game(),
                  # Not of UCI: a long analysis is kept.
-                 "savetree": lambda self, rest: self.player.save_tree(rest),
-                 "loadtree": lambda self, rest: self.player.load_tree(rest),
+                 "savetree": lambda self, rest: self.player.save_tree(_path(rest)),
+                 "loadtree": lambda self, rest: self.player.load_tree(_path(rest)),
                  "stop": lambda self, rest: self.player.stop(),
                  "wait": lambda self, rest: self.player.wait(),
                  "debug": lambda self, rest: None,  # of UCI, without a use here

@@ -355,7 +355,7 @@ def test_a_tree_is_saved_and_loaded(start, tmp_path, search):
     engine = start(search, "--backend=random")
     path = tmp_path / "a tree"
     engine.ask("position startpos moves e2e4 e7e5", "go nodes 500")
-    engine.send(f"savetree {path}")
+    engine.send(f'savetree "{path}"')
     assert any(f"500 nodes is in {path}" in line for line in engine.sync())
     other = start(search, "--backend=random")
     other.send(f"loadtree {path}")
@@ -363,7 +363,7 @@ def test_a_tree_is_saved_and_loaded(start, tmp_path, search):
     assert " nodes 700 " in other.ask("go nodes 700")[-2]
     other.send("setoption name PolicyTemperature value 2", f"loadtree {path}", f"loadtree {path}x", "loadtree", f"savetree {path}/x")
     complaints = [line for line in other.sync() if "error" in line]
-    assert len(complaints) == 4 and "PolicyTemperature" in complaints[0]
+    assert len(complaints) == 4 and "PolicyTemperature" in complaints[0] and "write: savetree FILE" in complaints[2]
     engine.send("position startpos", "go infinite", f"savetree {path}")
     assert any("is in" in line for line in engine.sync()), "while it grows"
     engine.ask("stop")
