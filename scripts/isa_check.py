@@ -24,6 +24,7 @@ import importlib.util
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -33,6 +34,7 @@ from pathlib import Path
 import bars
 import isa_counts
 import isa_translate
+import kernel_report
 import make_net
 import numpy as np
 
@@ -70,10 +72,15 @@ PARTS = {
     'tower of 128': (4, ['rocm-fp16'], dict(body='tower', filters=128, blocks=1, se_ratio=8, policy='convolution', value_size=8, head_hidden=16)),
     'tower of 256': (2, KINDS, dict(body='tower', filters=256, blocks=1, se_ratio=8, policy='convolution', value_size=8, head_hidden=16)),
 }
-OTHERWISE = {  # nets with other options
-    'odd attention with rocblas': ('odd attention', KINDS, {'without': 'hipblaslt miopen'}),  # which leaves the ends of products to our kernels
-    'attention with int8 weights': ('attention', ['rocm-fp16'], {'weights': 'int8'}),
-    'attention in 8 bits': ('attention', ['rocm-int8'], {}),
+wide_smolgen = small | dict(embedding=64, smolgen=(32, 256, 256))
+tower_of_64 = dict(body='tower', filters=64, blocks=2, se_ratio=4, policy='convolution', value_size=8, head_hidden=16)
+OTHERWISE = {  # other options, batch, and ways that plans tell (part of a key: way); a kernel that is launched then
+    'odd attention with rocblas': (NETS['odd attention'], KINDS, {'without': 'hipblaslt miopen'}, 1, {}, 'gemm_finish'),  # the ends of products are ours
+    'attention with int8 weights': (NETS['attention'], ['rocm-fp16'], {'weights': 'int8'}, 1, {}, 'gemm_int8'),
+    'attention in 8 bits': (NETS['attention'], ['rocm-int8'], {}, 1, {}, 'gemm_rows8'),
+    'attention in fp8': (NETS['attention'], ['rocm-fp8'], {}, 1, {}, 'gemm_rows8'),  # where the target has it
+    'smolgen by its kernels': (wide_smolgen, ['rocm-fp16'], {}, 2, {'/pass/': 'beside+smolgen'}, 'generate'),
+    'chained tower': (tower_of_64, KINDS, {}, 2, {'/tower/': 'chained'}, 'winograd_between'),
 }
 
 
@@ -131,9 +138,22 @@ def inputs(file, count):
     return tuple(map(np.stack, zip(*games)))
 
 
-def run_passes(machine, target, name, path, kinds, batches, options=OURS, blocks=0):
-    """A net on a target: each batch plainly, captured and replayed. With `blocks` that many of each launch run. Yields a record a precision and
-    batch."""
+def plans_of(machine, target, kind, core, options, planes, ways):
+    """Plans by which what has a part of `ways` in its key goes that way: keys of a measured pass that computes nothing."""
+    from lc0rocm import _core
+    machine.configure(f'isa={target} memory=65536 blocks=0')
+    backend = _core.Backend(kind, core, options | {'measure': 1000, 'max_batch': len(planes[0])})
+    backend.evaluate(*planes)
+    keys = [line.split()[0] for line in backend.plans.splitlines()]
+    plans = ''.join(f'{key} {way} 1\n' for key in keys for part, way in ways.items() if part in key)
+    if not plans:
+        raise Failure(f'no plan for {", ".join(ways)} among {backend.plans}')
+    return plans
+
+
+def run_passes(machine, target, name, path, kinds, batches, options=OURS, blocks=0, ways=None):
+    """A net on a target: each batch plainly, captured and replayed. With `blocks` that many of each launch run; ways: as in OTHERWISE. Yields a
+    record a precision and batch."""
     from lc0rocm import _core
     from lc0rocm.netfile import net
     importlib.import_module('lc0rocm._rocm' + suffix(target))
@@ -146,6 +166,8 @@ def run_passes(machine, target, name, path, kinds, batches, options=OURS, blocks
         with tempfile.TemporaryDirectory() as folder:
             configure = lambda report, order='forward': machine.configure(f'{words} order={order} report={folder}/{report}')
             try:
+                if ways:
+                    options = options | {'plans': plans_of(machine, target, kind + suffix(target), core, options, [a[:batches[0]] for a in planes], ways)}
                 configure('loading')
                 backend = _core.Backend(kind + suffix(target), core, options | {'max_batch': max(batches)})
                 for batch in batches:
@@ -182,9 +204,13 @@ def run_otherwise(machine, target, kinds, names):
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / 'net.pb'
         for name in names:
-            family, of, options = OTHERWISE[name]
-            make_net.write_net(make_net.make_net(seed=1, **NETS[family]), path)
-            yield from run_passes(machine, target, name, path, [k for k in of if k.replace('int8', 'fp16') in kinds], [1], OURS | options)
+            shape, of, options, batch, ways, kernel = OTHERWISE[name]
+            make_net.write_net(make_net.make_net(seed=1, **shape), path)
+            can = [k for k in of if re.sub('int8|fp8', 'fp16', k) in kinds and (k != 'rocm-fp8' or kernel_report.TARGETS[target].fp8 != 'none')]
+            for record in run_passes(machine, target, name, path, can, [batch], OURS | options, ways=ways):
+                if not any(kernel in launch['kernel'] for launch in record['launches']):
+                    raise Failure(f'{target} {record["kind"]} {name}: {kernel} was not launched')
+                yield record
 
 
 def summary(record):
@@ -265,7 +291,7 @@ def game(target, kind='rocm-fp16', plies=40, nodes=4):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--passes', action='store_true')
-    parser.add_argument('--pass', dest='nets', metavar='NET', action='append', default=[], help='a file, or a family of --passes')
+    parser.add_argument('--pass', dest='nets', metavar='NET', action='append', default=[], help='a file, or what --passes calls it')
     parser.add_argument('--kernel', metavar='NAME')
     parser.add_argument('--game', action='store_true')
     parser.add_argument('--faults', action='store_true')
@@ -281,7 +307,9 @@ def main():
         if options.short:
             passes(['gfx1100'], ['attention', 'tower', 'narrow tower'], ['rocm-fp16'], [1], otherwise=['attention in 8 bits'])
         if options.passes or options.nets:
-            passes(targets, options.nets or NETS, options.kinds, options.batches, parts=options.passes, otherwise=OTHERWISE if options.passes else ())
+            nets = [n for n in options.nets if n not in OTHERWISE]
+            passes(targets, NETS if options.passes else nets, options.kinds, options.batches, parts=options.passes,
+                   otherwise=OTHERWISE if options.passes else [n for n in OTHERWISE if n in options.nets])
         if options.kernel is not None:
             kernel_tests(targets, options.kernel)
         if options.faults:

@@ -72,7 +72,8 @@ def gemm_int8(target, tile):
 
 
 NUMBERS = ["kInt8", "kFp8", "kFp8Fnuz"]  # of rows8.h
-ROWS8_TILES = [(64, 64, 128), (128, 64, 128), (128, 128, 256), (256, 128, 512)]  # of gemm_rows8: rows, cols, threads; its steps have 64 bytes of a row
+ROWS8_TILES = [(64, 64, 128), (128, 64, 128), (128, 128, 256), (256, 128, 512)]
+# of gemm_rows8: rows, cols, threads; its steps have 64 bytes of a row, or 128 of gfx950's for fp8
 
 
 def has_numbers(target, kind):
@@ -86,8 +87,8 @@ def gemm_rows8(target, tile, kind):
     fragments = tile_rows * tile_cols // (rows * 16) * (2 * rows) // threads  # of a wave
     if not has_numbers(target, kind):
         return 0
-    # An instruction takes 8 bytes of each lane, or four of gfx908's and gfx90a's, or 16 of gfx950's for whole numbers.
-    twice = 2 if target.multiply_adds == 512 or rows == 16 or (target.instructions == 2 and kind) else 1
+    # An instruction takes 8 bytes of each lane, or four of gfx908's and gfx90a's; of gfx950's 16, and 32 for fp8.
+    twice = 2 if target.multiply_adds == 512 or rows == 16 else 1
     return fragments * 32 // rows * target.instructions * twice
 
 

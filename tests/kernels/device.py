@@ -6,17 +6,24 @@ hipcc and an AMD GPU; their libraries are kept in build/kernel_tests and rebuilt
 import ctypes
 import importlib.util
 import os
+import re
 import shutil
 import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
+import reference
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = ROOT / 'src'
 KERNELS = SOURCE / 'backends/rocm/kernels'
 STANDIN = SOURCE / 'rocm_standin'
+
+sys.path.insert(0, str(ROOT / 'scripts'))
+import kernel_report  # noqa: E402
 
 
 def compiler(platform):
@@ -64,13 +71,15 @@ class Device:
         self.platform, self.library = platform, ctypes.CDLL(str(library))
         self.library.last_error.restype = ctypes.c_char_p
 
-    def executes(self, kind):
-        """Whether numbers of a kind of reference.NUMBERS can be looked at: the emulator of machine code has no FNUZ, and makes zeros of products in fp8."""
-        return kind == 'int8' or 'isa=' not in os.environ.get('ROCM_EMULATED', '')
-
     def multiplies(self, kind):
-        """Whether there are matrix instructions for them."""
-        return self.executes(kind) and (kind == 'int8' or self.platform.startswith('emulated') or (self.platform == 'cuda' and kind == 'fp8'))
+        """Whether there are matrix instructions for a kind of reference.NUMBERS: those of the target whose machine code runs, or of the emulation, which
+        has all."""
+        if self.platform == 'cuda':
+            return kind != 'fp8_fnuz'
+        target = re.search(r'\bisa=(\S+)', os.environ.get('ROCM_EMULATED', ''))
+        if not target:
+            return self.platform != 'amd' or kind == 'int8'
+        return kernel_report.has_numbers(kernel_report.TARGETS[target[1]], reference.NUMBERS.index(kind))
 
     def check(self, status):
         if status:

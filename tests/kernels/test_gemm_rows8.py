@@ -15,13 +15,6 @@ CASES = [  # rows, cols, depth, bias, activation
 KINDS = reference.NUMBERS
 
 
-@pytest.fixture(autouse=True)
-def can(device, request):
-    kind = request.node.callspec.params.get('kind', 'int8')
-    if not device.executes(kind):
-        pytest.skip(f'no machine code of {kind}')
-
-
 def quantise(device, x, kind):
     numbers, scales = Output(np.full(x.shape, 85, np.uint8)), Output((len(x),))
     device.launch('quantise_rows', True, numbers, scales, x, *x.shape, KINDS.index(kind))

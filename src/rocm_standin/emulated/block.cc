@@ -59,7 +59,7 @@ namespace hip_emulated {
 namespace {
 
 constexpr int kMaxThreads = 1024;
-constexpr size_t kStack = 128 << 10, kGuard = 4096, kMaxLds = 64 << 10, kSignalStack = 64 << 10;
+constexpr size_t kStack = 128 << 10, kGuard = 4096, kMaxLds = 160 << 10, kSignalStack = 64 << 10;
 
 // Those who must meet at a barrier or an exchange.
 struct Meeting {

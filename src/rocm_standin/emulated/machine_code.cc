@@ -142,7 +142,8 @@ Machine prepare(const Code& code, const Kernel& launch) {
   const unsigned threads = launch.block.x * launch.block.y * launch.block.z;
   if (threads > kernel.most_threads)
     refuse(label + ": compiled for blocks of " + std::to_string(kernel.most_threads) + " threads and launched with " + std::to_string(threads));
-  if (kernel.lds + launch.dynamic_lds > size_t{64} << 10) refuse(label + ": more than 64 KiB of LDS");
+  const size_t most_lds = std::string_view(code.isa->target) == "gfx950" ? 160 : 64;  // KiB
+  if (kernel.lds + launch.dynamic_lds > most_lds << 10) refuse(label + ": more than " + std::to_string(most_lds) + " KiB of LDS");
   Machine m{*code.isa, kernel, label, launch, pack(kernel, label, launch), std::vector<Wave>((threads + launch.wave - 1) / launch.wave),
             std::vector<std::uint64_t>((kernel.end - kernel.entry) / 4)};
   m.entry = reinterpret_cast<std::uint64_t>(code.isa->image) + kernel.entry;

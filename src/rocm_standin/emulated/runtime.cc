@@ -268,7 +268,8 @@ void enqueue(Kernel kernel, hipStream_t stream) {
 void device_properties(hipDeviceProp_t* p, int wave) {
   *p = {};
   std::snprintf(p->name, sizeof p->name, "emulated GPU, wave %d", wave);
-  std::snprintf(p->gcnArchName, sizeof p->gcnArchName, "emulated%d", wave);
+  const std::string& isa = settings().isa;
+  std::snprintf(p->gcnArchName, sizeof p->gcnArchName, "emulated%d%s%s", wave, isa.empty() ? "" : ".", isa.c_str());
   p->totalGlobalMem = settings().memory;
   p->sharedMemPerBlock = 64 << 10;
   p->warpSize = wave;

@@ -26,7 +26,7 @@ void check(hipError_t error, const std::string& doing, std::source_location wher
 // Facts of a device, read once.
 struct Device {
   int index = 0;
-  std::string name, architecture;  // "AMD Radeon RX 7900 XTX", "gfx1100" without features; "sm_90", "emulated32"
+  std::string name, architecture;  // "AMD Radeon RX 7900 XTX", "gfx1100" without features; "sm_90", "emulated32", "emulated32.gfx1100"
   int compute_units = 0;           // work-group processors on RDNA
   int wave = 32;
   bool integrated = false;

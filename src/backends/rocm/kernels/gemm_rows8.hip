@@ -1,9 +1,10 @@
 // gemm_rows8: y = act((scale x) (scale w)^T + bias), where x and w are numbers of 8 bits, and each row of both has a scale. Sums of whole numbers are
 // whole, exact; those of floating-point ones are float, as the instructions sum. For many rows: of half the bytes of gemm's, with twice the multiply-adds an
-// instruction (on gfx950, whose instruction for blocks with scales of their own is not used, as many of floating-point ones).
+// instruction. gfx950's for fp8 could take a scale for each 32 k, too: powers of two, which alone lose more and beside those of rows gain nothing
+// (docs/gpu.md).
 //
-// A block makes a tile of y (gemm_tiles.h) in steps of 64 of k: the copies of the next steps, two or three ahead where they need no registers, else one,
-// run beside the matrix instructions. A barrier a step is enough: what is written was read before the last one.
+// A block makes a tile of y (gemm_tiles.h) in steps of 64 of k (128 of gfx950's fp8): the copies of the next steps, two or three ahead where
+// they need no registers, else one, run beside the matrix instructions. A barrier a step is enough: what is written was read before the last one.
 //
 // Floor of a tile of 128 x 128: 128 * 128 * depth multiply-adds and 256 * depth bytes of the second-level cache, 64 multiply-adds a byte (85 for
 // 256 x 128). A wave's 64 x 32 share reads 6 KB of LDS a step for its 2^17 multiply-adds. On an H100, whose mma.sync does some 2,600 a clock of a unit, LDS
@@ -25,9 +26,11 @@ struct Rows8Shape {
   static constexpr bool kWide = kCopiesAlone && kTile == 3;  // shares of 64 x 64
   static constexpr int kThreads = kTile < 2 ? 128 : kBlock.rows * kBlock.cols / (kWide ? 128 : 64);
   static constexpr int kLeast = !kCopiesAlone || kTile == 3 ? 1 : kTile == 0 ? 5 : kTile == 1 ? 3 : 2;  // blocks of a unit on CUDA, waves of a SIMD on AMD
-  static constexpr int kPieces = 4, kDeep = kPieces * 16, kStage = (kBlock.rows + kBlock.cols) * kPieces;  // kStage: pieces of a step's tiles
+  static constexpr int kPieces = 4 * kFragments<FragD8<kKind>>, kDeep = kPieces * 16;
+  static constexpr int kStage = (kBlock.rows + kBlock.cols) * kPieces;  // pieces of a step's tiles
   static constexpr int kAhead = !kCopiesAlone ? 1 : kTile < 2 ? 2 : 3, kStages = kAhead + 1;
-  static constexpr size_t kLds = kStages * kStage * sizeof(uint4), kDynamicLds = kLds > 48 << 10 ? kLds : 0;  // CUDA has no more in arrays of known size
+  static constexpr size_t kLds = kStages * kStage * sizeof(uint4);
+  static constexpr size_t kDynamicLds = kCopiesAlone && kLds > 48 << 10 ? kLds : 0;  // CUDA has no more in arrays of known size
 };
 
 template <class L>

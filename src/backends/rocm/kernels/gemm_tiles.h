@@ -84,25 +84,31 @@ struct Copier {
 template <class L, class D>
 KERNEL_PART void multiply(D (&sums)[L::kColTiles][L::kRowTiles], const uint4* tiles, int row0, int col0) {
 #pragma unroll
-  for (int p = 0; p < L::kPieces; p += kK / 8) {
-    FragA a[L::kColTiles];
-    FragB b[L::kRowTiles];
+  for (int p = 0; p < L::kPieces; p += kFragments<D> * kK / 8) {
+    FragA a[L::kColTiles][kFragments<D>];
+    FragB b[L::kRowTiles][kFragments<D>];
 #pragma unroll
-    for (int t = 0; t < kAPieces; ++t) {
-      const int slot = L::kBlock.rows + col0 + lds_slot(t), piece = (p + lds_piece_a(t)) ^ L::swizzle(lds_slot(t));
+    for (int i = 0; i < kFragments<D>; ++i) {
 #pragma unroll
-      for (int c = 0; c < L::kColTiles; ++c) a[c].x[t] = load_lds(tiles + (slot + c * kRows) * L::kPieces + piece);
-    }
+      for (int t = 0; t < kAPieces; ++t) {
+        const int slot = L::kBlock.rows + col0 + lds_slot(t), piece = (p + i * kK / 8 + lds_piece_a(t)) ^ L::swizzle(lds_slot(t));
 #pragma unroll
-    for (int t = 0; t < kBPieces; ++t) {
-      const int slot = row0 + lds_column(t), piece = (p + lds_piece_b(t)) ^ L::swizzle(lds_column(t));
+        for (int c = 0; c < L::kColTiles; ++c) a[c][i].x[t] = load_lds(tiles + (slot + c * kRows) * L::kPieces + piece);
+      }
 #pragma unroll
-      for (int r = 0; r < L::kRowTiles; ++r) b[r].x[t] = load_lds(tiles + (slot + r * 16) * L::kPieces + piece);
+      for (int t = 0; t < kBPieces; ++t) {
+        const int slot = row0 + lds_column(t), piece = (p + i * kK / 8 + lds_piece_b(t)) ^ L::swizzle(lds_column(t));
+#pragma unroll
+        for (int r = 0; r < L::kRowTiles; ++r) b[r][i].x[t] = load_lds(tiles + (slot + r * 16) * L::kPieces + piece);
+      }
     }
 #pragma unroll
     for (int c = 0; c < L::kColTiles; ++c)
 #pragma unroll
-      for (int r = 0; r < L::kRowTiles; ++r) sums[c][r] = mma(a[c], b[r], sums[c][r]);
+      for (int r = 0; r < L::kRowTiles; ++r) {
+        if constexpr (kFragments<D> == 1) sums[c][r] = mma(a[c][0], b[r][0], sums[c][r]);
+        else sums[c][r] = mma(a[c], b[r], sums[c][r]);
+      }
   }
 }
 

@@ -47,6 +47,10 @@ struct FragA { uint4 x[kAPieces]; };            // eight halves a piece
 struct FragB { uint4 x[kBPieces]; };
 struct FragD { float x[8 * kColumns]; };
 
+// How many fragments of A, and of B, a mma() takes at once, by its D: one behind the other in k.
+template <class D>
+constexpr int kFragments = 1;
+
 // Rows lane_row() ... lane_row() + 7 of column lane_column(t).
 __device__ inline Floats8 rows_of(const FragD& d, int t) {
   Floats8 z;

@@ -6,7 +6,7 @@
 //   gfx11     wmma iu8 16x16x16 x2         -
 //   gfx12     wmma iu8 16x16x16 x2         wmma fp8 16x16x16 x2, OCP
 //   gfx942    mfma i8 16x16x32 x4          mfma fp8 16x16x32 x4, FNUZ
-//   gfx950    mfma i8 16x16x64 x2          mfma fp8 16x16x32 x4, OCP
+//   gfx950    mfma i8 16x16x64 x2          mfma f8f6f4 16x16x128 x2, OCP, of two fragments
 //   gfx908, gfx90a   mfma i8 16x16x16 x8   -
 //   CUDA      mma.m16n8k32 s8 x8           mma.m16n8k32 e4m3 x8, OCP
 // Others have no such instruction, and kMatrix8 is false for a kind; the emulation multiplies plainly.
@@ -93,7 +93,27 @@ __device__ inline FragI mma(const FragA& a, const FragB& b, FragI d) {
   }
   return d;
 }
-#if defined(__gfx942__) || defined(__gfx950__)
+#if defined(__gfx950__)
+template <>
+constexpr int kFragments<FragD8<Numbers::kFp8>> = 2;
+
+// The instruction whose blocks of 32 k may have a power of two each as their scale, without these: a row's scale is a float, and comes last
+// (gemm_rows8.hip says why).
+__device__ inline FragD8<Numbers::kFp8> mma(const FragA (&a)[2], const FragB (&b)[2], FragD8<Numbers::kFp8> d) {
+  typedef int Int8 __attribute__((ext_vector_type(8)));
+  const auto pair = [](uint4 x, uint4 y) { return Int8{int(x.x), int(x.y), int(x.z), int(x.w), int(y.x), int(y.y), int(y.z), int(y.w)}; };
+  const Int8 q = pair(b[0].x[0], b[1].x[0]);
+#pragma unroll
+  for (int t = 0; t < 2; ++t) {
+    float* x = d.x + 4 * t;
+    constexpr int kE4m3 = 0, kNoScale = 0;
+    const Float4 y = __builtin_amdgcn_mfma_scale_f32_16x16x128_f8f6f4(pair(a[0].x[t], a[1].x[t]), q, Float4{x[0], x[1], x[2], x[3]}, kE4m3, kE4m3, 0, kNoScale,
+                                                                      0, kNoScale);
+    x[0] = y.x, x[1] = y.y, x[2] = y.z, x[3] = y.w;
+  }
+  return d;
+}
+#elif defined(__gfx942__)
 template <Numbers kKind>
 __device__ inline FragD8<kKind> mma(const FragA& a, const FragB& b, FragD8<kKind> d) {
   const auto half_of = [](uint32_t low, uint32_t high) { return __builtin_bit_cast(long, uint2{low, high}); };

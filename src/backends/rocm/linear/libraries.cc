@@ -29,13 +29,14 @@ constexpr struct Target {
 #undef TARGET
 };
 
-// Its own line, or that which stands for its family; null for a stand-in.
+// Its own line, or that which stands for its family; null for a stand-in, unless it executes a target's machine code: emulated64.gfx942.
 const Target* find(const std::string& architecture) {
+  const std::string name = architecture.substr(architecture.find('.') + 1);
   const auto stands_for = [&](const Target& target) {  // one of the starts of names, spaces between
     std::istringstream starts{std::string(target.stands_for)};
-    return std::any_of(std::istream_iterator<std::string>(starts), {}, [&](const std::string& start) { return architecture.starts_with(start); });
+    return std::any_of(std::istream_iterator<std::string>(starts), {}, [&](const std::string& start) { return name.starts_with(start); });
   };
-  const auto* target = std::ranges::find(kTargets, architecture, &Target::architecture);
+  const auto* target = std::ranges::find(kTargets, name, &Target::architecture);
   if (target == std::end(kTargets)) target = std::ranges::find_if(kTargets, stands_for);
   return target == std::end(kTargets) ? nullptr : target;
 }
