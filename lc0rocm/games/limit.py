@@ -30,7 +30,7 @@ class Limit(NamedTuple):
         """As the tag TimeControl has it: moves in the period and seconds; - for games without a clock."""
         if self.base_ms is None:
             return "-"
-        clock = f"{self.base_ms / 1000:g}" + (f"+{self.increment_ms / 1000:g}" if self.increment_ms else "")
+        clock = f"{self.base_ms / 1000:.10g}" + (f"+{self.increment_ms / 1000:.10g}" if self.increment_ms else "")
         return f"{self.period}/{clock}" if self.period else clock
 
     def __str__(self) -> str:

@@ -79,7 +79,7 @@ def test_castling_is_written_as_king_takes_rook():
 # clocks --------------------------------------------------------------------------------------------------------------
 
 def test_limits_are_read_as_they_are_written():
-    for text in ("nodes=400", "depth=8", "movetime=100", "tc=60+0.6", "tc=40/300", "tc=40/300+2", "nodes=5 tc=1+0.01"):
+    for text in ("nodes=400", "depth=8", "movetime=100", "tc=60+0.6", "tc=40/300", "tc=40/300+2", "tc=1234567.5+12345.678", "nodes=5 tc=1+0.01"):
         assert str(parse(text)) == text
     assert parse("tc=1:30+1").base_ms == 90_000
 
