@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <mutex>
 #include <string>
 #include <thread>
 
@@ -17,8 +18,22 @@ std::atomic<int> working{0};
 std::atomic<bool> ending{false};
 thread_local bool ends_the_process = false;
 
-// The threads that worked are not in a forked child.
-[[maybe_unused]] const int kAtFork = pthread_atfork(nullptr, nullptr, [] { working = 0; });
+std::mutex undivided;
+int pieces = 0;  // of undivided work, under way
+
+void before_fork() {
+  for (undivided.lock(); pieces > 0; undivided.lock()) {
+    undivided.unlock();
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+  }
+}
+void after_fork() { undivided.unlock(); }
+void in_child() {
+  working = 0;  // the threads that worked are not here
+  after_fork();
+}
+
+[[maybe_unused]] const int kAtFork = pthread_atfork(before_fork, after_fork, in_child);
 
 }  // namespace
 
@@ -40,6 +55,16 @@ void end(double seconds) {
 }
 
 bool is_over_for_this_thread() { return ending && !ends_the_process; }
+
+Undivided::Undivided() {
+  const std::lock_guard lock(undivided);
+  ++pieces;
+}
+
+Undivided::~Undivided() {
+  const std::lock_guard lock(undivided);
+  --pieces;
+}
 
 Home::Home() : process_(getpid()) {}
 

@@ -19,6 +19,16 @@ void end(double seconds);
 // True for every thread but that one, once the end has begun: what still waits for something may wait for ever.
 bool is_over_for_this_thread();
 
+// Work that a fork must not cut in two, because the forked process would wait for the other half for ever: the making of what the whole
+// process has, in a library's cache or ours. Forks wait until all of it is over. It must not wait for Python's lock.
+class Undivided {
+ public:
+  Undivided();
+  ~Undivided();
+  Undivided(const Undivided&) = delete;
+  Undivided& operator=(const Undivided&) = delete;
+};
+
 // The process that made an object with threads or locks of its own. A forked child has neither: the object must not be used there, and
 // cannot even be destroyed.
 class Home {

@@ -126,6 +126,26 @@ def test_a_forked_process_gets_an_error_at_once(backend, during):
     assert len(said) == 5 and set(said.values()) == {"forked"}
 
 
+def test_a_fork_at_any_moment_leaves_a_process_that_works():
+    """While the parent fills the caches that all of its networks share, a library's among them."""
+    code = """
+def evaluate(net):
+    for count in (1, 2, 4, 8, 16, 32):
+        net.evaluate(BOARDS[:count])
+threading.Thread(target=evaluate, args=(net,), daemon=True).start()
+children = []
+for _ in range(10):
+    time.sleep(0.01)
+    if not (child := os.fork()):
+        with lc0rocm.Network(NET, backend=BACKEND) as own:
+            evaluate(own)
+        os._exit(0)
+    children.append(child)
+print({os.waitpid(child, 0)[1] for child in children})
+"""
+    assert finish(python("cpu", code)) == (0, "{0}\n", "")
+
+
 @pytest.mark.parametrize("call", ["engine.search(chess.Board(), nodes=10**9)", "engine.search(chess.Board(), time=math.inf)",
                                   "net.evaluate(iter(lambda: chess.Board(), None))", "[net.evaluate(BOARDS * 100) for _ in range(10**9)]"])
 def test_ctrl_c_acts_at_once_and_the_engine_lives(call):

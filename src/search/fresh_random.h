@@ -4,9 +4,12 @@
 #include <mutex>
 #include <random>
 
+#include "process.h"
+
 namespace search {
 
 inline std::mt19937_64 fresh_random() {
+  const process::Undivided work;
   static std::mutex mutex;
   static std::mt19937_64 seeds{std::random_device{}()};
   const std::lock_guard lock(mutex);

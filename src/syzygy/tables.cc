@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "error.h"
+#include "process.h"
 
 namespace syzygy {
 
@@ -74,11 +75,13 @@ void Tables::look_into(const std::string& folder) {
 }
 
 void Tables::add_problem(const std::string& sentence) const {
+  const process::Undivided work;
   const std::lock_guard lock(mutex_);
   problems_.push_back(sentence);
 }
 
 std::vector<std::string> Tables::take_problems() const {
+  const process::Undivided work;
   const std::lock_guard lock(mutex_);
   return std::exchange(problems_, {});
 }
@@ -93,14 +96,18 @@ template <class F>
 auto Tables::ask(Entry& entry, Kind kind, F&& f) const -> std::optional<decltype(f(std::declval<const Table&>()))> {
   File& file = entry.files[static_cast<int>(kind)];
   if (file.path.empty()) return {};
-  std::call_once(file.opened, [&] {
-    try {
-      file.table = std::make_unique<Table>(file.path, entry.ending, kind);
-    } catch (const Error& error) {
-      file.bad = true;
-      add_problem("Syzygy file " + file.path + " is not used: " + error.what());
-    }
-  });
+  if (!file.is_known.load(std::memory_order_acquire)) {
+    const process::Undivided opening;  // forked processes have the same tables
+    std::call_once(file.opened, [&] {
+      try {
+        file.table = std::make_unique<Table>(file.path, entry.ending, kind);
+      } catch (const Error& error) {
+        file.bad = true;
+        add_problem("Syzygy file " + file.path + " is not used: " + error.what());
+      }
+    });
+    file.is_known.store(true, std::memory_order_release);
+  }
   if (file.bad.load(std::memory_order_relaxed)) return {};
   try {
     return f(*file.table);

@@ -38,6 +38,7 @@ class Tables {
  private:
   struct File {
     std::string path;  // empty: there is none
+    std::atomic<bool> is_known = false;  // whether it can be read
     std::once_flag opened;
     std::unique_ptr<const Table> table;
     std::atomic<bool> bad = false;
