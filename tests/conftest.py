@@ -6,6 +6,13 @@ import pytest
 
 REFERENCE = pathlib.Path(__file__).parent / "reference"
 
+if importlib.util.find_spec("hypothesis"):  # which is not there where a wheel alone is tested
+    import hypothesis
+
+    # No test is wrong because the machine is slow.
+    hypothesis.settings.register_profile("any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+    hypothesis.settings.load_profile("any machine")
+
 
 @pytest.fixture(scope="session")
 def reference() -> pathlib.Path:

@@ -259,7 +259,7 @@ def test_a_board_that_its_moves_do_not_lead_to_is_refused(net, field, value):
 
 
 @given(st.integers(0, 10**9), st.booleans())
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_no_board_that_is_played_is_refused(net, seed, chess960):
     dice = random.Random(seed)
     board = chess.Board.from_chess960_pos(dice.randrange(960)) if chess960 else chess.Board()

@@ -249,6 +249,6 @@ class Calls(RuleBasedStateMachine):
             time.sleep(0.001)
 
 
-Calls.TestCase.settings = hypothesis.settings(max_examples=max(1, STEPS // STEPS_EACH), stateful_step_count=STEPS_EACH, deadline=None,
+Calls.TestCase.settings = hypothesis.settings(max_examples=max(1, STEPS // STEPS_EACH), stateful_step_count=STEPS_EACH,
                                               suppress_health_check=list(hypothesis.HealthCheck))
 TestCalls = Calls.TestCase

@@ -166,7 +166,7 @@ def test_compare_of_searches_is_by_position(capsys, tmp_path):
         assert (abs(gain["times"] - 1) > 0.1) == sure
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(data=st.data())
 def test_files_that_are_no_results_cost_one_sentence(data, tmp_path_factory):
     good = {"command": "backendbench", "context": {"version": "1"}, "sizes": [{"size": 1, "mean_ms": 1.0, "mean_nps": 1.0, "cv": 0.1, "samples": 4}]}

@@ -52,14 +52,14 @@ def test_collisions_have_an_end():
     play({by_name.option(name): value for name, value in (("MaxCollisionVisits", 10**8), ("MaxCollisionVisitsScalingEnd", 0))})
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.fixed_dictionaries({}, optional={option: st.sampled_from(ends(option)) for option in TRIED if option.name != "Threads"}),
        st.sampled_from(["random", "trivial"]), st.sampled_from(GAMES))
 def test_any_ends_together(values, back_end, game):
     play(values, back_end, game)
 
 
-@settings(deadline=None, max_examples=100)
+@settings(max_examples=100)
 @given(st.fixed_dictionaries({}, optional={
     option: st.floats(option.low, option.high) | st.sampled_from([option.low, option.high]) for option in TRIED
     if option.kind == "float" and (option.in_nodes or option.name == "WDLEvalObjectivity")}), st.integers(-10000, 10000))

@@ -180,7 +180,7 @@ CLOCKS = st.builds(Clock, st.integers(-100, 10**7), st.integers(0, 10**5), st.in
 MOVES = st.lists(st.tuples(CLOCKS, st.floats(0, 2)), max_size=5)  # with the share of its limit that each takes
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(text=st.sampled_from(["legacy", "legacy(slowmover=3)", "legacy(slowmover=0.3)", "legacy(immediate-use=0.5)", "alphazero"]),
        overhead=st.sampled_from([0, 200, 1000]), before=MOVES, clock=CLOCKS)
 def test_no_move_takes_more_of_a_clock_than_a_first_one_would(text, overhead, before, clock):

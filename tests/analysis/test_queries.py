@@ -24,7 +24,7 @@ GOOD = {
 }
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.data())
 def test_any_fields_are_taken_or_refused_in_a_sentence(data):
     """What the schema forbids is refused, with the field; what is taken, the schema allows."""
@@ -44,7 +44,7 @@ def test_any_fields_are_taken_or_refused_in_a_sentence(data):
     schema.validate(given)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(JSON)
 def test_what_is_no_object_is_refused(value):
     with pytest.raises(Refused):

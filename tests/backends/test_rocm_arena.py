@@ -79,7 +79,7 @@ def lives(steps):
             out.append(at)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(steps=st.lists(SCOPES, max_size=6).map(lambda parts: [step for part in parts for step in part]), part=st.floats(0, 1))
 def test_nothing_overlaps_and_what_was_reserved_suffices(emulated_gpu, steps, part):
     arena = Arena(Machine())

@@ -365,7 +365,7 @@ def test_a_side_of_rows_in_8_bits(products):
 
 
 @pytest.mark.parametrize('kind', reference.NUMBERS)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_quantised_bit_for_bit(kind, data):
     """Any rows: of zeros, of numbers near the least that there are, with an outlier; the scale of one is no matter of another."""

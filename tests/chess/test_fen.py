@@ -136,7 +136,7 @@ def test_without_chess960_kings_castle_from_e_with_rooks_on_a_and_h(men, rights,
         assert "UCI_Chess960 is off" in game.remarks
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.randoms(use_true_random=False), st.booleans(), st.text("KQkqAHahBGbgCF", max_size=4),
        st.sampled_from([chess.square_name(square) for square in range(64)] + ["-"]), st.integers(0, 3))
 def test_rights_and_squares_mean_what_they_mean_to_python_chess(dice, chess960, rights, square, displaced):
@@ -183,7 +183,6 @@ def survives(fen, chess960):
         game.planes(5, fill)
 
 
-@settings(deadline=None)
 @given(st.text(), st.booleans())
 def test_any_text(text, chess960):
     survives(text, chess960)

@@ -50,7 +50,7 @@ def failing(patch, after, failure):
 FAILURES = st.sampled_from([Killed(), OSError(errno.ENOSPC, "No space left on device")])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.permutations(range(6)), st.lists(st.tuples(st.integers(0, 12), FAILURES), max_size=4))
 def test_failures_at_any_step_lose_nothing(tmp_path_factory, order, failures):
     folder = tmp_path_factory.mktemp("parts") / "out"
@@ -74,7 +74,7 @@ def test_failures_at_any_step_lose_nothing(tmp_path_factory, order, failures):
 
 
 @given(st.integers(0, 400), st.binary(max_size=20))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_manifest_that_was_cut_off(tmp_path_factory, length, garbage):
     folder = tmp_path_factory.mktemp("parts") / "out"
     fill(parts := Parts(folder, IDENTITY), range(6))

@@ -94,7 +94,7 @@ def test_refuses_what_it_cannot_do(device):
         product(device, **make((1, 72, 16, False, 'none')), side=40)
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.data())
 def test_any_product(device, data):
     """Of any shape, with outliers among the channels of either side."""

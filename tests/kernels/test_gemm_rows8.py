@@ -176,7 +176,7 @@ def test_every_half_in_the_range_is_rounded_to_the_nearest_number(device, kind):
 
 
 @pytest.mark.parametrize('kind', KINDS)
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2 ** 31), rows=st.integers(1, 9), pieces=st.integers(1, 40))
 def test_rows_of_any_bits(device, seed, rows, pieces, kind):
     """The largest is that of the numbers, or all are zero; nothing is off by more than half a step. NaN and infinity are told by their row's scale."""

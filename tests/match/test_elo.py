@@ -3,7 +3,7 @@ import math
 import random
 
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, strategies as st
 
 from lc0rocm.match import elo, sprt
 from lc0rocm.match.sprt import Sprt
@@ -64,7 +64,6 @@ def test_games_without_their_partner_count_for_the_score_alone():
 counts_of = st.lists(st.integers(0, 500), min_size=5, max_size=5).filter(any)
 
 
-@settings(deadline=None)
 @given(counts_of, st.floats(-200, 100), st.floats(1, 100), st.booleans())
 def test_the_ratio_is_that_of_likelihoods(counts, low, width, normalized):
     """The best distribution with each difference: it has that difference, and none beside it is likelier."""
@@ -74,7 +73,6 @@ def test_the_ratio_is_that_of_likelihoods(counts, low, width, normalized):
     assert Sprt(-low - width, -low, normalized=normalized).ratio(counts[::-1]) == pytest.approx(-ratio, abs=1e-3 + 1e-4 * abs(ratio))
 
 
-@settings(deadline=None)
 @given(counts_of, st.floats(-200, 200))
 def test_the_likeliest_distribution_has_the_difference(counts, difference):
     total = sum(counts) + 5e-3

@@ -75,7 +75,7 @@ class Machine(RuleBasedStateMachine):
 def test_any_order_of_kills(tmp_path):
     Machine.folder = tmp_path
     from hypothesis.stateful import run_state_machine_as_test
-    run_state_machine_as_test(Machine, settings=settings(max_examples=40, stateful_step_count=15, deadline=None))
+    run_state_machine_as_test(Machine, settings=settings(max_examples=40, stateful_step_count=15))
 
 
 @pytest.mark.parametrize("cut", range(0, 700, 23))

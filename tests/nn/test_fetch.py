@@ -106,7 +106,7 @@ def test_cut_connections_go_on(server, cuts):
     assert all(before + cut - 4096 < after <= before + cut for before, after, cut in zip(starts, starts[1:], cuts))
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cuts=st.lists(st.integers(0, NET.size), max_size=6), wrong=st.integers(0, NET.size - 1) | st.none(), ranges=st.booleans(),
        failures=st.lists(st.sampled_from([200, 200, 404, 500, 503]), max_size=4), begun=st.integers(0, NET.size + 10) | st.none())
 def test_whatever_happens_it_is_the_net_or_one_sentence(server, tmp_path, cuts, wrong, ranges, failures, begun):

@@ -64,7 +64,7 @@ def test_a_position_has_one_node_whatever_the_way():
 
 
 @given(st.integers(0, 2**32))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_any_game_any_search(seed):
     """Games back and forth, some with one thread and some with several: what is known always adds up."""
     dice = random.Random(seed)

@@ -55,7 +55,7 @@ def walk(fen, seed, plies):
 KNIGHTS = [move for _ in range(2) for move in ("g1f3", "g8f6", "f3g1", "f6g8")]
 
 
-@settings(max_examples=120, deadline=None)
+@settings(max_examples=120)
 @given(st.sampled_from(STARTS) | st.integers(0, 959).map(lambda number: chess.Board.from_chess960_pos(number).fen()), st.integers(0, 10**6),
        st.integers(0, 60), st.sampled_from(FORMATS), st.integers(2, 30))
 @example(None, 0, 0, 4, 8)

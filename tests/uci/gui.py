@@ -113,8 +113,9 @@ class Client:
         assert words[1] in legal, self.story(f"{go} may be answered by {sorted(legal)}")
         assert go.stopped or not go.waits, self.story(f"{go} waits for stop")
         assert go.infos and " score " in go.infos[-1], self.story("no score before bestmove")
-        for line in [words[1:2] + words[3:4], *(info.partition(" pv ")[2].split() for info in go.infos[-3:])]:
-            self._check_line(go, line, notations)
+        self._check_line(go, words[1:2] + words[3:4], notations)
+        for info in go.infos[-3:]:  # an option may act from the next on
+            self._check_line(go, info.partition(" pv ")[2].split(), (False, True))
         if go.legal == NOTHING or " seldepth " not in go.infos[-1]:  # or its back end has failed before there was anything to tell
             return
         if go.nodes is not None and not go.stopped:
