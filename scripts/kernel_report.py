@@ -89,7 +89,7 @@ def gemm_rows8(target, tile, kind):
         return 0
     # An instruction takes 8 bytes of each lane, or four of gfx908's and gfx90a's; of gfx950's 16, and 32 for fp8.
     twice = 2 if target.multiply_adds == 512 or rows == 16 else 1
-    return fragments * 32 // rows * target.instructions * twice
+    return 3 * fragments * 32 // rows * target.instructions * twice  # three steps are in the code
 
 
 def tower(target, channels, threads):

@@ -93,35 +93,52 @@ __global__ void __launch_bounds__((Rows8Shape<kTile, kKind>::kThreads), (Rows8Sh
     const int steps = (depth + L::kDeep - 1) / L::kDeep, first = depth - (steps - 1) * L::kDeep;
     const auto begin = [&](int step, uint4* to) __attribute__((always_inline)) {
       const int k = step == 0 ? 0 : first + (step - 1) * L::kDeep;
-      if constexpr (kCopiesAlone) {
 #pragma unroll
-        for (int i = 0; i < L::kCopies; ++i) copy_alone(to + copier.to[i], copier.place(i, k), step > 0 || copier.piece * 16 < first);
-      } else if (step == 0) {
-        copier.load_first(first);
-      } else {
-        copier.load_step(k);
-      }
+      for (int i = 0; i < L::kCopies; ++i) copy_alone(to + copier.to[i], copier.place(i, k), step > 0 || copier.piece * 16 < first);
     };
+    if constexpr (kCopiesAlone) {
 #pragma unroll
-    for (int step = 0; step < L::kAhead; ++step) {
-      if (step < steps) begin(step, tiles + step * L::kStage);
-      end_group();
+      for (int step = 0; step < L::kAhead; ++step) {
+        if (step < steps) begin(step, tiles + step * L::kStage);
+        end_group();
+      }
+    } else {
+      copier.load_first(first);
     }
 
     const Share mine = my_share<L>();
     typename L::template SumsOf<FragD8<kKind>> sums = {};
-    uint4 *now = tiles, *next = tiles + L::kAhead * L::kStage;
-    const auto turn = [&](uint4* stage) { return stage == tiles + L::kAhead * L::kStage ? tiles : stage + L::kStage; };
+    if constexpr (kCopiesAlone) {
+      uint4 *now = tiles, *next = tiles + L::kAhead * L::kStage;
+      const auto turn = [&](uint4* stage) { return stage == tiles + L::kAhead * L::kStage ? tiles : stage + L::kStage; };
 #pragma unroll 1
-    for (int step = 0; step < steps; ++step) {
-      if constexpr (kCopiesAlone) land<L::kAhead - 1>();
-      else copier.store(now);
-      __syncthreads();
-      if (step + L::kAhead < steps) begin(step + L::kAhead, next);
-      end_group();
-      multiply<L>(sums, now, mine.row, mine.col);
-      keep_order();  // the next step's stores wait for the loads
-      now = turn(now), next = turn(next);
+      for (int step = 0; step < steps; ++step) {
+        land<L::kAhead - 1>();
+        __syncthreads();
+        if (step + L::kAhead < steps) begin(step + L::kAhead, next);
+        end_group();
+        multiply<L>(sums, now, mine.row, mine.col);
+        now = turn(now), next = turn(next);
+      }
+    } else {
+      int k_next = first;
+      const auto step = [&](uint4* stage, bool more) __attribute__((always_inline)) {
+        copier.store(stage);
+        __syncthreads();
+        if (more) {
+          copier.load_step(k_next);
+          k_next = min(k_next + L::kDeep, depth - L::kDeep);
+        }
+        multiply<L>(sums, stage, mine.row, mine.col);
+        keep_order();  // the next step's stores wait for the loads
+      };
+      // Two steps a turn, so that all LDS addresses are constants. The last turn reads its tiles once more, for nobody.
+      if (steps % 2) step(tiles + L::kStage, steps > 1);
+#pragma unroll 1
+      for (int turns = steps / 2; turns > 0; --turns) {
+        step(tiles, true);
+        step(tiles + L::kStage, true);
+      }
     }
 
     typename L::Sums z;

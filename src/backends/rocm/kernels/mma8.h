@@ -99,7 +99,7 @@ constexpr int kFragments<FragD8<Numbers::kFp8>> = 2;
 
 // The instruction whose blocks of 32 k may have a power of two each as their scale, without these: a row's scale is a float, and comes last
 // (gemm_rows8.hip says why).
-__device__ inline FragD8<Numbers::kFp8> mma(const FragA (&a)[2], const FragB (&b)[2], FragD8<Numbers::kFp8> d) {
+KERNEL_PART FragD8<Numbers::kFp8> mma(const FragA (&a)[2], const FragB (&b)[2], FragD8<Numbers::kFp8> d) {
   typedef int Int8 __attribute__((ext_vector_type(8)));
   const auto pair = [](uint4 x, uint4 y) { return Int8{int(x.x), int(x.y), int(x.z), int(x.w), int(y.x), int(y.y), int(y.z), int(y.w)}; };
   const Int8 q = pair(b[0].x[0], b[1].x[0]);
