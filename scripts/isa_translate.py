@@ -30,6 +30,8 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import kernel_report
+
 ROOT = Path(__file__).resolve().parents[1]
 KERNELS = 'src/backends/rocm/kernels'
 STANDIN = ROOT / 'src/rocm_standin/emulated'
@@ -294,7 +296,7 @@ def translate(target, out, root=ROOT, more=()):
     """Makes out/TARGET.so of a checkout's kernels, with more flags for hipcc; returns its path."""
     arch, folder = family_of(target), out / target
     objects = [CodeObject(path) for path in compile_kernels(target, folder, root, more)]
-    bias = 8 if target == 'gfx942' else 7
+    bias = 8 if kernel_report.TARGETS[target].fp8 == 'kFp8Fnuz' else 7
     mended = hashlib.sha256(repr((MENDED, bias, PERMUTED, *map(inspect.getsource, (fma, float8, Family._read)))).encode()).hexdigest()[:8]
     family = Family(arch, ROOT / 'build/isa' / f'{arch}-{mended}', bias)
     image, words, kernels, table = bytearray(), [], [], {('no instruction', None, False): 0}

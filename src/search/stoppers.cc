@@ -103,11 +103,17 @@ class TimeGuess : public Stopper {
   double end_ms_;
 };
 
+// The moves that may be searched.
+int count_moves(const Situation& situation) {
+  int moves = 0;
+  for (int i = 0; i < situation.tree->root()->edge_count; ++i) moves += situation.is_allowed(i);
+  return moves;
+}
+
 // A move wins, or what comes of every move is known: visits go no deeper, and find nothing.
 bool is_solved(const Situation& situation) {
   const Node* root = situation.tree->root();
-  int open = 0;
-  for (int i = 0; i < root->edge_count; ++i) open += situation.is_allowed(i);
+  int open = count_moves(situation);
   for (Children c(root); c; ++c) {
     if (c->n == 0 || !c->is_terminal() || !situation.is_allowed(c.index())) continue;
     if (c->wl > 0) return true;
@@ -193,10 +199,10 @@ class SmartPruning : public Stopper {
   StopReason check(const Situation& situation, const Stats& stats, Hints& hints) override {
     const Node* root = situation.tree->root();
     if (root->n == 0) return StopReason::kNone;
-    int moves = 0, lost = 0;
+    const int moves = count_moves(situation);
+    int lost = 0;
     bool won = false, hopeless = true;
     std::uint32_t first = 0, second = 0;
-    for (int i = 0; i < root->edge_count; ++i) moves += situation.is_allowed(i);
     for (Children c(root); c; ++c) {
       if (c->n == 0 || !situation.is_allowed(c.index())) continue;
       if (c->is_terminal() && c->wl > 0) won = true;

@@ -13,7 +13,6 @@
 #include "backends/cpu/team.h"
 #include "error.h"
 #include "nn/pages.h"
-#include "process.h"
 
 namespace cpu {
 namespace {
@@ -72,7 +71,6 @@ class CpuSession final : public nn::Session {
           explained([&] {
             if (!forward) {
               prove_room();
-              const process::Undivided in_the_cache_of_onednn;
               forward = std::make_unique<Forward>(*weights_, lanes_[member].arena, precision_, size, moves_left_);
             }
             forward->run(batch, first);
@@ -106,10 +104,7 @@ class CpuSession final : public nn::Session {
     };
     for_each([&](Slice& slice) {
       prove_room();
-      {
-        const process::Undivided in_the_cache_of_onednn;
-        slice.forward = std::make_unique<Forward>(*weights_, slice.arena, precision_, slice.size, moves_left_, &visit.wanted);
-      }
+      slice.forward = std::make_unique<Forward>(*weights_, slice.arena, precision_, slice.size, moves_left_, &visit.wanted);
       slice.forward->begin(batch, slice.first);
     });
     std::vector<float> values;

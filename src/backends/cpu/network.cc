@@ -10,6 +10,7 @@
 #include "backends/cpu/squeeze_excitation.h"
 #include "chess/policy.h"
 #include "nn/layout.h"
+#include "process.h"
 
 namespace cpu {
 namespace {
@@ -59,6 +60,7 @@ Forward::Forward(Weights& weights, Arena& arena, Precision precision, int batch,
       body_(weights, arena, precision, batch),
       policy_(weights, arena, precision, batch),
       watched_(watched) {
+  const process::Undivided in_the_cache_of_onednn;
   const nn::Description& d = description_;
   Tensor body = body_.tensor("planes", 64, chess::kPlanes);
   body_.step(
