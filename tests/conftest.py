@@ -51,6 +51,11 @@ def pytest_generate_tests(metafunc):
         metafunc.parametrize("reference_net", sorted(path.stem for path in (REFERENCE / "golden").glob("*.npz")))
 
 
+def pytest_make_parametrize_id(val, argname):
+    """Bytes go by their argument's name and a number: what gzip made holds the second it was made in, and workers must agree on the names of tests."""
+    return argname if isinstance(val, bytes) else None
+
+
 # What `make quick` leaves out: whole games, builds and training, fault by fault and net by net. By the start of a test's name.
 SLOW = ("tests/analysis/test_lines.py", "tests/annotation/test_annotate.py", "tests/annotation/test_beside.py", "tests/annotation/test_clerks.py",
         "tests/annotation/test_pages.py",
