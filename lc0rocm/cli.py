@@ -125,7 +125,7 @@ _MATCH = _own(
     real("", "beta", 0.05, 1e-6, 0.5, "Probability of taking the lower one where the higher one holds."),
     string("", "draw", "", "Draw after MOVE,COUNT,CENTIPAWNS: --draw=40,8,10 where from move 40 on the last 8 moves of both had scores within 10."),
     string("", "resign", "", "Give up after COUNT,CENTIPAWNS: --resign=4,900 where both agree for 4 moves that a side is 900 or more behind."),
-    spin("", "max-moves", 0, 0, 100000, "Draw after so many moves; 0 for never."),
+    spin("", "max-moves", 0, 0, 100000, "Draw after so many moves, the opening's not among them; 0 for never."),
     check("", "table-results", False, "End a game with what the tables of --syzygy-paths say."),
     spin("", "margin", 20, 0, 100000, "Milliseconds that a move may come too late."),
     real("", "silence", 120, 0.1, 1e6, "Seconds without an answer after which an engine without a clock has lost."),
@@ -151,7 +151,7 @@ _SELFPLAY = _own(
     real("", "resign-percentage", 0, 0, 100, "A side gives up that can expect fewer points than this, in percent; 0 for never."),
     real("", "resign-playthrough", 0, 0, 100, "Percent of the games in which nobody gives up."),
     spin("", "resign-earliest-move", 0, 0, 1000, "From this move on."),
-    spin("", "max-moves", 225, 1, 100000, "Draw after so many."),
+    spin("", "max-moves", 225, 1, 100000, "Draw after so many, the opening's not among them."),
     *_RAY,
     check("", "again", False, "Begin anew: replace the games that are there.")
 ) + tuple(option._replace(short="", default=_SELFPLAY_DEFAULTS.get(option.name, option.default), show=NORMAL if option.name in _SHOWN else option.show)

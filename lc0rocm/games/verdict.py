@@ -33,7 +33,7 @@ def on_the_board(game: _core.Game) -> End | None:
 class Adjudication(NamedTuple):
     """Off where it is 0 or None. After move draw_move a game is drawn whose draw_count last moves of each side had a score within draw_score
     centipawns; a side has lost that sees itself resign_score or more behind for resign_count of its moves, the other one agreeing; after
-    most_moves the game is drawn; tables say what an ending is worth."""
+    most_moves of each side the game is drawn, whatever number the opening ends with; tables say what an ending is worth."""
     draw_move: int = 0
     draw_count: int = 0
     draw_score: int = 0
@@ -51,11 +51,13 @@ class Judge:
 
     def __init__(self, rules: Adjudication = NOTHING):
         self._rules = rules
+        self._plies = 0
         self._quiet = 0  # of them at the end, the scores near 0
         self._lost = [0, 0]  # of each side, the moves at the end of which both sides said that it has lost
 
     def hear(self, side: int, found: Found) -> None:
         """Of the move that was just made, as its side sees it."""
+        self._plies += 1
         value = _value(found.score)
         self._quiet = self._quiet + 1 if value is not None and abs(value) <= self._rules.draw_score else 0
         for loser, sign in ((side, 1), (1 - side, -1)):
@@ -73,7 +75,7 @@ class Judge:
             return End(DRAWN, "drawn by agreement", ADJUDICATION)
         if rules.tables and (end := _by_tables(rules.tables, game)):
             return end
-        if rules.most_moves and game.ply >= 2 * rules.most_moves:
+        if rules.most_moves and self._plies >= 2 * rules.most_moves:
             return End(DRAWN, f"drawn after {rules.most_moves} moves", ADJUDICATION)
         return None
 

@@ -158,6 +158,13 @@ def test_a_score_that_is_not_told_agrees_to_nothing():
     assert (over.result, over.reason, len(over.moves)) == ("1/2-1/2", "drawn after 4 moves", 8)
 
 
+def test_the_moves_after_which_a_game_is_drawn_are_its_own():
+    """The number of the first one is whatever the opening's FEN has."""
+    start = START._replace(fen=START.fen.removesuffix("0 1") + "0 300")
+    over = play.play(start, [Scripted(moves, [None] * 8) for moves in KNIGHTS], (ONE, ONE), Judge(Adjudication(most_moves=3)))
+    assert (over.reason, len(over.moves)) == ("drawn after 3 moves", 6)
+
+
 class Tables:
     """Says of every ending of at most three men that the side to move has `wdl`."""
     largest = 3

@@ -48,6 +48,8 @@ def check(out, games):
     for game in told:
         found = reader.read((out / game["files"][0]).read_bytes())
         board = chess.Board(game["fen"], chess960=True)
+        for move in game["opening"].split():
+            board.push_uci(move)
         for record, move in zip(found, game["moves"].split()):
             reader.check(record, board, found[0]["format"], 40)
             board.push_uci(move)
@@ -67,6 +69,15 @@ def test_killed_and_started_again(tmp_path):
     assert "another input, network or options; --again" in finish(start(tmp_path / "out", "--games=9", "--cpuct=3"), 2)
     assert finish(start(tmp_path / "out", "--games=2", "--cpuct=3", "--again"))["games"] == 2
     check(tmp_path / "out", 2)
+
+
+def test_openings_that_begin_late_or_are_long(tmp_path):
+    """Each game has records, for no move of the opening's counts among --max-moves=12."""
+    (tmp_path / "late.epd").write_text("rnbqkbnr/pppppppp/8/8/8/8/PPPPPPPP/RNBQKBNR w KQkq - 0 300\n")
+    (tmp_path / "long.pgn").write_text("Nf3 Nf6 Rg1 Rg8 Rh1 Rh8 Ng1 Ng8 a3 a6 Nc3 Nc6 Rb1 Rb8 Ra1 Ra8 Nb1 Nb8 a4 a5 h3 h6 g3 g6 f3 f6 *\n")
+    for name in ("late.epd", "long.pgn"):
+        finish(start(tmp_path / f"{name}.out", "--games=2", f"--openings={tmp_path / name}"))
+        check(tmp_path / f"{name}.out", 2)
 
 
 @pytest.mark.parametrize("flags, sentence", [
