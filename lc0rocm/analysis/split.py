@@ -15,10 +15,12 @@ _EVENT = re.compile(r'\[Event\s+"')  # ends even a comment: one that was never c
 _RESULT = re.compile(r"(?:^|[\s.)])(?:1-0|0-1|1/2-1/2|\*)\s*$")
 _FIRST = re.compile(r"\s*1\s*\.(?!\s*\.)")  # move 1 of White
 # A move as python-chess reads it, and what may stand before and behind it, signs of old encodings too.
-_BEFORE, _BEHIND = r"(?:\d*[.…\udc85]+)?", r"(?:=|e\.?p\.?|\$\d+|[^\w\s])*"
+_BEFORE, _BEHIND = r"(?:\d*[.…\udc85]+)?", r"(?:=|e\.?p\.?|ch|mate|\$\d+|[^\w\s])*"
 _MOVE = re.compile(rf"{_BEFORE}P?(?:[NBKRQ]?[a-h]?[1-8]?[-x]?[a-h][1-8](?:=?[nbrqkNBRQK])?){_BEHIND}")
-# What it passes over without a word: castling in other letters or dashes, captures without a rank, capital files, descriptive notation.
-_PASSED = re.compile(rf"(?![\d.]+$){_BEFORE}(?!(?:O-O(?:-O)?|0-0(?:-0)?){_BEHIND}$)(?:[Oo0Оо](?:[-‐‑–—−]?[Oo0Оо]){{1,2}}|[a-h]x?[a-h]|"
+# What it passes over without a word: castling in other letters or dashes, captures without a rank, capital files, descriptive notation. A pawn
+# captures on the file beside its own: "be", "ch" or "eg" are words.
+_CAPTURE = "|".join(f"{a}x?{b}|{b}x?{a}" for a, b in zip("abcdefg", "bcdefgh"))
+_PASSED = re.compile(rf"(?![\d.]+$){_BEFORE}(?!(?:O-O(?:-O)?|0-0(?:-0)?){_BEHIND}$)(?:[Oo0Оо](?:[-‐‑–—−]?[Oo0Оо]){{1,2}}|{_CAPTURE}|"
                      rf"[PKQRBN]+[-x][PKQRBN]+\d?|[PKQRBN]?[A-H]?[1-8]?[-x:]?[A-H][1-8]){_BEHIND}")
 _SQUARE = re.compile("[a-h][1-8]")
 _TOKEN = re.compile(r"[^\s()]+")

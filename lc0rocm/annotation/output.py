@@ -5,6 +5,7 @@ step. Who goes on cuts the file to that length: what had been written beyond it 
 to the next: the parts, one after the other, are a file like any other. What cannot grow so is made of the part, in one step, when that is whole."""
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -24,39 +25,51 @@ class Output:
     def __init__(self, path: str, form: Form, identity: dict[str, Any], again: bool):
         self.path, self._form, self._identity = path, form, identity
         self._part, self._record = path + ".part", path + ".part.json"
-        state = {} if again else self._read_state()
-        self.games, self.skipped, self._bytes = state.get("games", 0), state.get("skipped", 0), state.get("bytes", 0)
-        self.finished = state.get("finished", False) and not os.path.exists(self._part)  # killed at the very last step
         self._texts: list[str] = []  # of games that are not in the file yet
-        if self.finished:
-            return
         try:
             self._file = open(self._part, "ab")
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            self._file.truncate(self._bytes)
-            self._file.seek(0, os.SEEK_END)
-            self._commit()
+            # What is read from here on stays as it is: before, another process may have gone on, or given the part the output's name.
+            if not os.path.exists(self._part) or not os.path.samestat(os.fstat(self._file.fileno()), os.stat(self._part)):
+                raise BlockingIOError
+            state = {} if again else self._read_state()
+            self.games, self.skipped, self._bytes = state.get("games", 0), state.get("skipped", 0), state.get("bytes", 0)
+            self.finished = bool(state) and self._is_named(state)
+            if not self.finished:
+                self._file.truncate(self._bytes)
+                self._file.seek(0, os.SEEK_END)
+                self._commit()
         except BlockingIOError:
+            self._file.close()
             raise Error(f"another lc0rocm is writing {path}") from None
         except OSError as error:
             raise _cannot(self._part, error) from None
+        except Error:
+            if not self._size():
+                os.remove(self._part)
+            self._file.close()
+            raise
+
+    def _size(self) -> int:
+        return os.fstat(self._file.fileno()).st_size
+
+    def _is_named(self, state: dict[str, Any]) -> bool:
+        """Killed at the very last step: the part has become the output, and that which is there is of this process."""
+        return bool(state["finished"] and state["bytes"] and not self._size() and os.path.exists(self.path))
 
     def _read_state(self) -> dict[str, Any]:
         try:
             with open(self._record, encoding="utf-8") as file:
-                state = json.load(file)
+                state = dict(json.load(file))
         except FileNotFoundError:
             if os.path.lexists(self.path):
                 raise Error(f"{self.path} is there already; --again replaces it") from None
             return {}
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, TypeError) as error:
             raise Error(f"cannot read how far {self.path} is from {self._record}: {error}; --again begins anew") from None
         if state.get("identity") != self._identity:
             raise Error(f"{self._part} was begun with another version, input, network or options; --again begins anew")
-        size = os.path.getsize(self._part) if os.path.exists(self._part) else None
-        if size is None and not (state["finished"] and os.path.exists(self.path)):
-            raise Error(f"{self._part} is gone; --again begins anew")
-        if size is not None and size < state["bytes"]:
+        if not self._is_named(state) and self._size() < state["bytes"]:
             raise Error(f"{self._part} is shorter than it was; --again begins anew")
         return state
 
@@ -77,7 +90,9 @@ class Output:
 
     def finish(self) -> None:
         """Makes it what was asked for."""
-        if not self.finished:
+        if self.finished:
+            os.remove(self._part)
+        else:
             self.keep()
             try:
                 if not self._file.tell():
@@ -90,10 +105,11 @@ class Output:
                     os.remove(self._part)
                 else:
                     os.replace(self._part, self.path)
-                self._file.close()
             except OSError as error:
                 raise _cannot(self.path, error) from None
-        os.remove(self._record)
+        self._file.close()
+        with contextlib.suppress(FileNotFoundError):  # of another one that was started meanwhile
+            os.remove(self._record)
 
     def _commit(self, finished: bool = False) -> None:
         if data := "".join(self._texts).encode("utf-8", "surrogateescape"):

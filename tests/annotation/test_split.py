@@ -82,11 +82,22 @@ def test_games(tmp_path, case):
         assert want in was if isinstance(want, str) else was == want
 
 
-@pytest.mark.parametrize("word", ["o-o", "OO", "\u041e-\u041e", "O\u2013O-O", "O-O-0", "5.OOO+", "ed", "exd!", "PxP", "P-K4", "N-KB3", "E4", "NF3"])
+@pytest.mark.parametrize("word", ["o-o", "OO", "\u041e-\u041e", "O\u2013O-O", "O-O-0", "5.OOO+", "ed", "exd!", "gh", "12.baep", "PxP",
+                                  "P-K4", "N-KB3", "E4", "NF3"])
 def test_no_move_is_passed_over(tmp_path, word):
     """Of all these python-chess reads nothing, or half, and says nothing."""
     problem, = read(tmp_path / "games.pgn", f"1. Nf3 Nf6 2. g3 g6 3. Bg2 Bg7 4. {word} *\n")
     assert f"'{word}' is no move in standard notation" in problem
+
+
+@pytest.mark.parametrize("word", ["be", "ch", "eg", "ad", "ha", "mate", "dis.", "N", "D", "TN", "and"])
+def test_words_that_can_be_no_move_are_passed_over(tmp_path, word):
+    """Old files say check and mate in letters, and people write between moves."""
+    assert read(tmp_path / "games.pgn", f"1. e4 {word} e5 2. Qh5 Ke7 3. Qxe5 {word} *\n") == [["?", "e4 e5 Qh5 Ke7 Qxe5#"]]
+
+
+def test_check_and_mate_in_letters(tmp_path):
+    assert read(tmp_path / "games.pgn", "1. e4 d6 2. Bb5ch c6 3. Qf3!? Kd7 4. Qxf7mate. *\n") == [["?", "e4 d6 Bb5+ c6 Qf3 Kd7 Qxf7"]]
 
 
 def test_a_game_without_an_end_takes_no_memory():
