@@ -1,4 +1,5 @@
 """`lc0rocm annotate`: files of games as they are found, in every order of interruptions."""
+import builtins
 import bz2
 import fcntl
 import gzip
@@ -21,6 +22,7 @@ import pytest
 import zstandard
 
 from lc0rocm import cli
+from lc0rocm._core import Error
 from lc0rocm.annotation import forms, output, parquet
 
 PATIENCE_S = 120
@@ -285,8 +287,9 @@ def test_nothing_is_overwritten_or_mixed_unless_it_is_said(files, tmp_path):
     (tmp_path / "other.pgn.part").write_bytes(b"xyz")
     (tmp_path / "other.pgn.part.json").write_text(json.dumps({"identity": {}, "games": 1, "skipped": 0, "bytes": 3}))
     assert "another version, input, network or options" in annotate(folder / "games.pgn", other, code=2).stderr
-    (tmp_path / "other.pgn.part.json").write_text("{")
-    assert "--again begins anew" in annotate(folder / "games.pgn", other, code=2).stderr
+    for broken in ("{", "null", "[1]"):
+        (tmp_path / "other.pgn.part.json").write_text(broken)
+        assert "--again begins anew" in annotate(folder / "games.pgn", other, code=2).stderr
     annotate(folder / "games.pgn", other, "--again")
 
 
@@ -296,6 +299,37 @@ def test_two_do_not_write_one_file(files, tmp_path):
         fcntl.flock(part, fcntl.LOCK_EX)
         assert "another lc0rocm is writing" in annotate(folder / "games.pgn", tmp_path / "out.pgn", code=2).stderr
     annotate(folder / "games.pgn", tmp_path / "out.pgn")
+
+
+@pytest.mark.parametrize("moment", ["before it opens the part", "before it locks the part"])
+def test_one_that_ends_while_another_begins(tmp_path, monkeypatch, moment):
+    """The output of the one that has ended stays as it is."""
+    def begun():
+        return output.Output(str(goal), forms.of_name(goal.name, ""), {}, False)
+
+    goal = tmp_path / "out.pgn"
+    first = begun()
+    first.write("1. e4 *\n\n")
+    first.keep()
+    first.write("1. d4 *\n\n")
+    opens, locks = open, fcntl.flock
+
+    def end():
+        monkeypatch.undo()
+        first.finish()
+
+    def opening(path, *mode, **how):
+        if str(path) == f"{goal}.part":
+            end()
+        return opens(path, *mode, **how)
+
+    if moment == "before it opens the part":
+        monkeypatch.setattr(builtins, "open", opening)
+    else:
+        monkeypatch.setattr(fcntl, "flock", lambda *arguments: (end(), locks(*arguments)))
+    with pytest.raises(Error, match="is there already|another lc0rocm is writing"):
+        begun()
+    assert goal.read_text() == "1. e4 *\n\n1. d4 *\n\n" and list(tmp_path.iterdir()) == [goal]
 
 
 @pytest.mark.parametrize("arguments,words", [(["missing.pgn", "-o", "out.pgn"], "cannot read missing.pgn: No such file"), (["x.pgn"], "where to"),
