@@ -16,7 +16,7 @@ from lc0rocm._version import VERSION
 from lc0rocm.analysis.iterate import Analysis
 from lc0rocm.analysis.lines import options_of
 from lc0rocm.analysis.query import Reader
-from lc0rocm.annotation import forms, known, people
+from lc0rocm.annotation import forms, games, known, people
 from lc0rocm.annotation.clerks import Clerks, Findings, Moves, result
 from lc0rocm.annotation.games import Raw, read_texts
 from lc0rocm.annotation.known import Book
@@ -61,10 +61,7 @@ def run(settings: Settings) -> int:
     forms.of_name(goal, "")
     if os.path.exists(goal) and os.path.exists(source) and os.path.samefile(source, goal):
         raise Error("the output is the input; give it another name")
-    try:
-        size = os.stat(source).st_size
-    except OSError as error:
-        raise Error(f"cannot read {source}: {error.strerror}") from None
+    size = games.size(source)
     human, about_human = people.find(settings["human"]) if settings["human"] else ("", "")
     if settings["book"]:
         Book(settings["book"])

@@ -9,6 +9,7 @@ import importlib
 import io
 import os
 import re
+import stat
 import zlib
 from collections.abc import Iterator
 from typing import IO, Any, NamedTuple, TextIO
@@ -49,6 +50,18 @@ def read_texts(path: str, skip: int = 0) -> Iterator[Raw]:
         for number, found in enumerate(split.split(lines), 1):
             if number > skip:
                 yield Raw(number, found, _position(file))
+
+
+def size(path: str) -> int:
+    """Bytes of a file of games. Raises Error where it is none, or cannot be read: a command says so before it loads a network."""
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            raise Error(f"{path} is no regular file: save the games in one, for who goes on after an interrupt reads them again")
+        open(path, "rb").close()
+    except OSError as error:
+        raise Error(f"cannot read {path}: {error.strerror}") from None
+    return status.st_size
 
 
 @contextlib.contextmanager

@@ -11,7 +11,7 @@ import chess
 
 from lc0rocm import _core, files, report
 from lc0rocm._core import Error
-from lc0rocm.annotation.games import opened, read_games
+from lc0rocm.annotation.games import opened, read_games, size
 from lc0rocm.games.play import Start
 from lc0rocm.games.verdict import on_the_board
 
@@ -120,6 +120,7 @@ def _position(line: str, chess960: bool) -> Start:
 
 
 def _digest(path: str) -> str:
+    size(path)
     try:
         return files.sha256(os.path.expanduser(path))
     except OSError as error:
