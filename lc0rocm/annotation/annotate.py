@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import chess
 import chess.pgn
 
-from lc0rocm.annotation import judge, phases
+from lc0rocm.annotation import games, judge, phases
 from lc0rocm.annotation.judge import Verdict
 from lc0rocm.annotation.known import Book
 from lc0rocm.annotation.people import Choice
@@ -77,7 +77,7 @@ class Annotated:
         """With what was there kept. May be called once: it changes the game."""
         headers = self.game.headers
         if annotator:
-            headers.setdefault("Annotator", annotator)
+            headers.setdefault("Annotator", games.header(annotator))
         for side, name in _SIDES:
             if (value := self.accuracy(side)) is not None:
                 headers[f"{name}Accuracy"] = f"{value:.1f}"
@@ -99,7 +99,7 @@ class Annotated:
                                    "phases": {phase: self.accuracy(side, phase) for phase in phases.PHASES}}
             if same := [move.human.choice.move == move.uci for move in self._of(side) if move.human]:
                 sides[name.lower()]["human"] = round(sum(same) / len(same), 3)
-        headers = {key: _text(value.replace('\\"', '"').replace("\\\\", "\\")) for key, value in self.game.headers.items()}
+        headers = {key: _text(games.said(value)) for key, value in self.game.headers.items()}
         comment = {"comment": text} if (text := _words(self.game.comment)) else {}
         start = {"fen": self.answers[0]["fen"]} | _values(self.answers[0])
         return {"game": self.number, "annotator": annotator, "headers": headers, **comment, "start": start, **sides, "moves": list(map(_object, self.moves))}

@@ -17,7 +17,7 @@ from typing import IO, Any, NamedTuple, TextIO
 import chess
 import chess.pgn
 
-from lc0rocm import _core
+from lc0rocm import _core, report
 from lc0rocm._core import Error
 from lc0rocm.analysis import split
 
@@ -83,6 +83,16 @@ def entry(raw: Raw) -> Entry:
     game = None if found.problem else chess.pgn.read_game(io.StringIO(found.pgn), Visitor=_Builder)
     problem = found.problem or _problem(game, found)
     return Entry(raw.number, None if problem else game, problem, raw.read)
+
+
+def header(text: str) -> str:
+    """As PGN writes it between the quotes of a header: python-chess leaves that, both ways, to who uses it."""
+    return re.sub(r'["\\]', r"\\\g<0>", report.printable(text))
+
+
+def said(header: str) -> str:
+    """Its inverse."""
+    return re.sub(r'\\(["\\])', r"\1", header)
 
 
 def _unpacked(file: IO[bytes]) -> Any:

@@ -11,7 +11,7 @@ import chess
 
 from lc0rocm import _core, files, report
 from lc0rocm._core import Error
-from lc0rocm.annotation.games import opened, read_games, size
+from lc0rocm.annotation.games import opened, read_games, said, size
 from lc0rocm.games.play import Start
 from lc0rocm.games.verdict import on_the_board
 
@@ -81,7 +81,7 @@ def _pgn(path: str, plies: int) -> Iterator[Start]:
         fen = board.fen(en_passant="fen")
         for move in itertools.islice(entry.game.mainline_moves(), plies or None):
             board.push(move)
-        name = " ".join(value for key in ("ECO", "Opening") if (value := entry.game.headers.get(key, "?")) != "?")
+        name = " ".join(said(value) for key in ("ECO", "Opening") if (value := entry.game.headers.get(key, "?")) != "?")
         start = Start(fen, _words(board), board.chess960, report.printable(name))
         if end := on_the_board(_core.Game(start.fen, start.moves)):
             report.say(f"{path}: game {entry.number} is left out: it is over ({end.reason})")

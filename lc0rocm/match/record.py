@@ -15,6 +15,7 @@ import chess.engine
 import chess.pgn
 
 from lc0rocm._core import Error
+from lc0rocm.annotation.games import header
 from lc0rocm.games.limit import Limit
 from lc0rocm.games.play import Game
 from lc0rocm.games.player import CRASH, ILLEGAL, SILENT, TIME
@@ -134,14 +135,14 @@ def _pgn(number: int, played: Game, names: tuple[str, str], limits: tuple[Limit,
     board = chess.Board(start.fen, chess960=start.chess960)
     game = chess.pgn.Game()
     game.headers.update({"Event": "lc0rocm match", "Site": "?", "Date": datetime.date.today().strftime("%Y.%m.%d"),
-                         "Round": f"{number // 2 + 1}.{number % 2 + 1}", "White": names[0], "Black": names[1], "Result": played.result})
+                         "Round": f"{number // 2 + 1}.{number % 2 + 1}", "White": header(names[0]), "Black": header(names[1]), "Result": played.result})
     game.setup(board)
     if limits[0] == limits[1]:
         game.headers["TimeControl"] = limits[0].pgn()
     else:
         game.headers.update({"WhiteTimeControl": limits[0].pgn(), "BlackTimeControl": limits[1].pgn()})
     if start.name:
-        game.headers["Opening"] = start.name
+        game.headers["Opening"] = header(start.name)
     game.headers.update({"Termination": _TERMINATIONS[played.ending], "PlyCount": str(len(start.moves) + len(played.moves)),
                          "WhiteLimit": str(limits[0]), "BlackLimit": str(limits[1]), "Match": identity})
     node: chess.pgn.GameNode = game

@@ -12,6 +12,7 @@ from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from lc0rocm._core import Error
+from lc0rocm.annotation.games import said
 from lc0rocm.games import play
 from lc0rocm.games.limit import parse
 from lc0rocm.games.player import CRASH, ILLEGAL, SILENT, TIME, Found
@@ -78,6 +79,19 @@ def test_any_order_of_kills(tmp_path):
     run_state_machine_as_test(Machine, settings=settings(max_examples=40, stateful_step_count=15))
 
 
+def test_headers_are_as_the_standard_has_them(tmp_path):
+    """The seven tags of the roster first and in their order, a backslash before quotes and backslashes, no line of more than 80."""
+    names = 'the "other" \\ one', '\\'
+    record = Record(str(tmp_path / "m.pgn"), "id", False)
+    record.write(0, played(moves=8, start=play.Start(name='C50 "Italian"')), names, LIMITS)
+    record.close()
+    lines = (tmp_path / "m.pgn").read_text().splitlines()
+    tags = [re.fullmatch(r'\[(\w+) "((?:[^"\\]|\\["\\])*)"\]', line).groups() for line in lines[:lines.index("")]]
+    assert [name for name, _ in tags[:7]] == ["Event", "Site", "Date", "Round", "White", "Black", "Result"] and max(map(len, lines)) <= 80
+    told = {name: re.sub(r"\\(.)", r"\1", value) for name, value in tags}
+    assert (told["White"], told["Black"], told["Opening"]) == (*names, 'C50 "Italian"')
+
+
 @pytest.mark.parametrize("cut", range(0, 700, 23))
 def test_a_first_game_that_is_cut(tmp_path, cut):
     path = tmp_path / "m.pgn"
@@ -115,7 +129,7 @@ def test_what_a_game_says(tmp_path):
     assert first.headers["Variant"] == "Chess960" and first.headers["Round"] == "2.2" and first.headers["Opening"] == "an opening"
     assert first.headers["Termination"] == "time forfeit" and first.board().castling_xfen() == "KQkq"
     assert [node.san() for node in first.mainline()] == ["O-O"]
-    assert (second.headers["White"], second.headers["Black"]) == NAMES
+    assert (said(second.headers["White"]), said(second.headers["Black"])) == NAMES
     assert (second.headers["WhiteTimeControl"], second.headers["BlackTimeControl"]) == ("60+0.6", "-")
     e4, e5, nf3 = second.mainline()
     assert e4.clock() == 59.75 and e5.clock() is None and e4.emt() == 0.25
