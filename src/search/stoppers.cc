@@ -122,15 +122,33 @@ bool is_solved(const Situation& situation) {
   return root->n > 0 && open == 0;
 }
 
+// The line of most visits ends the game.
+bool is_played_out(const Situation& situation) {
+  const Node* node = situation.tree->root();
+  while (!node->is_terminal()) {
+    const Node* most = nullptr;
+    for (Children c(node); c; ++c)
+      if ((node != situation.tree->root() || situation.is_allowed(c.index())) && c->n > (most ? most->n : 0)) most = c.get();
+    if (!most) return false;
+    node = most;
+  }
+  return true;
+}
+
+// An average depth, or one that the search will not reach: its line ends before, and ten times as many visits went no deeper.
 class Depth : public Stopper {
  public:
   explicit Depth(std::int64_t limit) : limit_(limit) {}
   StopReason check(const Situation& situation, const Stats& stats, Hints&) override {
-    return (stats.playouts && stats.depth() >= limit_) || is_solved(situation) ? StopReason::kDepth : StopReason::kNone;
+    constexpr std::uint64_t kTimes = 10, kFew = 1000;
+    if (stats.depth() > depth_) depth_ = stats.depth(), visits_ = std::max(stats.playouts, kFew);
+    const bool stands = stats.playouts >= kTimes * visits_ && is_played_out(situation);
+    return (stats.playouts && depth_ >= limit_) || stands || is_solved(situation) ? StopReason::kDepth : StopReason::kNone;
   }
 
  private:
-  std::int64_t limit_;
+  std::int64_t limit_, depth_ = 0;
+  std::uint64_t visits_ = 0;  // with which it was reached
 };
 
 // A root move that mates in at most so many moves.

@@ -52,10 +52,11 @@ def test_depth():
 
 
 @pytest.mark.parametrize("fen", ["8/8/8/4k3/8/8/8/4K3 w - - 0 1", "8/8/8/4k3/8/8/3QK3/8 w - - 99 120", "6k1/5ppp/8/8/8/8/8/R3K3 w - - 0 1",
-                                 "7k/8/8/8/8/8/1r6/K7 w - - 0 1", "5k1K/7P/8/8/8/8/8/8 b - - 0 1"])
+                                 "7k/8/8/8/8/8/1r6/K7 w - - 0 1", "5k1K/7P/8/8/8/8/8/8 b - - 0 1",
+                                 "7k/8/8/8/8/8/6q1/5K2 w - - 0 1", "8/8/8/8/5k2/8/4p3/4K3 w - - 0 1"])
 @pytest.mark.parametrize("graph", ["off", "on"])
 def test_a_depth_that_cannot_be_reached_ends_the_search_too(fen, graph):
-    """Every move draws, one mates, or all that follows is known."""
+    """Every move draws, one mates, all that follows is known, or the best line draws soon."""
     result = run(make(), fen, parameters={**FAST, "Graph": graph}, depth=6, nodes=200_000)
     assert result["stopped_by"] == "depth"
 
