@@ -57,8 +57,8 @@ def compile_kernels(target, folder, root=ROOT, more=()):
     """The code objects of all kernels of a checkout; those newer than their sources stay."""
     folder.mkdir(parents=True, exist_ok=True)
     command = shlex.split(os.environ.get('HIPCC', 'hipcc'))
-    flags = ['-x', 'hip', '-std=c++20', '-O3', f'-I{root}/src', f'--offload-arch={target}', '--no-gpu-bundle-output', '--cuda-device-only',
-             *more]
+    flags = ['-x', 'hip', '-std=c++20', '-O3', '-mllvm', '-disable-promote-alloca-to-lds', f'-I{root}/src', f'--offload-arch={target}',
+             '--no-gpu-bundle-output', '--cuda-device-only', *more]
     headers = max(f.stat().st_mtime for f in [*(root / KERNELS).glob('*.h'), *(root / 'src/nn').glob('*.h')])
 
     def compile_one(source):
