@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import datetime
+import errno
 import fcntl
 import io
 import os
@@ -57,7 +58,7 @@ class Record:
         self.path, self._identity = path, identity
         self.results: dict[int, Result] = {}
         try:
-            self._file = open(path, "a+b")
+            self._file = open(path, "a+b", buffering=0)  # what a full disk has refused is not tried again as the file is closed
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
@@ -74,17 +75,14 @@ class Record:
         """names, limits: White's and Black's."""
         first_is_white = number % 2 == 0
         result = Result(number, first_is_white, game.result, game.ending)
-        text = _pgn(number, game, names, limits, self._identity)
+        data = _pgn(number, game, names, limits, self._identity).encode()
+        before = self._file.seek(0, os.SEEK_END)
         try:
-            before = os.fstat(self._file.fileno()).st_size
-            try:
-                self._file.write(text.encode())
-                self._file.flush()
-            except OSError:  # a full disk: the next one goes on from here
-                with contextlib.suppress(OSError):
-                    self._file.truncate(before)
-                raise
-        except OSError as error:
+            if self._file.write(data) != len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:  # the next one goes on from here
+            with contextlib.suppress(OSError):
+                self._file.truncate(before)
             raise _cannot(self.path, error) from None
         self.results[number] = result
         return result
@@ -109,7 +107,7 @@ class Record:
 
     def _read(self) -> None:
         self._file.seek(0)
-        text = io.TextIOWrapper(self._file, encoding="utf-8", errors="replace")
+        text = io.TextIOWrapper(io.BufferedReader(self._file), encoding="utf-8", errors="replace")
         try:
             while headers := chess.pgn.read_headers(text):
                 result = self._of(headers)
@@ -117,7 +115,7 @@ class Record:
                     raise Error(f"{self.path} holds game {headers.get('Round')} twice; --again begins anew")
                 self.results[result.number] = result
         finally:
-            text.detach()
+            text.detach().detach()
 
     def _of(self, headers: chess.pgn.Headers) -> Result:
         place = re.fullmatch(r"(\d+)\.([12])", headers.get("Round", ""))

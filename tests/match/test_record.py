@@ -2,6 +2,7 @@
 import os
 import random
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -117,6 +118,23 @@ def test_a_second_game_of_which_a_few_bytes_are_there(tmp_path, moves):
         record = Record(str(path), "id", False)
         assert record.results == {0: first} and path.read_bytes() == both[:whole]
         record.close()
+
+
+@pytest.mark.parametrize("room", [0, 100])
+def test_a_full_disk_that_has_room_again(tmp_path, room):
+    """A game that could not be written is not there, nor a piece of it: what is there can be gone on with."""
+    record = Record(str(tmp_path / "m.pgn"), "id", False)
+    record.write(0, played(), NAMES, LIMITS)
+    whole = (tmp_path / "m.pgn").read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (len(whole) + room, hard))
+    try:
+        with pytest.raises(Error, match="cannot write .*m.pgn"):
+            record.write(1, played(), NAMES, LIMITS)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    record.close()
+    assert (tmp_path / "m.pgn").read_bytes() == whole and list(Record(str(tmp_path / "m.pgn"), "id", False).results) == [0]
 
 
 def test_what_a_game_says(tmp_path):
