@@ -20,12 +20,14 @@ NET = fetch.nets()["maia-1500"]
 
 
 class Server(http.server.ThreadingHTTPServer):
-    """Gives `data`. cuts: after how many bytes each next answer ends; ranges: whether it can begin in the middle; status: of all answers, but for
-    the first ones, which have those of statuses."""
+    """Gives `data`. cuts: after how many bytes each next answer ends; ranges: whether it can begin in the middle, or "whole" where it says so and does
+    not, or "refused"; status: of all answers, but for the first ones, which have those of statuses; page: what stands before it gives that instead,
+    of a length that it says or, chunked, does not."""
     daemon_threads = True
 
     def __init__(self, data):
         self.data, self.cuts, self.ranges, self.status, self.statuses, self.asked = data, [], True, 200, [], []
+        self.page, self.says_length = b"", True
         self.goes_on = threading.Event()
         self.goes_on.set()
         super().__init__(("127.0.0.1", 0), Handler)
@@ -43,9 +45,20 @@ class Handler(http.server.BaseHTTPRequestHandler):
         server.goes_on.wait(60)
         if (status := server.statuses.pop(0) if server.statuses else server.status) != 200:
             return self.send_error(status)
-        start = start if server.ranges else 0
-        self.send_response(206 if start else 200)
+        if server.page:
+            self.send_response(200)
+            if server.says_length:
+                self.send_header("Content-Length", str(len(server.page)))
+            self.end_headers()
+            self.wfile.write(server.page)
+            return
+        if start and server.ranges == "refused":
+            return self.send_error(416)
+        self.send_response(206 if start and server.ranges else 200)
+        start = start if server.ranges is True else 0
         self.send_header("Content-Length", str(len(server.data) - start))
+        if server.ranges:
+            self.send_header("Content-Range", f"bytes {start}-{len(server.data) - 1}/{len(server.data)}")
         self.end_headers()
         cut = server.cuts.pop(0) if server.cuts else len(server.data)
         self.wfile.write(server.data[start:start + cut])
@@ -131,9 +144,27 @@ def test_whatever_happens_it_is_the_net_or_one_sentence(server, tmp_path, cuts, 
     pytest.fail("a good server is not enough")
 
 
-def test_a_server_that_cannot_begin_in_the_middle(server):
-    server.cuts, server.ranges = [70000], False
+@pytest.mark.parametrize("ranges", [False, "whole", "refused"])
+def test_a_server_that_cannot_begin_in_the_middle(server, ranges):
+    """Whether it gives all, says that it gives a part and gives all, or gives nothing."""
+    server.cuts, server.ranges = [70000], ranges
     assert fetch.get(NET).read_bytes() == server.data
+
+
+@pytest.mark.parametrize("says_length", [True, False])
+def test_a_page_in_place_of_the_net(server, tmp_path, says_length):
+    """As hotels have them. It is told as what it is where it says how long it is; what is here of the net stays, and once the page is gone, it comes."""
+    server.cuts = [70000, *[0] * 10]
+    with pytest.raises(Error):
+        fetch.get(NET)
+    server.page, server.says_length = b"<html>your room number?</html>", says_length
+    with pytest.raises(Error, match="is not maia-1500" if says_length else "cannot be fetched"):
+        fetch.get(NET)
+    server.page = b""
+    server.cuts.clear()
+    server.asked.clear()
+    assert fetch.get(NET).read_bytes() == server.data
+    assert server.asked[0][1] == (70000 // 4096 * 4096 if says_length else 30) and cache(tmp_path) == ["maia-1500.pb.gz"]
 
 
 def test_a_process_goes_on_where_another_was_cut(server, tmp_path):
