@@ -1,5 +1,6 @@
 """The program `lc0rocm`, and `python -m lc0rocm`: what has to be right before the command line can be looked at."""
 import os
+import signal
 import sys
 
 
@@ -11,8 +12,12 @@ def main() -> int:
             os.open(os.devnull, os.O_RDWR)
     if sys.stderr is None:  # print would take standard output
         sys.stderr = open(2, "w")
+    interrupt = signal.getsignal(signal.SIGINT)
     try:
+        if interrupt is signal.default_int_handler:  # nothing is begun that could be kept: no stack of imports
+            signal.signal(signal.SIGINT, signal.SIG_DFL)
         from lc0rocm import cli
+        signal.signal(signal.SIGINT, interrupt)
         return cli.main()
     except ModuleNotFoundError as error:
         if str(error.name).startswith("lc0rocm."):

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 
@@ -55,6 +56,24 @@ def test_bad_usage_is_one_line_and_2(arguments, capsys):
     assert cli.main(arguments) == 2
     out, err = capsys.readouterr()
     assert err.startswith("lc0rocm: ") and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_an_interrupt_while_modules_are_loaded(ignored):
+    """It ends the program without a stack; one that is ignored, as in a shell's background job, does nothing."""
+    code = """
+import signal, sys
+class Finder:
+    def find_spec(self, name, *_):
+        if name == "lc0rocm.options":
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from lc0rocm.__main__ import main
+sys.argv[1:] = ["options"]
+sys.exit(main())"""
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, preexec_fn=lambda: signal.signal(
+        signal.SIGINT, signal.SIG_IGN if ignored else signal.SIG_DFL))
+    assert (done.returncode, done.stderr) == (0 if ignored else -signal.SIGINT, "") and bool(done.stdout) == ignored
 
 
 @pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "utf-8"}, {"LC_ALL": "C"}])
