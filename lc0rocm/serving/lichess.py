@@ -23,7 +23,8 @@ from lc0rocm.serving.session import Limits, Session, Shared
 TOKEN = "LICHESS_API_TOKEN"
 _POLL_S = 90.0  # longer than lichess holds a poll
 _LOOK_S = 0.2  # how often it is looked whether the board still listens
-_MOST_WAIT_S = 60.0  # between tries while lichess cannot be reached
+_LEAST_S = 1.0  # of a poll that brought nothing: what stands before lichess may answer at once, for ever
+_MOST_WAIT_S = 60.0  # between tries while lichess cannot be reached, and what it asks for with 429
 _MOST_REPLY = 1 << 20
 
 
@@ -61,6 +62,7 @@ class Provider:
         self._lines = _Lines()
         self._session = Session(shared, limits, defaults, self._lines)
         self._session_id: Any = None
+        self._is_registered = False
         net = shared.loaded.net
         self.name = f"lc0rocm {VERSION}" + (f" {net.path.name.partition('.')[0]}"[:100] if net else "")
         self._stop = threading.Event()
@@ -70,8 +72,6 @@ class Provider:
 
     def run(self) -> None:
         """Registers, and serves until stop(). Raises Error if lichess refuses that."""
-        self._again(self._register)
-        report.say(f"registered as '{self.name}': choose it on {self._site}/analysis")
         while not self._stop.is_set():
             self._again(self._work)
 
@@ -82,8 +82,12 @@ class Provider:
             try:
                 return act()
             except Refused as refused:
-                if refused.status < 500 and refused.status != 429:
-                    raise Error(f"lichess refuses: {refused}") from None
+                if refused.status == 429:
+                    wait = _MOST_WAIT_S
+                elif refused.status < 500:
+                    if not self._is_registered:
+                        raise Error(f"lichess refuses: {refused}") from None
+                    self._is_registered = False  # it may have been deleted there
                 report.say(f"lichess answers {refused}; trying again in {wait:.0f} s")
             except (OSError, http.client.HTTPException, ValueError, KeyError, TypeError) as error:  # ValueError: no JSON; the others: not what it has
                 report.say(f"lichess cannot be reached: {type(error).__name__}: {error}; trying again in {wait:.0f} s")
@@ -97,6 +101,8 @@ class Provider:
         mine = next((str(engine["id"]) for engine in known if engine["name"] == self.name), None)
         path = "/api/external-engine" + (f"/{urllib.parse.quote(mine, safe='')}" if mine else "")
         self._ask("PUT" if mine else "POST", path, about)
+        self._is_registered = True
+        report.say(f"registered as '{self.name}': choose it on {self._site}/analysis")
 
     def _ask(self, method: str, path: str, body: Any = None) -> Any:
         """Of the site. Raises Refused and what connections raise."""
@@ -109,6 +115,9 @@ class Provider:
 
     def _work(self) -> None:
         """One poll, and the analysis that it may ask for."""
+        if not self._is_registered:
+            self._register()
+        begin = time.monotonic()
         connection = _connect(self._engine, _POLL_S)
         try:
             connection.request("POST", "/api/external-engine/work", json.dumps({"providerSecret": self._secret}), {"Content-Type": "application/json"})
@@ -116,12 +125,12 @@ class Provider:
         finally:
             connection.close()
         if job is None:
-            return
+            return self._rest(begin)
         try:
             name, commands = str(job["id"]), self._commands(job["work"])
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             report.say(f"lichess asks for something else than the protocol has: {type(error).__name__}: {error}")
-            return
+            return self._rest(begin)
         try:
             self._stream(f"/api/external-engine/work/{urllib.parse.quote(name, safe='')}", commands)
         except (OSError, http.client.HTTPException):
@@ -130,6 +139,9 @@ class Provider:
             self._session.player.settle()
             while not self._lines.queue.empty():
                 self._lines.queue.get()
+
+    def _rest(self, begin: float) -> None:
+        self._stop.wait(max(0.0, begin + _LEAST_S - time.monotonic()))
 
     def _commands(self, work: Any) -> list[str]:
         """UCI for what the board wants. Raises AttributeError, KeyError, TypeError, ValueError for what the protocol does not have."""

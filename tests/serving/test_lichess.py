@@ -123,8 +123,10 @@ def provide(site, shared, monkeypatch):
     monkeypatch.setenv(lichess.TOKEN, "lip_token")
     started = []
 
-    def start(wait=True):
+    def start(wait=None):
+        """wait: in place of what it waits with."""
         provider = lichess.Provider(shared, Limits(100, 30, 2), {}, site.address, site.address)
+        provider._stop.wait = wait or provider._stop.wait
         provider.failure = None
 
         def run():
@@ -195,6 +197,37 @@ def test_lichess_that_is_down_is_waited_for(site, provide, monkeypatch):
     provider = provide()
     site.job("one")
     assert site.stream("one") and provider.failure is None
+
+
+def test_an_engine_that_was_deleted_there_is_registered_anew(site, provide, monkeypatch):
+    monkeypatch.setattr(lichess, "_MOST_WAIT_S", 0.05)
+    provider = provide()
+    site.job("one")
+    assert site.stream("one")
+    site.engines.clear()
+    site.status = [404]
+    site.job("two")
+    assert site.stream("two") and list(site.engines) == ["eei_0"] and provider.failure is None
+    site.status = [403, 401]  # and where that is refused, it is said
+    provider.thread.join(PATIENCE_S)
+    assert "lichess refuses: 401" in str(provider.failure)
+
+
+def test_a_minute_is_waited_where_lichess_asks_for_it(site, provide):
+    waits = []
+    site.status = [429, 503]
+    provide(waits.append)
+    site.job("one")
+    assert site.stream("one") and waits[:2] == [60, 60]
+
+
+def test_answers_that_come_at_once_are_no_reason_to_ask_more_often(site, provide):
+    waits = []
+    for _ in range(3):
+        site.jobs.put({"id": "no work"})
+    provide(waits.append)
+    site.job("one")
+    assert site.stream("one") and sum(wait > 0.5 for wait in waits) >= 3
 
 
 def test_a_token_that_is_refused_is_said(site, provide):
