@@ -5,7 +5,7 @@ import hashlib
 import os
 import pathlib
 import stat
-from typing import Iterator
+from typing import IO, Iterator
 
 from lc0rocm import config
 
@@ -49,6 +49,17 @@ def own_cache(inside: str = "") -> pathlib.Path:
 
 def is_ours(status: os.stat_result) -> bool:
     return status.st_uid == os.geteuid() and not status.st_mode & (stat.S_IWGRP | stat.S_IWOTH)
+
+
+def hold(file: IO[bytes]) -> None:
+    """For this process, until the file is closed. Raises BlockingIOError where another one has it. A file system without locks, as clusters have
+    them, is no reason to write nothing: there nobody is kept out."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:
+        pass
 
 
 @contextlib.contextmanager

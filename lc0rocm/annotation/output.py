@@ -6,12 +6,12 @@ to the next: the parts, one after the other, are a file like any other. What can
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
 import time
 from typing import Any
 
+from lc0rocm import files
 from lc0rocm._core import Error
 from lc0rocm.annotation.forms import Form
 
@@ -28,7 +28,7 @@ class Output:
         self._texts: list[str] = []  # of games that are not in the file yet
         try:
             self._file = open(self._part, "ab")
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            files.hold(self._file)
             # What is read from here on stays as it is: before, another process may have gone on, or given the part the output's name.
             if not os.path.exists(self._part) or not os.path.samestat(os.fstat(self._file.fileno()), os.stat(self._part)):
                 raise BlockingIOError

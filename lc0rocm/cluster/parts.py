@@ -6,16 +6,29 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import pathlib
 from collections.abc import Mapping
 from typing import Any
 
+from lc0rocm import files
 from lc0rocm._core import Error
 
 MANIFEST = "manifest.jsonl"
+
+
+def finished(folder: str | os.PathLike[str]) -> dict[int, dict[str, Any]]:
+    """What add() was told of the blocks that are done, by number: of one that was made again, the last time. Raises Error where there is no such
+    folder."""
+    path = pathlib.Path(folder) / MANIFEST
+    try:
+        told = [json.loads(line) for line in path.read_bytes().splitlines(keepends=True)[1:] if line.endswith(b"\n")]  # else it is being written
+        return {facts["block"]: facts for facts in told}
+    except OSError as error:
+        raise Error(f"cannot read {path}: {error.strerror or error}") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise Error(f"cannot read {path}: {error}") from None
 
 
 class Parts:
@@ -28,7 +41,7 @@ class Parts:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._manifest = open(self.folder / MANIFEST, "a+b", buffering=0)
-            fcntl.flock(self._manifest, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            files.hold(self._manifest)
         except BlockingIOError:
             raise Error(f"another lc0rocm is writing {self.folder}") from None
         except OSError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import datetime
 import errno
-import fcntl
 import io
 import os
 import re
@@ -15,6 +14,7 @@ import chess
 import chess.engine
 import chess.pgn
 
+from lc0rocm import files
 from lc0rocm._core import Error
 from lc0rocm.annotation.games import header
 from lc0rocm.games.limit import Limit
@@ -60,7 +60,7 @@ class Record:
         try:
             self._file = open(path, "a+b", buffering=0)  # what a full disk has refused is not tried again as the file is closed
             try:
-                fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                files.hold(self._file)
             except BlockingIOError:
                 raise Error(f"another lc0rocm is writing {path}") from None
             if again:

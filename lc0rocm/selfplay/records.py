@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import gzip
 import os
+import zlib
 from collections.abc import Sequence
 
 import numpy as np
@@ -91,7 +92,7 @@ def read(path: str | os.PathLike[str]) -> NDArray[np.void]:
     try:
         with gzip.open(path) as file:
             data = file.read()
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise Error(f"{os.fspath(path)}: cannot be read: {error}") from None
     if len(data) % RECORD.itemsize or not data:
         raise Error(f"{os.fspath(path)}: {len(data)} bytes are no training records of {RECORD.itemsize} bytes each")

@@ -6,7 +6,6 @@ the shares of its visits, as scores that give these shares again (train with --b
 the Python loop over positions.
 """
 import argparse
-import json
 import math
 import pathlib
 import sys
@@ -16,7 +15,7 @@ import numpy as np
 import games
 import positions
 from lc0rocm import _core
-from lc0rocm.cluster.parts import MANIFEST
+from lc0rocm.cluster import parts
 from lc0rocm.engine.scores import centipawns
 from lc0rocm.selfplay import records
 from prepare import encode
@@ -33,13 +32,13 @@ def main() -> None:
     np.save(options.out / "move_map.npy", _core.attention_policy_map())
     totals, number = np.zeros(2, int), 0
     for folder in options.games:
-        told = sorted((json.loads(line) for line in (folder / MANIFEST).read_text().splitlines()[1:]), key=lambda game: game["block"])
-        for part in range(0, len(told), PART):
-            converted = [convert(records.read(folder / game["files"][0]), game, number + i) for i, game in enumerate(told[part:part + PART])]
+        told = [game for _, game in sorted(parts.finished(folder).items())]
+        for first in range(0, len(told), PART):
+            converted = [convert(records.read(folder / game["files"][0]), game, number + i) for i, game in enumerate(told[first:first + PART])]
             number += len(converted)
             for kind, column in (("children", 1), ("positions", 0)):  # positions last: their presence says that both are whole
                 found = np.concatenate([pair[column] for pair in converted])
-                partial = options.out / f".{folder.name}-{part // PART:05}.{kind}.npy"
+                partial = options.out / f".{folder.name}-{first // PART:05}.{kind}.npy"
                 np.save(partial, found)
                 partial.rename(options.out / partial.name[1:])
                 totals[1 - column] += len(found)

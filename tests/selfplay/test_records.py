@@ -152,6 +152,12 @@ def test_files_that_are_none(tmp_path):
     good = Table(Shared(BACKENDS[1], SETUP)).work(0)[1].data
     (tmp_path / "good.gz").write_bytes(good)
     assert records.pack(records.read(tmp_path / "good.gz")) == good
+    for at in range(0, len(good), len(good) // 60):  # a flipped bit is what it is, or told
+        (tmp_path / "flipped.gz").write_bytes(good[:at] + bytes([good[at] ^ 16]) + good[at + 1:])
+        try:
+            assert records.pack(records.read(tmp_path / "flipped.gz")) == good
+        except Error as error:
+            assert "flipped.gz: cannot be read" in str(error)
     for name, data in (("cut", good[:-20]), ("short", records.pack(np.zeros(100, np.uint8))), ("old", records.pack(np.zeros(1, records.RECORD)))):
         (tmp_path / f"{name}.gz").write_bytes(data)
         with pytest.raises(Error, match=f"{name}.gz: "):

@@ -1,5 +1,6 @@
 """Games of `lc0rocm selfplay` as positions for the training."""
 import json
+import shutil
 import subprocess
 import sys
 
@@ -49,6 +50,17 @@ def test_positions_are_those_of_the_games(played, made):
             children += record["best_idx"] != record["played_idx"]
             at += 1
     assert at == len(found) and len(positions.load(made, "children")) == children > 0
+
+
+def test_a_game_that_was_made_again_is_there_once(run_script, played, made, tmp_path):
+    """With the moves of the last time; and a line that is being written is none yet."""
+    folder = shutil.copytree(played[0], tmp_path / "games")
+    told = (folder / "manifest.jsonl").read_text().splitlines(keepends=True)
+    before = json.loads(told[3]) | {"moves": "e2e4", "positions": 1}
+    (folder / "manifest.jsonl").write_text("".join([told[0], json.dumps(before) + "\n", *told[1:], told[1][:-9]]))
+    run_script("chunks.py", folder, "--out", tmp_path / "out")
+    for kind in ("positions", "children"):
+        assert np.array_equal(positions.load(tmp_path / "out", kind), positions.load(made, kind))
 
 
 def test_training_takes_them(run_script, made, tmp_path):
