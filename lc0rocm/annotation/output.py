@@ -23,6 +23,7 @@ class Output:
     output already, or such a part, unless `again`, which begins anew."""
 
     def __init__(self, path: str, form: Form, identity: dict[str, Any], again: bool):
+        path = os.path.realpath(path) if os.path.islink(path) else path  # which goes on leading there
         self.path, self._form, self._identity = path, form, identity
         self._part, self._record = path + ".part", path + ".part.json"
         self._texts: list[str] = []  # of games that are not in the file yet

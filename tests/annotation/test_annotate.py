@@ -293,6 +293,17 @@ def test_nothing_is_overwritten_or_mixed_unless_it_is_said(files, tmp_path):
     annotate(folder / "games.pgn", other, "--again")
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_a_link_goes_on_leading_where_it_led(files, tmp_path, is_there):
+    folder, _, _ = files
+    (tmp_path / "disk").mkdir()
+    if is_there:
+        (tmp_path / "disk/real.pgn").write_text("old")
+    (tmp_path / "out.pgn").symlink_to("disk/real.pgn")
+    annotate(folder / "games.pgn", tmp_path / "out.pgn", *["--again"] * is_there)
+    assert (tmp_path / "out.pgn").is_symlink() and (tmp_path / "disk/real.pgn").read_bytes() == (folder / "whole.pgn").read_bytes()
+
+
 def test_two_do_not_write_one_file(files, tmp_path):
     folder, _, _ = files
     with open(tmp_path / "out.pgn.part", "ab") as part:
