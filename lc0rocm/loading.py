@@ -8,7 +8,7 @@ import os
 import threading
 from typing import TYPE_CHECKING, Callable, NamedTuple
 
-from lc0rocm import _core, backend_options, choose, config, cpu, gpu, report
+from lc0rocm import _core, backend_options, choose, config, cpu, gpu, report, threads
 from lc0rocm._core import Error
 from lc0rocm.options import CPU_AUTO, ONNX, Settings, backend_names
 from lc0rocm.report import Progress
@@ -258,9 +258,10 @@ class Loading:
         self._stand_in: Loaded | None = None
         self._error: Error | None = None
         self._free: list[int] = []  # bytes of each GPU, where one could not be loaded for want of them
-        threading.Thread(target=self._load, daemon=True).start()
+        threads.begin(threading.Thread(target=self._load, daemon=True))
         if _names_gpu(backend, self._request.options):
-            threading.Thread(target=self._load_stand_in, daemon=True).start()
+            with contextlib.suppress(Error):  # then there is none
+                threads.begin(threading.Thread(target=self._load_stand_in, daemon=True))
 
     def use(self, patience_s: float | None = None) -> Loaded | None:
         """What was asked for, or the CPU until that is ready. Waits for one of them, so long at most; None: not yet. Where a GPU that was

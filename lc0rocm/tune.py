@@ -5,7 +5,7 @@ import functools
 import threading
 from concurrent.futures import Future
 
-from lc0rocm import backend_options, gpu, loading, report
+from lc0rocm import backend_options, gpu, loading, report, threads
 from lc0rocm.gpu import auto, child, probe, remember, rocm
 from lc0rocm.netfile import net
 from lc0rocm._core import Error
@@ -51,7 +51,7 @@ def _until_interrupted(work, stop: threading.Event) -> tuple[list, bool]:
         except BaseException as error:
             done.set_exception(error)
 
-    threading.Thread(target=run, daemon=True).start()
+    threads.begin(threading.Thread(target=run, daemon=True))
     try:
         return done.result(), False
     except KeyboardInterrupt:

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from lc0rocm import loading
+from lc0rocm import loading, threads
 from lc0rocm._core import Error
 from lc0rocm._version import VERSION
 from lc0rocm.analysis import answer
@@ -65,7 +65,7 @@ def run(settings: Settings) -> int:
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         # Signals come to this thread, which holds no lock and writes no line.
-        threading.Thread(target=read, name="queries", daemon=True).start()
+        threads.begin(threading.Thread(target=read, name="queries", daemon=True))
         while not over.wait(_WATCH_S):  # a signal that comes as the wait begins would be heard at its end alone
             pass
     except (KeyboardInterrupt, Terminated) as interrupt:

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from lc0rocm import _core
+from lc0rocm import _core, threads
 from lc0rocm.analysis import answer
 from lc0rocm.analysis.answer import Answer
 from lc0rocm.analysis.iterate import Analysis
@@ -47,7 +47,7 @@ def _blocks() -> Iterator[tuple[int, list[Line]] | None]:
         finally:
             waiting.put(None)
 
-    threading.Thread(target=read, name="queries", daemon=True).start()
+    threads.begin(threading.Thread(target=read, name="queries", daemon=True))
     number, more = 0, True
     while more:
         block: list[Line] = []

@@ -4,7 +4,7 @@ import threading
 import time
 from typing import TYPE_CHECKING, Callable, NamedTuple, Sequence
 
-from lc0rocm import _core
+from lc0rocm import _core, threads
 from lc0rocm._core import Error
 from lc0rocm.engine import heads, scores, timeman
 from lc0rocm.engine.backend import BackEnd
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lc0rocm.loading import Loaded
 
 _AT_ONCE_MS = 3
+_ALONE_MS = 100  # for a search without a thread of its own
 _WITHOUT_NEWS_S = 5.0  # an info line comes at least this often
 
 
@@ -75,8 +76,14 @@ class Run:
         if not request.waits and isinstance(task, Task) and task.limits.get("time_ms", _AT_ONCE_MS) < _AT_ONCE_MS:
             self._work()  # to wake another thread may take longer than the answer
         else:
-            self._thread = threading.Thread(target=self._work, daemon=True)
-            self._thread.start()
+            try:
+                self._thread = threads.begin(threading.Thread(target=self._work, daemon=True))
+            except Error as error:  # bestmove is due all the same, and soon: nobody hears stop meanwhile
+                voice.send([f"info string error: {error}"])
+                self.request = request._replace(infinite=False, ponder=False)
+                if isinstance(task, Task):
+                    self.task = task._replace(limits=task.limits | {"infinite": False, "time_ms": min(_ALONE_MS, task.limits.get("time_ms", _ALONE_MS))})
+                self._work()
 
     @property
     def going(self) -> bool:

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import Sequence, TextIO
 
-from lc0rocm import report
+from lc0rocm import report, threads
 from lc0rocm._core import Error
 
 
@@ -24,8 +24,7 @@ class Input:
         self._lines: queue.Queue = queue.Queue(1000)
         self._most, self._rest_s = most, rest_s
         self.ended = False
-        self._thread = threading.Thread(target=self._read, args=(descriptor, first), daemon=True)
-        self._thread.start()
+        self._thread = threads.begin(threading.Thread(target=self._read, args=(descriptor, first), daemon=True))
 
     def __iter__(self):
         while not self.ended and (entry := self._lines.get()) and not self.ended:

@@ -153,8 +153,10 @@ class Uci:
         return [option for option in self.settings.options if option.name and (self.show_hidden or option.show != HIDDEN)]
 
     def _isready(self, rest: str) -> None:
-        self.load()
-        self.send(["readyok"])
+        try:
+            self.load()
+        finally:
+            self.send(["readyok"])
 
     def _setoption(self, rest: str) -> None:
         match = re.fullmatch(r"name\s+(\S.*?)(?:\s+value(?:\s+(.*))?)?", rest)

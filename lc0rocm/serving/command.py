@@ -5,7 +5,7 @@ import os
 import signal
 import threading
 
-from lc0rocm import loading, report
+from lc0rocm import loading, report, threads
 from lc0rocm._core import Error
 from lc0rocm.options import Settings
 from lc0rocm.serving import lichess, tcp
@@ -47,7 +47,7 @@ def serve(settings: Settings) -> int:
         finally:
             over.set()
 
-    threading.Thread(target=run, daemon=True).start()
+    threads.begin(threading.Thread(target=run, daemon=True))
     over.wait()
     stop()
     if failure:

@@ -1,5 +1,6 @@
 """What a GUI sends and what it must get back, in time."""
 import re
+import threading
 import time
 
 import chess
@@ -218,6 +219,34 @@ def test_a_mistake_in_a_report_does_not_lose_the_move(monkeypatch):
     player.go(request.Request(nodes=100), time.monotonic())
     player.wait()
     assert any("ZeroDivisionError" in line for line in sent) and sent[-1].startswith("bestmove ") and len(sent[-1]) > 12
+
+
+class Lines(list):
+    failure = None
+    write = list.extend
+
+
+@pytest.mark.parametrize("loaded", [True, False])
+@pytest.mark.parametrize("go", ["go infinite", "go ponder", "go nodes 10000000", "go movetime 100", "go wtime 60000 btime 60000",
+                                "go searchmoves a2a4"])
+def test_where_no_thread_is_to_be_had_each_command_is_answered(go, loaded):
+    from lc0rocm import options
+    from lc0rocm.engine import uci
+    settings, sent = options.Settings(options.ENGINE), Lines()
+    settings.values |= {"Backend": "random", "WeightsFile": "<built in>"}
+    engine = uci.Uci(settings, False, sent)
+    if loaded:
+        engine.handle("isready", time.monotonic())
+    before = threading.stack_size(1 << 47)  # for which no machine has the address space
+    try:
+        for line in ("position startpos", "isready", go, "isready"):
+            engine.handle(line, time.monotonic())
+    finally:
+        threading.stack_size(before)
+    assert not any("internal" in line for line in sent) and any("no more threads" in line for line in sent)
+    (bestmove,) = [line.split()[1] for line in sent if line.startswith("bestmove ")]
+    legal = {"a2a4"} if "a2a4" in go else {move.uci() for move in chess.Board().legal_moves}
+    assert sent.count("readyok") == 2 + loaded and bestmove in (legal if loaded else {"(none)"})
 
 
 @pytest.mark.parametrize("says_so", [True, False])
