@@ -21,8 +21,9 @@ engine = lc0rocm.Engine(net, {{"Threads": 2}})
 """
 
 
-def python(backend: str, code: str) -> subprocess.Popen:
-    return subprocess.Popen([sys.executable, "-X", "faulthandler", "-c", f"BACKEND = {backend!r}\n{SETUP}\n{code}"], text=True,
+def python(backend: str, code: str, first: str = "") -> subprocess.Popen:
+    """first: before anything is imported."""
+    return subprocess.Popen([sys.executable, "-X", "faulthandler", "-c", f"{first}\nBACKEND = {backend!r}\n{SETUP}\n{code}"], text=True,
                             cwd=pathlib.Path(__file__).parent,
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
@@ -176,3 +177,50 @@ def test_two_signals_in_a_row_end_the_search_and_nothing_aborts():
     assert code in (1, 130, -signal.SIGINT) and "KeyboardInterrupt" in err and "terminate" not in err
 
 
+
+
+ANALYSIS = """
+def queries():
+    for n in range(10**9):
+        yield {"id": n, "fen": "startpos", "nodes": 100}
+answers = iter(lc0rocm.analyse(queries(), net))
+next(answers)
+"""
+LEFT = {  # how a loop is left when a script ends, as late as can be; nothing is printed, but what asyncio complains of
+    "never": "",
+    "by a cycle": "class Node: pass\nnode = Node()\nnode.itself, node.answers = node, answers\ndel answers, node",
+    "by a callback that is older than the package": "OLDER.append(lambda: (answers.close(), print('closed', end='', flush=True)))",
+    "while it goes on in a thread": "threading.Thread(target=lambda: list(answers), daemon=True).start()",
+    "without its event loop": """
+import asyncio
+async def begin():
+    global later
+    later = aiter(lc0rocm.analyse(queries(), net))
+    await anext(later)
+loop = asyncio.new_event_loop()
+loop.run_until_complete(begin())
+loop.close()""",
+}
+
+
+@pytest.mark.parametrize("how", LEFT)
+def test_a_script_ends_whoever_still_has_an_analysis(how):
+    older = "import atexit\nOLDER = []\natexit.register(lambda: [call() for call in OLDER])"
+    code, out, err = finish(python("cpu", ANALYSIS + LEFT[how], older))
+    assert (code, out) == (0, "closed" if "older" in how else "") and ("event loop" in how or not err), err
+
+
+def test_an_analysis_does_not_go_on_in_a_forked_process():
+    code = f"""{ANALYSIS}
+child = os.fork()
+if child == 0:
+    try:
+        for _ in range(100000):
+            next(answers)
+    except lc0rocm.Error as error:
+        print("forked" in str(error), flush=True)
+    sys.exit(0)  # by which it leaves the loop
+print(os.waitpid(child, 0)[1], "error" not in next(answers))
+answers.close()
+"""
+    assert finish(python("cpu", code)) == (0, "True\n0 True\n", "")

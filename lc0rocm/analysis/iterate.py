@@ -2,8 +2,11 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 import contextlib
 import queue
+import time
+import weakref
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
@@ -15,6 +18,20 @@ from lc0rocm.evaluating import Network
 from lc0rocm.options import ANALYSIS
 
 _UNREAD = 1000  # answers that the caller has not taken yet; of unfinished searches no more are kept
+_PATIENCE_S = 5  # at the end of the process, for a back end that does not answer
+
+_pools: weakref.WeakSet[Pool] = weakref.WeakSet()
+
+
+@atexit.register
+def _end() -> None:
+    """Before the interpreter stops daemon threads wherever they are, with whatever locks they have: a loop that is left after that would
+    wait for them for ever."""
+    pools, end = list(_pools), time.monotonic() + _PATIENCE_S
+    for pool in pools:
+        pool.stop()
+    for pool in pools:
+        pool.join(max(0.0, end - time.monotonic()))
 
 
 def analyse(queries: Mapping[str, Any] | Iterable[Mapping[str, Any]] | AsyncIterable[Mapping[str, Any]], network: Network | None = None, *,
@@ -54,6 +71,7 @@ class Analysis:
         with self._pool(answers.put, answers.qsize) as pool:
             queries, more, due = iter(self._queries), True, 0
             while True:
+                pool.check()
                 while more and due < pool.most_waiting:
                     try:
                         due += pool.ask(next(queries))
@@ -91,6 +109,7 @@ class Analysis:
             feeder = asyncio.create_task(feed(pool))
             try:
                 while not feeder.done() or due:
+                    pool.check()
                     found = await answers.get()
                     if found is None:
                         await feeder  # raises what the queries have raised
@@ -109,6 +128,7 @@ class Analysis:
                 put(found)
 
         pool = Pool(self._backend, self._reader, emit, self._searches, self._ram_mb)
+        _pools.add(pool)
         try:
             yield pool
         finally:

@@ -5,13 +5,14 @@ import functools
 import heapq
 import itertools
 import os
+import sys
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lc0rocm import _core, tables
+from lc0rocm import _core, tables, threads
 from lc0rocm._core import Error
 from lc0rocm.analysis import answer
 from lc0rocm.analysis.answer import Answer, Report
@@ -64,8 +65,10 @@ class Pool:
         self._unread: list[tuple[int, int, Job]] = []  # ... and to evaluate once
         self._running: set[Job] = set()
         self._evaluators = 0  # threads that evaluate
-        self._threads = self._idle = 0
+        self._threads: list[threading.Thread] = []
+        self._idle = 0
         self._closed = False
+        self._process = os.getpid()
         self._caches: OrderedDict[tuple, _core.Cache] = OrderedDict()
 
     # for those who ask -----------------------------------------------------------------------------------------------
@@ -90,13 +93,26 @@ class Pool:
             self._done.wait_for(lambda: self._closed or not (self._waiting or self._unread or self._running))
         self.stop()
 
-    def join(self) -> None:
-        """After stop(): until nothing uses the back end any more."""
-        with self._done:
-            self._done.wait_for(lambda: not self._running)
+    def check(self) -> None:
+        """Raises Error where no answer comes any more."""
+        if os.getpid() != self._process:
+            raise Error("an analysis has no threads in a forked process; begin one there, or start processes by the method 'spawn'")
+        if self._closed:
+            raise Error("the process is ending: nothing is analysed any more")
+
+    def join(self, patience_s: float | None = None) -> None:
+        """After stop(): until nothing uses the back end any more, so long at most."""
+        # The garbage collector leaves loops too: in any thread, in a forked process, and when the interpreter has stopped all others.
+        if os.getpid() != self._process or sys.is_finalizing() or threading.current_thread() in self._threads:
+            return
+        end = time.monotonic() + patience_s if patience_s is not None else None
+        for thread in self._threads:
+            thread.join(max(0.0, end - time.monotonic()) if end is not None else None)
 
     def stop(self) -> None:
         """Ends without the answers that are not there yet. Waits for nothing."""
+        if os.getpid() != self._process:
+            return  # a thread that is not here may have had the lock
         with self._done:
             self._closed = True
             self._waiting.clear()
@@ -116,14 +132,13 @@ class Pool:
             for ply in query.plies:
                 heapq.heappush(heap, (-query.priority, next(self._order), Job(query, ply)))
             wanted = len(self._waiting) + min(len(self._unread), self._policy_workers) - self._idle
-            for _ in range(min(wanted, self.searches - self._threads)):
+            for _ in range(min(wanted, self.searches - len(self._threads))):
                 try:
-                    threading.Thread(target=self._work, name="analysis", daemon=True).start()
-                except RuntimeError:  # the system gives no more threads: those that there are do the work
+                    self._threads.append(threads.begin(threading.Thread(target=self._work, name="analysis", daemon=True)))
+                except Error:  # those that there are do the work
                     if not self._threads:
                         raise
                     break
-                self._threads += 1
             self._wanted.notify(len(query.plies))
 
     def _act(self, action: Action) -> None:
