@@ -1,11 +1,12 @@
 """The Python API's searches: Engine, and what it tells."""
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
 import chess
@@ -91,8 +92,8 @@ class Engine:
                 warnings.warn(problem, stacklevel=2)
         self._made_of, self._network = tree_values(values), (network.info.path, network.heads)
         self._at: tuple[str, list[str], bool] = (_core.STARTPOS, [], False)  # the position of the tree, and whether it is Chess960
-        self._turn = threading.Lock()
-        self._user: int | None = None  # the thread whose turn it is
+        self._turn = threading.RLock()
+        self._in_use = self._stopped = False
         self._process = os.getpid()
 
     def __reduce__(self) -> NoReturn:
@@ -100,22 +101,19 @@ class Engine:
 
     def new_game(self) -> None:
         """Forgets the tree and the cached evaluations."""
-        self._check_caller()
-        with self._turn:
+        with self._use():
             self._search.clear()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """The tree of the last search into a file. Raises Error if it cannot be written."""
-        self._check_caller()
-        with self._turn:
+        with self._use():
             saved_tree.write(arguments.path_of(path), saved_tree.Saved(*self._at[:2], self._tree_made_of(), self._at[2], self._search.save()))
 
     def load(self, path: str | os.PathLike[str]) -> chess.Board:
         """Goes on with a tree that was saved. Returns the position of its last search, with the moves before it.
 
         Raises Error for a file that is damaged or no tree, and for a tree of another network or of other options."""
-        self._check_caller()
-        with self._turn:
+        with self._use():
             path = arguments.path_of(path)
             saved = saved_tree.read(path, self._tree_made_of())
             try:
@@ -135,7 +133,8 @@ class Engine:
 
     def stop(self) -> None:
         """Ends the search that runs, with what it has found; for callbacks and other threads. Without one it does nothing."""
-        if self._user is not None:
+        if self._in_use:
+            self._stopped = True  # it may be about to begin
             self._search.stop()
 
     def search(self, board: Position, *, nodes: int | None = None, time: float | None = None, depth: int | None = None,
@@ -160,20 +159,19 @@ class Engine:
         if multipv is not None:
             parameters = parameters | {"MultiPV": arguments.integer("multipv", multipv, 1, 500)}
         start, board = arguments.start_and_moves(board), board.copy(stack=False)  # the caller's may change meanwhile
-        self._check_caller()
-        with self._turn:
+        with self._use():
             try:
-                self._user = threading.get_ident()
                 self._search.set_position(*start)
                 self._at = *start, board.chess960
                 self._search.start(parameters, limits)
+                if self._stopped:
+                    self._search.stop()
                 while self._search.running:
                     update = self._search.wait(_WATCH_S, board.chess960)
                     if update and on_update:
                         on_update(_update_of(update))
                 return self._result(board)
             finally:
-                self._user = None
                 self._search.stop()
 
     def _result(self, board: chess.Board) -> SearchResult:
@@ -190,11 +188,20 @@ class Engine:
                             {board.parse_uci(s["move"]): s["visits"] for s in reversed(moves)}, result["stopped_by"], lines,
                             update["tbhits"], update["tables_chose"] or update["pvs"][0]["terminal"] == "tablebase")
 
-    def _check_caller(self) -> None:
+    @contextlib.contextmanager
+    def _use(self) -> Iterator[None]:
+        """While it is this thread's turn. Raises Error for what Python calls in between: callbacks, handlers of signals, __del__."""
         if os.getpid() != self._process:
             self._search.stop()  # raises the Error that says what to do; the lock may be taken for ever
-        if self._user == threading.get_ident():
-            raise _core.Error("a callback of a search cannot use the engine that searches, but for stop(); take another lc0rocm.Engine")
+        with self._turn:
+            if self._in_use:
+                raise _core.Error("a callback, or a handler of a signal, cannot use the engine that is at work, but for stop(); "
+                                  "take another lc0rocm.Engine")
+            try:
+                self._stopped, self._in_use = False, True
+                yield
+            finally:
+                self._in_use = False
 
 
 def _update_of(update: _core.Update) -> SearchUpdate:

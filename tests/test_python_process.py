@@ -3,6 +3,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 
 import pytest
@@ -224,3 +225,58 @@ print(os.waitpid(child, 0)[1], "error" not in next(answers))
 answers.close()
 """
     assert finish(python("cpu", code)) == (0, "True\n0 True\n", "")
+
+
+def test_handlers_of_signals_and_finalizers_may_call_the_engine_at_any_moment():
+    """All but stop() is refused, at once: the lock that they would wait for is their own thread's."""
+    code = """
+import gc
+gc.set_threshold(50, 1, 1)
+called = 0
+def call(*_):
+    global called
+    called += 1
+    engine.stop()
+    for work in (engine.new_game, lambda: engine.save("tree"), lambda: engine.search(chess.Board(), nodes=3)):
+        try:
+            work()
+        except lc0rocm.Error as error:
+            assert "handler of a signal" in str(error), error
+class Node:
+    def __init__(self):
+        self.itself = self
+    __del__ = call
+os.chdir(FOLDER)
+signal.signal(signal.SIGALRM, call)
+for n in range(150):
+    signal.setitimer(signal.ITIMER_REAL, 1e-4 * (1 + n % 30))
+    Node()
+    engine.new_game()
+    engine.search(chess.Board(), nodes=20, on_update=lambda _: Node())
+    engine.save("tree")
+    engine.load("tree")
+signal.setitimer(signal.ITIMER_REAL, 0)
+gc.collect()
+print(called > 100)
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        assert finish(python("random", f"FOLDER = {folder!r}\n{code}")) == (0, "True\n", "")
+
+
+def test_a_stop_that_comes_as_a_search_begins_is_not_lost():
+    code = """
+def stop_at(number):
+    seen = 0
+    def watch(frame, event, argument):  # between any two calls of functions in C
+        nonlocal seen
+        if event in ("c_call", "c_return") and engine._in_use:
+            seen += 1
+            if seen == number:
+                engine.stop()
+    return watch
+for number in range(1, 30):
+    sys.setprofile(stop_at(number))
+    assert engine.search(chess.Board(), time=math.inf).stopped_by == "stop"
+    sys.setprofile(None)
+"""
+    assert finish(python("random", code)) == (0, "", "")
