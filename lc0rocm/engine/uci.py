@@ -24,8 +24,10 @@ def run(settings: Settings, show_hidden: bool, first_lines: Sequence[str] = ()) 
     first_lines are sent before. Raises Error where input or output fail."""
     commands, uci = Input(), Uci(settings, show_hidden, Output())
     end = ending(commands, uci)
-    # A handler runs between any two steps of this thread, which may hold any lock: so another thread acts.
-    before = signal.signal(signal.SIGINT, lambda *_: _thread.start_new_thread(end, ()))
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.SIG_IGN:  # as who wants Ctrl-C for himself alone starts us
+        # A handler runs between any two steps of this thread, which may hold any lock: so another thread acts.
+        signal.signal(signal.SIGINT, lambda *_: _thread.start_new_thread(end, ()))
     try:
         uci.open_log()
         if first_lines:
@@ -81,7 +83,8 @@ def pattern(commands: Iterable[str]) -> re.Pattern[str]:
 class Uci:
     def __init__(self, settings: Settings, show_hidden: bool, output: Writer):
         self.settings, self.show_hidden = settings, show_hidden
-        self.output, self._log, self._lock = output, Log(), threading.Lock()
+        self.output, self._log = output, Log()
+        self._writing, self._logging = threading.Lock(), threading.Lock()  # two: stop and quit act while lines wait for a reader
         self.player = Player(Voice(settings, self.send, self.log))
         self.output_failed = lambda: None
 
@@ -89,20 +92,20 @@ class Uci:
 
     def send(self, lines: Sequence[str]) -> None:
         """Writes lines in one piece, at once."""
-        with self._lock:
+        with self._writing:
             self.output.write(lines)
-            self._log.write("<", lines)
+            self.log(lines)
         if self.output.failure:
             self.output_failed()
 
     def log(self, lines: Sequence[str]) -> None:
-        with self._lock:
+        with self._logging:
             self._log.write("<", lines)
 
     def open_log(self) -> None:
         """The file that LogFile names. Says so if it cannot be written."""
         try:
-            with self._lock:
+            with self._logging:
                 self._log.open(self.settings["LogFile"])
         except Error as error:
             self._complain(str(error))
@@ -116,7 +119,7 @@ class Uci:
         """Acts on one line, which came at `arrived` by time.monotonic(); False for quit."""
         if not line.strip():
             return True
-        with self._lock:
+        with self._logging:
             self._log.write(">", [line])
         match = self._COMMAND.match(line)
         before, command, rest = match.groups() if match else (line, "", "")

@@ -1,8 +1,13 @@
 """The process: interrupts, closed and full streams. One sentence and exit code 2, never 1, which says that `check` found a difference."""
+import contextlib
+import fcntl
 import os
+import pathlib
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 import pytest
@@ -17,10 +22,19 @@ def shell(line, folder, **more):
                           env={**os.environ, "LC0ROCM": " ".join(PLAY), "PROGRAM": " ".join(COMMAND)}, **more)
 
 
+def play(folder, handling=signal.default_int_handler):
+    """handling: of SIGINT, as the engine inherits it; of a shell's background job it is signal.SIG_IGN."""
+    before = signal.signal(signal.SIGINT, handling)
+    try:
+        return subprocess.Popen(PLAY, cwd=folder, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.parametrize("go", ["go infinite", "go movetime 100000", "go ponder"])
 @pytest.mark.parametrize("gap", [0, 0.01, 0.1])
 def test_two_interrupts(tmp_path, go, gap):
-    engine = subprocess.Popen(PLAY, cwd=tmp_path, text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    engine = play(tmp_path)
     engine.stdin.write(f"position startpos\n{go}\n")
     engine.stdin.flush()
     while not engine.stdout.readline().startswith("info depth"):
@@ -32,6 +46,53 @@ def test_two_interrupts(tmp_path, go, gap):
     out, err = engine.communicate(timeout=30)
     assert out.splitlines()[-1].startswith("bestmove ") and out.count("bestmove") == 1
     assert (engine.returncode, err) == (0, "")
+
+
+def test_an_interrupt_that_its_parent_has_it_ignore(tmp_path):
+    engine = play(tmp_path, signal.SIG_IGN)
+    engine.stdin.write("go infinite\n")
+    engine.stdin.flush()
+    while not engine.stdout.readline().startswith("info depth"):
+        pass
+    engine.send_signal(signal.SIGINT)
+    out, err = engine.communicate("isready\nquit\n", timeout=30)
+    assert "readyok" in out and out.count("bestmove") == 1 and (engine.returncode, err) == (0, "")
+
+
+@pytest.mark.parametrize("command", ["stop", "position startpos moves e2e4", "ucinewgame", "quit", ""])
+def test_commands_act_while_nobody_reads(tmp_path, command):
+    engine = play(tmp_path)
+    fcntl.fcntl(engine.stdout, fcntl.F_SETPIPE_SZ, 4096)
+    engine.stdin.write("setoption name MultiPV value 30\nposition startpos\ngo infinite\n")
+    engine.stdin.flush()
+    while _threads_that_run(engine.pid) == 0 or _unread(engine.stdout) < 3000:
+        time.sleep(0.01)
+    if command:
+        engine.stdin.write(command + "\n")
+        engine.stdin.flush()
+    else:
+        engine.stdin.close()
+    end = time.monotonic() + 60
+    while _threads_that_run(engine.pid):  # for the search, nothing is to be waited for
+        assert time.monotonic() < end, "it searches on"
+        time.sleep(0.05)
+    out = engine.stdout.read() if not command else engine.communicate(timeout=30)[0]
+    assert out.count("bestmove ") == 1 and engine.wait(30) == 0
+
+
+def _unread(pipe):
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"    "))[0]
+
+
+def _threads_that_run(pid):
+    """How often one did in five looks: a search that is asleep for a moment is not over."""
+    running = 0
+    for _ in range(5):
+        for path in pathlib.Path(f"/proc/{pid}/task").glob("*/stat"):
+            with contextlib.suppress(OSError):  # one that has ended
+                running += path.read_text().rpartition(")")[2].split()[0] == "R"
+        time.sleep(0.002)
+    return running
 
 
 @pytest.mark.parametrize("line", ["$LC0ROCM <&-", "echo uci | $LC0ROCM >&-", "echo uci | $LC0ROCM >/dev/full",
