@@ -7,7 +7,9 @@
 
 Every problem that a user can cause or meet is raised as lc0rocm.Error with one sentence that says what to do.
 """
+import contextlib
 import importlib
+import sys
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # what __getattr__ finds
@@ -17,6 +19,14 @@ if TYPE_CHECKING:  # what __getattr__ finds
     __version__: str
 
 __all__ = ["Analysis", "Engine", "Error", "Evaluation", "Line", "Network", "NetworkInfo", "SearchResult", "SearchUpdate", "__version__", "analyse"]
+
+
+if sys.version_info < (3, 12):  # later ones refuse by themselves what here would wait for ever, inside of pybind11
+    with contextlib.suppress(ModuleNotFoundError):
+        _interpreters = importlib.import_module("_xxsubinterpreters")
+        if _interpreters.get_current() != _interpreters.get_main():
+            raise ImportError("lc0rocm works in the main interpreter of a process, not in a subinterpreter "
+                              "(under mod_wsgi: WSGIApplicationGroup %{GLOBAL})", name="lc0rocm")
 
 
 def __getattr__(name: str):

@@ -280,3 +280,30 @@ for number in range(1, 30):
     sys.setprofile(None)
 """
     assert finish(python("random", code)) == (0, "", "")
+
+
+def test_want_of_memory_is_an_error():
+    code = """
+import resource
+from lc0rocm import loading
+network = loading.load_backend(NET, "cpu", "").network
+pages = int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 20), resource.RLIM_INFINITY))
+try:
+    _core.Backend("cpu", network, {})
+except lc0rocm.Error as error:
+    print(error)
+"""
+    assert finish(python("random", code)) == (0, "not enough memory\n", "")
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="where pybind11 refuses by itself")
+def test_a_subinterpreter_is_refused_at_once():
+    code = """
+import _xxsubinterpreters
+try:
+    _xxsubinterpreters.run_string(_xxsubinterpreters.create(), "import lc0rocm")
+except _xxsubinterpreters.RunFailedError as error:
+    print("ImportError" in str(error) and "main interpreter" in str(error))
+"""
+    assert finish(python("random", code)) == (0, "True\n", "")

@@ -11,6 +11,8 @@ PYBIND11_MODULE(_core, m) {
       std::rethrow_exception(thrown);
     } catch (const std::system_error& failure) {  // no further thread, in most cases
       pybind11::set_error(error, ("the system refuses what is needed: " + sentence(failure)).c_str());
+    } catch (const std::bad_alloc& failure) {
+      pybind11::set_error(error, sentence(failure).c_str());
     }
   });
   bind_chess(m);
