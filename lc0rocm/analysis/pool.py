@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from lc0rocm import _core, tables, threads
+from lc0rocm import _core, memory, tables, threads
 from lc0rocm._core import Error
 from lc0rocm.analysis import answer
 from lc0rocm.analysis.answer import Answer, Report
@@ -44,13 +44,13 @@ class Pool:
     """Takes queries and gives answers in the order in which they are found. Its threads share the back end's batches.
 
     backend: any; emit: takes answers, from any thread and several at a time; while it blocks, so does the search that has the answer.
-    searches: at once, 0 for as many as fill the back end's batches. ram_mb: for all trees together, 0 for half of the machine's memory."""
+    searches: at once, 0 for as many as fill the back end's batches. ram_mb: for all trees together, 0 for half of what there is for us."""
 
     def __init__(self, backend: _core.Backend, reader: Reader, emit: Callable[[Answer], object], searches: int = 0, ram_mb: int = 0,
                  about: Mapping[str, Any] | None = None):
         info = backend.info
         self.searches = searches or max(4, min(_MOST_SEARCHES, info["best_batch"]))  # so several batches gather while one is evaluated
-        self._most_nodes = max(1000, (ram_mb * 10**6 or _half_of_memory()) // self.searches // _NODE_BYTES)
+        self._most_nodes = max(1000, (ram_mb * 10**6 or memory.granted() // 2) // self.searches // _NODE_BYTES)
         self.most_waiting = max(1000, 4 * self.searches)
         self._backend = backend if backend.name == "multiplexing" else _core.Backend("multiplexing", None, {"shared": backend})
         self._info, self._reader, self._emit, self._about = info, reader, emit, dict(about or {})
@@ -308,7 +308,3 @@ class Pool:
 
 def _raise(error: Exception) -> Answer:
     raise error
-
-
-def _half_of_memory() -> int:
-    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 2

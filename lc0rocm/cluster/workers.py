@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
-from lc0rocm import backend_options, gpu, loading, report
+from lc0rocm import backend_options, gpu, loading, memory, report
 from lc0rocm._commit import COMMIT
 from lc0rocm._core import Error
 from lc0rocm._version import VERSION
@@ -211,7 +211,7 @@ def _share_of_memory() -> int:
     context = ray.get_runtime_context()
     there = next(node["Resources"] for node in ray.nodes() if node["NodeID"] == context.get_node_id())
     share = max(amount / there.get(kind, amount) for kind, amount in context.get_assigned_resources().items() if kind in ("CPU", "GPU") and amount)
-    return int(share * os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2e6)
+    return int(share * memory.granted() / 2e6)
 
 
 def _bytes(path: str) -> bytes:

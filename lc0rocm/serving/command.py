@@ -1,24 +1,22 @@
 """`lc0rocm serve` and `lc0rocm connect`."""
 from __future__ import annotations
 
-import os
 import signal
 import threading
 
-from lc0rocm import loading, report, threads
+from lc0rocm import loading, memory, report, threads
 from lc0rocm._core import Error
 from lc0rocm.options import Settings
 from lc0rocm.serving import lichess, tcp
 from lc0rocm.serving.session import Limits, Shared
 
-_TREES = 0.5  # of the machine's memory, for all clients together
+_TREES = 0.5  # of the memory, for all clients together
 
 
 def serve(settings: Settings) -> int:
     """Until an interrupt or SIGTERM."""
     clients = 1 if settings["lichess"] else settings["clients"]
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 10**6
-    limits = Limits(settings["RamLimitMb"] or max(16, int(memory * _TREES) // clients), settings["seconds"], settings["client-threads"])
+    limits = Limits(settings["RamLimitMb"] or max(16, int(memory.granted() * _TREES / 1e6) // clients), settings["seconds"], settings["client-threads"])
     token = "" if settings["lichess"] else tcp.token_of(settings["token-file"], make=True)
     loaded = loading.load_for(settings, unplayable=True)
     for message in loaded.messages:

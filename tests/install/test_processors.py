@@ -1,4 +1,4 @@
-"""The CPU back end counts the processors that it may use, not those of the machine, and says which code runs on them."""
+"""The CPU back end counts the processors that it may use, not those of the machine, and says which code runs on them; so is memory counted."""
 import json
 import os
 import platform
@@ -27,23 +27,36 @@ def test_affinity():
     assert threads(sys.executable, "-c", f"import os, sys; os.sched_setaffinity(0, [{one}]); os.execv(sys.argv[1], sys.argv[1:])") == 1
 
 
+def inside(folder, files):
+    """What starts a process in a namespace where these files, in that folder, are all that control groups say."""
+    for name, text in files.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(text + "\n")
+    start = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /sys/fs/cgroup && exec "$@"', str(folder)]
+    if subprocess.run([*start, "true"], capture_output=True).returncode != 0:
+        pytest.skip("needs the right to mount")
+    with open("/proc/self/cgroup") as groups:
+        here = {controller for line in groups for controller in line.split(":")[1].split(",")}  # "" of version 2
+    if files and not here & {name.rpartition("/")[0] for name in files}:
+        pytest.skip("this kernel has the other version of control groups")
+    return start
+
+
 @pytest.mark.parametrize("files,most", [
     ({"cpu.max": "50000 100000"}, 1), ({"cpu.max": "max 100000"}, 1024),
     ({"cpu/cpu.cfs_quota_us": "100000", "cpu/cpu.cfs_period_us": "100000"}, 1), ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "1000"}, 1024),
     ({}, 1024)])
 def test_control_groups(tmp_path, files, most):
-    """In a namespace where these files are all that control groups say."""
-    for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text(text + "\n")
-    inside = ["unshare", "--mount", "sh", "-c", 'mount --bind "$0" /sys/fs/cgroup && exec "$@"', str(tmp_path)]
-    if subprocess.run([*inside, "true"], capture_output=True).returncode != 0:
-        pytest.skip("needs the right to mount")
-    with open("/proc/self/cgroup") as groups:
-        kinds = {"cpu/" if "cpu" in line.split(":")[1].split(",") else "" for line in groups if line.split(":")[1] in ("", "cpu", "cpu,cpuacct")}
-    if files and not kinds & {name.rpartition("/")[0] + ("/" if "/" in name else "") for name in files}:
-        pytest.skip("this kernel has the other version of control groups")
-    assert threads(*inside) == min(most, len(os.sched_getaffinity(0)))
+    assert threads(*inside(tmp_path, files)) == min(most, len(os.sched_getaffinity(0)))
+
+
+@pytest.mark.parametrize("files,most", [({"memory.max": "500000000"}, 500_000_000), ({"memory.max": "max"}, None),
+                                        ({"memory/memory.limit_in_bytes": "500000000"}, 500_000_000),
+                                        ({"memory/memory.limit_in_bytes": "9223372036854771712"}, None), ({}, None)])
+def test_control_groups_of_memory(tmp_path, files, most):
+    command = [*inside(tmp_path, files), sys.executable, "-I", "-c", "from lc0rocm import memory; print(memory.granted())"]
+    all_of_it = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    assert int(subprocess.run(command, capture_output=True, check=True, timeout=60).stdout) == (most or all_of_it)
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="the core is built for several levels of x86-64 only")
