@@ -191,6 +191,13 @@ LEFT = {  # how a loop is left when a script ends, as late as can be; nothing is
     "never": "",
     "by a cycle": "class Node: pass\nnode = Node()\nnode.itself, node.answers = node, answers\ndel answers, node",
     "by a callback that is older than the package": "OLDER.append(lambda: (answers.close(), print('closed', end='', flush=True)))",
+    "by an older callback that asks on": """
+def ask_on():
+    try:
+        list(answers)
+    except lc0rocm.Error as error:
+        print("closed" if "ending" in str(error) else error, end="", flush=True)
+OLDER.append(ask_on)""",
     "while it goes on in a thread": "threading.Thread(target=lambda: list(answers), daemon=True).start()",
     "without its event loop": """
 import asyncio

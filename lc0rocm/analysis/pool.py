@@ -97,7 +97,7 @@ class Pool:
         """Raises Error where no answer comes any more."""
         if os.getpid() != self._process:
             raise Error("an analysis has no threads in a forked process; begin one there, or start processes by the method 'spawn'")
-        if self._closed:
+        if self._closed and threading.current_thread() is threading.main_thread():  # any other waits until it is stopped with the interpreter
             raise Error("the process is ending: nothing is analysed any more")
 
     def join(self, patience_s: float | None = None) -> None:
