@@ -13,7 +13,7 @@
 namespace nn {
 namespace {
 
-constexpr int kSquares = 64, kPieces = 12, kPolicyPlanes = 80, kAny = -1;
+constexpr int kPieces = 12, kPolicyPlanes = 80, kAny = -1;
 constexpr float kWide = 1e-3f, kNarrow = 1e-6f;  // epsilons
 
 class Reader {

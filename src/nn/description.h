@@ -14,6 +14,8 @@
 
 namespace nn {
 
+inline constexpr int kSquares = 64;
+
 class Network;
 using Floats = std::vector<float>;
 

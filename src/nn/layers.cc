@@ -3,8 +3,6 @@
 namespace nn {
 namespace {
 
-constexpr int kSquares = 64;
-
 class Table {
  public:
   void add(const std::string& name, std::vector<int> shape) { layers_.push_back({name, std::move(shape)}); }

@@ -7,8 +7,6 @@
 namespace nn {
 namespace {
 
-constexpr int kSquares = 64;
-
 std::size_t product(const std::vector<int>& sizes, std::size_t first) {
   return std::accumulate(sizes.begin() + first, sizes.end(), std::size_t{1}, std::multiplies<>());
 }

@@ -114,7 +114,7 @@ class Check final : public nn::Backend {
   double frequency_;
 };
 
-const nn::Registration registration(
+const nn::Registration kCheck(
     "check", [](auto network, const nn::Options& options) { return std::make_unique<Check>(std::move(network), options); },
     nullptr, false);
 

@@ -157,7 +157,7 @@ class Demux final : public nn::Backend {
   std::string last_error_;
 };
 
-const nn::Registration registration(
+const nn::Registration kDemux(
     "demux", [](auto network, const nn::Options& options) { return std::make_unique<Demux>(std::move(network), options); },
     nullptr, false);
 

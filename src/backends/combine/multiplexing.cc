@@ -232,7 +232,7 @@ class Multiplexing final : public nn::Backend {
   std::vector<std::thread> workers_;
 };
 
-const nn::Registration registration(
+const nn::Registration kMultiplexing(
     "multiplexing",
     [](auto network, const nn::Options& options) { return std::make_unique<Multiplexing>(std::move(network), options); }, nullptr, false);
 

@@ -38,7 +38,7 @@ class RoundRobin final : public nn::Backend {
   std::atomic<std::size_t> next_ = 0;
 };
 
-const nn::Registration registration(
+const nn::Registration kRoundrobin(
     "roundrobin",
     [](auto network, const nn::Options& options) { return std::make_unique<RoundRobin>(std::move(network), options); },
     nullptr, false);

@@ -94,7 +94,7 @@ class Random final : public nn::Backend {
   nn::Info info_;
 };
 
-const nn::Registration registration(
+const nn::Registration kRandom(
     "random", [](auto, const nn::Options& options) { return std::make_unique<Random>(options); }, nullptr, false);
 
 }  // namespace

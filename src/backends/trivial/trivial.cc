@@ -68,7 +68,7 @@ class Trivial final : public nn::Backend {
   nn::Info info_;
 };
 
-const nn::Registration registration(
+const nn::Registration kTrivial(
     "trivial", [](auto, const nn::Options& options) { return std::make_unique<Trivial>(options); }, nullptr, false);
 
 }  // namespace
