@@ -2,10 +2,11 @@
 import contextlib
 import json
 import math
+import os
 import sys
 import threading
 import time
-from typing import Any, Callable, Iterator, NamedTuple, Sequence
+from typing import IO, Any, Callable, Iterator, NamedTuple, Sequence, cast
 
 
 class Progress(NamedTuple):
@@ -57,13 +58,47 @@ def _finite(value: Any) -> Any:
 def say(line: str) -> None:
     """To whoever started the program, beside its results."""
     if sys.stderr is not None:
-        print("lc0rocm:", printable(line), file=sys.stderr, flush=True)
+        _tell(f"lc0rocm: {printable(line)}")
 
 
 def note(line: str) -> None:
     """Tells a person why nothing happens for a while."""
     if sys.stderr.isatty():
+        _tell(line)
+
+
+def _tell(line: str) -> None:
+    with _unheard():
         print(line, file=sys.stderr, flush=True)
+
+
+@contextlib.contextmanager
+def _unheard() -> Iterator[None]:
+    """A terminal that is gone, or a full disk with a log, ends no work: from then on nothing is told."""
+    try:
+        yield
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, 2)  # where the rest of the buffer goes, too
+        os.close(nowhere)
+
+
+class _Terminal:
+    """Standard error as it is now, for bars, which are drawn in a thread of their own."""
+
+    def __init__(self) -> None:
+        self._stream = sys.stderr
+
+    def write(self, text: str) -> None:
+        with _unheard():
+            self._stream.write(text)
+
+    def flush(self) -> None:
+        with _unheard():
+            self._stream.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def as_lines(say: Callable[[str], None], every_s: float = 2.0) -> Callable[[Progress], None]:
@@ -105,7 +140,7 @@ def _bar(transient: bool, counts: bool = True):
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress as Bars, TaskProgressColumn, TextColumn, TimeRemainingColumn
     columns = TextColumn("{task.description}"), BarColumn(20), MofNCompleteColumn() if counts else TaskProgressColumn(), TimeRemainingColumn()
-    return Bars(*columns, console=Console(stderr=True), transient=transient)
+    return Bars(*columns, console=Console(file=cast(IO[str], _Terminal())), transient=transient)
 
 
 @contextlib.contextmanager
@@ -167,4 +202,4 @@ class _Lines:
             self._before, self._start = done, now
         if now >= self._told + _BETWEEN_LINES_S:
             self._told = now
-            print(f"{Progress(self._title, done, self._total, now - self._start, self._before)}{more}", file=sys.stderr, flush=True)
+            _tell(f"{Progress(self._title, done, self._total, now - self._start, self._before)}{more}")

@@ -2,6 +2,7 @@
 import json
 import os
 import pathlib
+import pty
 import signal
 import subprocess
 import sys
@@ -74,6 +75,37 @@ sys.exit(main())"""
     done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, preexec_fn=lambda: signal.signal(
         signal.SIGINT, signal.SIG_IGN if ignored else signal.SIG_DFL))
     assert (done.returncode, done.stderr) == (0 if ignored else -signal.SIGINT, "") and bool(done.stdout) == ignored
+
+
+LONG = {"match": ["-o", "out.pgn", "--games=2", "--limit=nodes=2", "--max-moves=3"], "selfplay": ["-o", "out", "--games=2", "--visits=2", "--max-moves=3"],
+        "annotate": ["in.pgn", "-o", "out.pgn", "--nodes=2"], "analyse": [], "bench": ["--movetime=10"]}
+
+
+@pytest.mark.parametrize("way", ["full", "pipe"])
+@pytest.mark.parametrize("command", LONG)
+def test_messages_that_nobody_gets_end_no_work(tmp_path, command, way):
+    """Standard error is a log on a full disk, or what nobody reads any more, such as a terminal that is gone."""
+    (tmp_path / "in.pgn").write_text("1. e4 *\n")
+    reader, writer = os.pipe()
+    os.close(reader)
+    errors = os.open("/dev/full", os.O_WRONLY) if way == "full" else writer
+    done = subprocess.run([sys.executable, "-I", "-m", "lc0rocm", command, "--backend=random", *LONG[command]], cwd=tmp_path, stderr=errors,
+                          stdout=subprocess.PIPE, text=True, input='{"id": 1, "fen": "startpos", "nodes": 2}\n', timeout=120)
+    for descriptor in {errors, writer}:
+        os.close(descriptor)
+    assert done.returncode == 0 and done.stdout
+
+
+def test_a_terminal_that_goes_while_a_bar_is_drawn(tmp_path):
+    terminal, end = pty.openpty()
+    process = subprocess.Popen([sys.executable, "-I", "-m", "lc0rocm", "match", "--backend=random", "-o", "out.pgn", "--games=40", "--limit=nodes=9",
+                                "--max-moves=20", "--nncache=1000"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=end, text=True)
+    os.close(end)
+    seen = b""
+    while b"\x1b[?25l" not in seen:  # the cursor is hidden: a bar begins
+        seen += os.read(terminal, 4096)
+    os.close(terminal)
+    assert "40 games" in process.communicate(timeout=120)[0] and process.returncode == 0
 
 
 @pytest.mark.parametrize("environment", [{"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "utf-8"}, {"LC_ALL": "C"}])

@@ -10,7 +10,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from lc0rocm import loading, threads
+from lc0rocm import loading, report, threads
 from lc0rocm._core import Error
 from lc0rocm._version import VERSION
 from lc0rocm.analysis import answer
@@ -35,7 +35,7 @@ def run(settings: Settings) -> int:
         raise Error("standard input is closed; queries come there")
     loaded = loading.load_for(settings, unplayable=True)
     for message in loaded.messages:
-        print(f"lc0rocm: {message}", file=sys.stderr)
+        report.say(message)
     output, lock, over = Output(), threading.Lock(), threading.Event()
 
     def emit(found: Answer) -> None:
@@ -60,8 +60,7 @@ def run(settings: Settings) -> int:
     network = str(loaded.net.path) if loaded.net else None
     pool = Pool(loaded.backend, Reader(options_of(settings), {"nodes": settings["nodes"]}), emit, settings["searches"], settings["RamLimitMb"],
                 {"version": VERSION, "backend": loaded.backend.name, "network": network})
-    print(f"lc0rocm: up to {pool.searches} searches at once; a query is a line like "
-          '{"id": 1, "fen": "startpos", "nodes": 100}', file=sys.stderr, flush=True)
+    report.say(f'up to {pool.searches} searches at once; a query is a line like {{"id": 1, "fen": "startpos", "nodes": 100}}')
     before = signal.signal(signal.SIGTERM, _terminate)
     try:
         # Signals come to this thread, which holds no lock and writes no line.
