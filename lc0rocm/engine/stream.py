@@ -100,7 +100,7 @@ class Log:
         self._name, self._file = name, None
         try:
             if name:
-                self._file = sys.stderr if name == "<stderr>" else open(name, "a", encoding="utf-8")
+                self._file = sys.stderr if name == "<stderr>" else open(name, "a", encoding="utf-8", opener=_without_waiting)
         except (OSError, ValueError) as error:
             raise Error(f"cannot write the LogFile {name}: {getattr(error, 'strerror', None) or error}") from None
 
@@ -114,6 +114,10 @@ class Log:
             self._file.flush()
         except (OSError, ValueError):
             self._file = None  # a full disk is no reason to stop playing
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK, 0o666)  # nor for somebody who reads a pipe
 
 
 def _read(descriptor: int) -> bytes:

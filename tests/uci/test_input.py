@@ -1,4 +1,5 @@
 """What GUIs, bots and people send although it means nothing or contradicts something: it is used or named, and play goes on."""
+import os
 import re
 import time
 
@@ -127,3 +128,21 @@ def test_paths_in_quotes(start, tmp_path):
     engine = start("--backend=random")
     engine.send(f'setoption name LogFile value "{tmp_path / "a log"}"')
     assert engine.sync()[-1:] != [] and (tmp_path / "a log").exists()
+
+
+def test_a_log_that_nobody_reads_keeps_nobody_waiting(start, tmp_path):
+    """A pipe without a reader, and one whose reader sleeps."""
+    os.mkfifo(pipe := tmp_path / "pipe")
+    engine = start("--backend=random")
+    engine.send(f"setoption name LogFile value {pipe}")
+    assert any("cannot write the LogFile" in line for line in engine.sync())
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        engine.send("setoption name LogFile value", f"setoption name LogFile value {pipe}")
+        assert not any("LogFile" in line for line in engine.sync())
+        for _ in range(300):
+            engine.send(f"setoption name {'x' * 500} value 1")
+        assert engine.sync()
+        assert os.read(reader, 20)
+    finally:
+        os.close(reader)
