@@ -70,7 +70,7 @@ class Run:
     def __init__(self, request: Request, task: Task | Exception, back_end: BackEnd, voice: Voice):
         self.request, self.task, self.back_end, self.voice = request, task, back_end, voice
         self._stopped = threading.Event()
-        self._replaced = False
+        self._saying, self._said = threading.Lock(), False  # bestmove, or another run says it
         self._changes = threading.Event()  # a better back end is ready, for a search without an end of its own
         self._thread: threading.Thread | None = None  # one that is not started would keep this, and the back end, from being freed
         if not request.waits and isinstance(task, Task) and task.limits.get("time_ms", _AT_ONCE_MS) < _AT_ONCE_MS:
@@ -87,8 +87,8 @@ class Run:
 
     @property
     def going(self) -> bool:
-        """Nobody has stopped it, and bestmove is not out."""
-        return self._thread is not None and self._thread.is_alive() and not self._stopped.is_set()
+        """Nobody has stopped it, and bestmove is not on its way out: who has read it finds it ended."""
+        return not (self._said or self._stopped.is_set())
 
     def stop(self) -> None:
         """bestmove follows."""
@@ -103,9 +103,10 @@ class Run:
 
     def replace(self) -> bool:
         """Ends it without bestmove, for another run that will say it. False if it has been stopped: then it says its own."""
-        if not self.going:
-            return False
-        self._replaced = True
+        with self._saying:
+            if not self.going:
+                return False
+            self._said = True
         self.stop()
         self.join()
         return True
@@ -127,8 +128,11 @@ class Run:
             last = ["info depth 0 score cp 0", f"bestmove {self._any_move()}"]  # some clients want a score before each bestmove
         if self.request.waits:
             self._stopped.wait()
-        if not self._replaced:
-            self.voice.send(last)
+        with self._saying:
+            if self._said:
+                return
+            self._said = True
+        self.voice.send(last)
 
     def _last_lines(self, task: Task) -> list[str]:
         if not task.loaded:
@@ -200,7 +204,7 @@ class Run:
                 self.voice.send([f"info string a search may take {task.most_s:g} s here, which are over"])
                 task.search.stop()
                 end = math.inf
-            if self._replaced:
+            if self._said:
                 continue
             self.voice.send(self._update_lines(update or task.search.update(self._chess960), loaded))
             if settings["LogLiveStats"]:

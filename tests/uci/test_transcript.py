@@ -371,6 +371,16 @@ def test_another_network_without_restart(start, reference):
     assert best(engine.ask("position startpos", "go nodes 10")) != "(none)"
 
 
+def test_who_has_read_bestmove_finds_the_search_ended(start, reference):
+    """Also at once: isready loads what the options name by then."""
+    nets = [reference / "nets" / f"{name}.pb.gz" for name in ("ab-pemap-64x2", "se-relu-32x2")]
+    engine = start("--backend=cpu", f"--weights={nets[0]}")
+    for i in range(1, 21):
+        engine.ask("position startpos", "go nodes 10")
+        engine.send(f"setoption name WeightsFile value {nets[i % 2]}")
+        assert any(str(nets[i % 2]) in line for line in engine.sync())
+
+
 def test_log_file(start, tmp_path):
     engine = start("--backend=random", f"--logfile={tmp_path / 'log.txt'}")
     engine.ask("position startpos", "go nodes 5")
