@@ -110,7 +110,7 @@ def _check(first: dict, second: dict) -> Iterator[Row]:
     rows = [{row["output"]: row for row in result["outputs"]} for result in (first, second)]
     for output, a in rows[0].items():
         if b := rows[1].get(output):
-            yield Row(f"worst difference of {output}", a["worst"], b["worst"], None)
+            yield Row(f"worst difference of {output}", a["worst"] + 0.0, b["worst"] + 0.0, None)
 
 
 _MEASURES = {"bench": _bench, "backendbench": _backendbench, "check": _check}
