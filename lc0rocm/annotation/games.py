@@ -46,10 +46,12 @@ def read_games(path: str, skip: int = 0) -> Iterator[Entry]:
 def read_texts(path: str, skip: int = 0) -> Iterator[Raw]:
     """As read_games, for reading them elsewhere."""
     with opened(path) as (text, file):
-        lines = iter(lambda: text.readline(split.MOST), "")
+        lines, before = iter(lambda: text.readline(split.MOST), ""), os.fstat(file.fileno()).st_size
         for number, found in enumerate(split.split(lines), 1):
             if number > skip:
                 yield Raw(number, found, _position(file))
+        if os.fstat(file.fileno()).st_size < before:
+            raise Error(f"{path} has become shorter while it was read: games are missing")
 
 
 def size(path: str) -> int:

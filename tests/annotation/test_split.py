@@ -1,5 +1,6 @@
 """Games out of files as ChessBase, lichess, chess.com, TWIC and people write them."""
 import io
+import os
 import random
 
 import chess
@@ -7,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lc0rocm import Error
 from lc0rocm.analysis import split
 from lc0rocm.annotation import games
 
@@ -203,3 +205,12 @@ def test_blank_lines_decide_nothing_where_there_are_headers(seed, gaps):
     found = list(split.split("".join(texts).splitlines(keepends=True)))
     assert [text.pgn.split('"')[1] for text in found] == [str(number) for number in range(len(gaps))]
     assert not any(text.problem for text in found)
+
+
+def test_a_file_that_becomes_shorter_is_no_file_without_games(tmp_path):
+    (path := tmp_path / "games.pgn").write_text('[Event "x"]\n\n1. e4 e5 *\n\n' * 10_000)
+    read = games.read_games(str(path))
+    next(read)
+    os.truncate(path, 100_000)
+    with pytest.raises(Error, match="games.pgn has become shorter while it was read"):
+        list(read)
