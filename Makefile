@@ -29,7 +29,7 @@ test: $(stamp)
 	$(python) -m pytest $(PYTEST_ARGS)
 
 quick: $(stamp)
-	$(python) -m pytest -n 2 --dist loadfile -m "not slow" $(PYTEST_ARGS)
+	$(python) -m pytest -n 2 --dist loadfile --max-worker-restart=0 -m "not slow" $(PYTEST_ARGS)
 
 lint: $(stamp) $(venv)/.tools-lint
 	$(python) -m ruff check
