@@ -4,6 +4,8 @@
 #include <cmath>
 #include <utility>
 
+#include "search/rank.h"
+
 namespace search {
 namespace {
 
@@ -122,15 +124,13 @@ bool is_solved(const Situation& situation) {
   return root->n > 0 && open == 0;
 }
 
-// The line of most visits ends the game.
+// The best line ends the game.
 bool is_played_out(const Situation& situation) {
   const Node* node = situation.tree->root();
-  while (!node->is_terminal()) {
-    const Node* most = nullptr;
-    for (Children c(node); c; ++c)
-      if ((node != situation.tree->root() || situation.is_allowed(c.index())) && c->n > (most ? most->n : 0)) most = c.get();
-    if (!most) return false;
-    node = most;
+  for (int depth = 0; !node->is_terminal(); ++depth) {
+    const Move move = best_move(situation, node, depth);
+    if (move.n() == 0) return false;
+    node = move.node;
   }
   return true;
 }
