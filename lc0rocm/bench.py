@@ -15,6 +15,7 @@ from lc0rocm._core import Error
 from lc0rocm.engine import scores
 from lc0rocm.options import Settings, core_parameters
 from lc0rocm.positions import POSITIONS, split
+from lc0rocm.threads import begin
 
 
 def bench(settings: Settings) -> int:
@@ -186,9 +187,7 @@ def _time_threads(backend: _core.Backend, masks, values, threads: int, count: in
         except Error as error:
             ends[thread] = error
 
-    workers = [threading.Thread(target=work, args=(thread,), daemon=True) for thread in range(threads)]
-    for worker in workers:
-        worker.start()
+    workers = [begin(threading.Thread(target=work, args=(thread,), daemon=True)) for thread in range(threads)]
     for worker in workers:
         worker.join()
     for end in ends:

@@ -6,6 +6,8 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, Protocol, TypeVar
 
+from lc0rocm import threads
+
 Task = TypeVar("Task", contravariant=True)
 Done = TypeVar("Done", covariant=True)
 
@@ -32,10 +34,8 @@ class Many(Generic[Task, Done]):
         self._threads = [threading.Thread(target=self._run, name="game", daemon=True) for _ in range(at_once)]
 
     def __iter__(self) -> Iterator[Done]:
-        for thread in self._threads:
-            thread.start()
-        going = len(self._threads)
         try:
+            going = len([threads.begin(thread) for thread in self._threads])
             while going:
                 done, error, ends = self._results.get()
                 if error:

@@ -110,13 +110,13 @@ def _position(line: str, chess960: bool) -> Start:
     found = _POSITION.match(line.strip())
     if not found:
         raise ValueError("an EPD has four fields at least")
-    said = {name: quoted or plain for name, quoted, plain in _OPERATION.findall(line.strip()[found.end():])}
-    fen = f"{found[1]} {found[2] or said.get('hmvc', 0)} {found[3] or said.get('fmvn', 1)}"
+    operations = {name: quoted or plain for name, quoted, plain in _OPERATION.findall(line.strip()[found.end():])}
+    fen = f"{found[1]} {found[2] or operations.get('hmvc', 0)} {found[3] or operations.get('fmvn', 1)}"
     chess960 = chess960 or _core.Game(fen, chess960=False).fen().split()[2] != _core.Game(fen).fen().split()[2]
     game = _core.Game(fen, chess960=chess960)
     if end := on_the_board(game):
         raise Error(f"the game is over there ({end.reason})")
-    return Start(game.fen(), (), chess960, report.printable(said.get("id", "")))
+    return Start(game.fen(), (), chess960, report.printable(operations.get("id", "")))
 
 
 def _digest(path: str) -> str:

@@ -4,6 +4,7 @@ import time
 
 import pytest
 
+from lc0rocm import Error
 from lc0rocm.games.many import Many
 
 
@@ -81,3 +82,12 @@ class Slow(Squares):
     def work(self, task):
         time.sleep(0.05)
         return task
+
+
+def test_where_no_thread_is_to_be_had():
+    before = threading.stack_size(1 << 47)  # for which no machine has the address space
+    try:
+        with pytest.raises(Error, match="the system gives no more threads"):
+            list(Many([1, 2], Squares, 2))
+    finally:
+        threading.stack_size(before)
